@@ -1,0 +1,178 @@
+"""From a config's words to arrays: recipes, hyperparameters, data on the host, what to measure when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcompare import data as datasets
+from jaxcompare import models, names, optimizers, segment, sweep, train
+from jaxcompare.programs import Program, Tile, layer_epochs, parameters, snapshot_epochs
+from jaxcompare.registry import nearest
+from jaxcompare.settings import OPTIONS, ConfigError, Settings
+from jaxcompare.types import Hparams, Split
+
+FIELD_POINTS = 80  # decision fields are this many points wide and high
+FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
+
+# Parameters of the largest network of which so many replicas train best side by side on one device: more amortise what a step
+# costs at least, fewer keep weights and optimizer state in the cache. Measured on two CPU cores (docs/performance.md).
+TILE_REPLICAS = {"cpu": ((20_000, 32), (100_000, 12), (1_000_000, 6)), "gpu": ((100_000, 512), (1_000_000, 128))}
+
+
+class Material(NamedTuple):
+    """A data set, split and ready for the device, on the host."""
+
+    data: segment.Data  # NumPy leaves
+    classes: int
+    features: int
+    chance: float  # the share of the test set's largest class
+    digest: str
+    source: str
+
+
+def material(dataset: datasets.Dataset, settings: Settings) -> Material:
+    """Splits and scales a data set; picks the examples that are evaluated and probed.
+
+    Raises:
+        ConfigError: a batch larger than the training set.
+    """
+    splits = datasets.split(dataset, validation_fraction=settings.validation_fraction, seed=settings.data_seed)
+    size = len(splits.train.y)
+    if settings.batch_size > size:
+        raise ConfigError(
+            f"batch_size = {settings.batch_size} is more than the {size} training examples of {settings.dataset}; "
+            f"it must be at most {size}"
+        )
+
+    def head(count: int) -> Split:
+        """A random sample: a split's examples are in drawn order."""
+        return Split(splits.train.x[:count], splits.train.y[:count])
+
+    factor, shift = datasets.scaling(splits.train.x, settings.input_scaling, dataset.input_max)
+    data = segment.Data(
+        Split(*splits.train),
+        head(settings.train_subset),
+        Split(*splits.validation),
+        Split(*splits.test),
+        head(settings.probe_size),
+        (np.asarray(factor, np.float32), np.asarray(shift, np.float32)),
+    )
+    chance = float(np.bincount(splits.test.y).max() / len(splits.test.y))
+    features = int(np.prod(splits.train.x.shape[1:]))
+    return Material(data, dataset.classes, features, chance, dataset.digest, dataset.source)
+
+
+def recipe(program: Program, classes: int) -> train.Recipe:
+    """A program's static choices.
+
+    Raises:
+        ConfigError: a user's own function that is not there, or does not take the options that the config gives.
+    """
+    settings = program.settings
+    model = models.MODELS[settings.model](
+        hidden=settings.hidden,
+        classes=classes,
+        init=settings.init,
+        init_scale=settings.init_scale,
+        bias_init=settings.bias_init,
+    )
+    try:
+        made = train.make_recipe(
+            model,
+            optimizer=settings.optimizer,
+            loss=program.losses,
+            activation=program.activations,
+            schedule=program.schedules,
+            clip=program.clip,
+        )
+    except ValueError as error:
+        raise ConfigError(f"{program.comparison}: study {program.study!r}: {error}") from error
+    if settings.optimizer not in names.OPTIMIZERS:
+        taken = optimizers.options_of(made.optimizer)
+        for option in program.optimizer_options:
+            if option not in taken:
+                raise ConfigError(f"optimizer {settings.optimizer!r} has no option {option!r}; {nearest(option, taken)}")
+    return made
+
+
+def hparams(program: Program, settings: Settings, total_steps: int) -> Hparams:
+    """One variant's traced choices, for its program."""
+
+    def number(key: str) -> float:
+        value = settings.options.get(key, getattr(settings, key, None))
+        if value is not None:
+            return value
+        # Another variant of the program has this option, this one's schedule does not: any number will do.
+        return next(float(members[key]) for members in OPTIONS["schedule"][0].values() if key in members)
+
+    return train.make_hparams(
+        settings.learning_rate,
+        clip_norm=settings.clip_norm,
+        label_smoothing=settings.label_smoothing,
+        total_steps=total_steps,
+        activation=program.activations.index(settings.activation),
+        loss=program.losses.index(settings.loss),
+        schedule=program.schedules.index(settings.schedule),
+        schedule_options={key: number(key) for key in program.schedule_options},
+        optimizer_options={key: number(key) for key in program.optimizer_options},
+    )
+
+
+def tile_replicas(settings: Settings, features: int, classes: int, platform: str) -> int:
+    """How many replicas of this network a tile holds at most, on this kind of device."""
+    table = TILE_REPLICAS.get(platform, TILE_REPLICAS["gpu"])
+    size = parameters(settings, features, classes)
+    return next((replicas for limit, replicas in table if size <= limit), 2)
+
+
+def group(program: Program, tiles: Sequence[Tile], shape: tuple[int, int], total_steps: int) -> sweep.Group:
+    """Tiles side by side, each padded to the shape by repeating its last seed and variant."""
+
+    def pad(items: Sequence, length: int) -> list:
+        return [*items, *[items[-1]] * (length - len(items))]
+
+    padded = [(pad(tile.seeds, shape[0]), pad(tile.variants, shape[1])) for tile in tiles]
+    per_tile = [
+        sweep.stack_hparams([hparams(program, variant.settings, total_steps) for variant in variants])
+        for _, variants in padded
+    ]
+    ranges = [
+        jax.tree.map(
+            lambda *leaves: jnp.stack(leaves),
+            *[segment.activation_ranges(variant.settings.activation) for variant in variants],
+        )
+        for _, variants in padded
+    ]
+    return sweep.Group(
+        np.asarray([seeds for seeds, _ in padded], np.int32),
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *per_tile),
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *ranges),
+    )
+
+
+def levels(settings: Settings) -> list[int]:
+    """What to measure at each epoch's end, 0 to the last: [epochs + 1]."""
+    layers, snapshots = layer_epochs(settings), snapshot_epochs(settings)
+    return [
+        segment.SNAPSHOT if epoch in snapshots else segment.LAYERS if epoch in layers else segment.FIGURES
+        for epoch in range(settings.epochs + 1)
+    ]
+
+
+def field_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The grid's coordinates, each [FIELD_POINTS], around points [N, 2]."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = FIELD_MARGIN * (high - low)
+    x, y = (np.linspace(low[i] - margin[i], high[i] + margin[i], FIELD_POINTS, dtype=np.float32) for i in (0, 1))
+    return x, y
+
+
+def field_grid(points: np.ndarray) -> np.ndarray:
+    """The grid's points [FIELD_POINTS^2, 2], the second feature varying slowest."""
+    x, y = field_axes(points)
+    return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)

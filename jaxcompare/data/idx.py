@@ -1,0 +1,92 @@
+"""The IDX format of MNIST and its kin: four files, plain or gzipped, of big-endian headers and unsigned bytes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jaxcompare.data.base import Array, DataError
+from jaxcompare.data.sources import AbsentError, Arrays
+
+NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_UNSIGNED_BYTE = 8  # the type code; no other occurs in these sets
+
+
+def parse(payload: bytes, name: str) -> Array:
+    """Read one IDX payload: two zero bytes, a type code, the number of axes, their lengths as uint32, the values.
+
+    Args:
+        payload: the whole file, not gzipped.
+        name: of the file, for error messages.
+
+    Returns:
+        uint8, of the shape that the header says.
+    """
+    if len(payload) < 4 or payload[:2] != b"\0\0" or payload[2] != _UNSIGNED_BYTE or payload[3] == 0:
+        raise DataError(f"{name} is no IDX file of unsigned bytes: it begins with 0x{payload[:4].hex()}")
+    start = 4 + 4 * payload[3]
+    if len(payload) < start:
+        raise DataError(f"{name} is cut short within its header, after {len(payload)} bytes")
+    shape = struct.unpack(f">{payload[3]}I", payload[4:start])
+    if len(payload) - start != math.prod(shape):
+        raise DataError(f"{name} holds {len(payload) - start} values where its header says {math.prod(shape)}")
+    return np.frombuffer(payload, np.uint8, offset=start).reshape(shape)
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """Find a file by any of the names it goes by: with a dash or a dot before `idx`, plain or gzipped."""
+    dotted = name.replace("-idx", ".idx")
+    candidates = (folder / (stem + suffix) for stem in (name, dotted) for suffix in ("", ".gz"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_payload(path: Path) -> bytes:
+    """Read a file, gunzipped where it is gzipped, whatever its name says."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def read_folder(folder: Path, payload_digests: Mapping[str, str]) -> Arrays:
+    """Read the four files of a folder.
+
+    Args:
+        folder: where they are, under any of the names that `find_file` knows.
+        payload_digests: {name of `NAMES`: sha256 in hex of the payload}.
+
+    Raises:
+        AbsentError: not one of the files is there.
+        DataError: some are missing, or a file's content is not what its digest says.
+    """
+    paths = {name: find_file(folder, name) for name in NAMES}
+    missing = [name for name, path in paths.items() if path is None]
+    if len(missing) == len(NAMES):
+        raise AbsentError("no IDX files there" if folder.is_dir() else "no such folder")
+    if missing:
+        raise DataError(f"{', '.join(missing)} missing")
+    x_train, y_train, x_test, y_test = (
+        _read_verified(path, payload_digests[name]) for name, path in paths.items() if path is not None
+    )
+    return Arrays(_rows(x_train), y_train, _rows(x_test), y_test)
+
+
+def _read_verified(path: Path, expected: str) -> Array:
+    payload = read_payload(path)
+    values = parse(payload, str(path))
+    actual = hashlib.sha256(payload).hexdigest()
+    if actual != expected:
+        raise DataError(f"{path.name} has the sha256 digest {actual[:12]}... instead of {expected[:12]}...")
+    return values
+
+
+def _rows(images: Array) -> Array:
+    return images.reshape(len(images), -1)

@@ -1,0 +1,104 @@
+"""Reading a set that TensorFlow Datasets (TFDS) has prepared, without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxcompare.data.base import Array, DataError
+from jaxcompare.data.sources import AbsentError, Arrays
+
+_logger = logging.getLogger(__name__)
+
+
+def read(root: Path, name: str) -> Arrays:
+    """Read the newest version of a set of images.
+
+    Args:
+        root: what TFDS calls data_dir, or the set's own folder, or that of one version of it.
+        name: the set's name in TFDS.
+
+    Returns:
+        The images as [N, height * width * channels], in the order of the files, which TFDS has shuffled.
+
+    Raises:
+        AbsentError: no prepared set of that name is there.
+        DataError: one is there and cannot be read.
+    """
+    folder = find_version(root, name)
+    _logger.info("reading %s, which takes half a minute", folder)
+    try:
+        with _quiet():
+            return _read_version(folder)
+    except ImportError as error:
+        raise DataError(f"reading it needs {error.name}, which is not installed") from error
+    except Exception as error:  # TFDS, array_record and Pillow each raise their own
+        raise DataError(f"cannot be read: {type(error).__name__}: {error}") from error
+
+
+def find_version(root: Path, name: str) -> Path:
+    """Find the folder of the newest version of a prepared set, or raise AbsentError."""
+    infos = [path for pattern in ("", "*/", f"{name}/*/") for path in root.glob(f"{pattern}dataset_info.json")]
+    folders = [path.parent for path in infos if _name_in(path) == name]
+    if not folders:
+        raise AbsentError(f"no prepared {name} there" if root.is_dir() else "no such folder")
+    return max(folders, key=lambda folder: tuple(int(part) for part in folder.name.split(".") if part.isdigit()))
+
+
+def _name_in(path: Path) -> str | None:
+    try:
+        return json.loads(path.read_text()).get("name")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _read_version(folder: Path) -> Arrays:
+    import tensorflow_datasets as tfds  # takes a second to import
+
+    builder = tfds.builder_from_directory(folder)
+    return Arrays(*_stack(_examples(builder, "train")), *_stack(_examples(builder, "test")))
+
+
+def _examples(builder: Any, split: str) -> Iterable[dict[str, Any]]:
+    if builder.info.file_format.value != "tfrecord":
+        source = builder.as_data_source(split=split)
+        return (source[index] for index in range(len(source)))
+    # TFDS itself reads this format, its usual one, through TensorFlow only.
+    paths = builder.info.splits[split].filepaths
+    return (builder.info.features.deserialize_example_np(record) for path in paths for record in tfrecords(Path(path)))
+
+
+def tfrecords(path: Path) -> Iterator[bytes]:
+    """Read the records of a TFRecord file: length (uint64), its checksum, content, checksum; all little-endian.
+
+    Checksums go unread: whoever reads the content compares the digest of all of it.
+    """
+    with path.open("rb") as file:
+        while header := file.read(12):
+            (length,) = struct.unpack("<Q", header[:8])
+            yield file.read(length)
+            file.seek(4, 1)
+
+
+def _stack(examples: Iterable[dict[str, Any]]) -> tuple[Array, Array]:
+    pairs = [(example["image"].ravel(), example["label"]) for example in examples]
+    return np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TFDS from advising a faster decoder of images, on stderr."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

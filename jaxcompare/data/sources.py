@@ -1,0 +1,91 @@
+"""Trying one source after another until one gives the very arrays that are expected."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcompare.data.base import Array, DataError, digest
+
+
+class AbsentError(DataError):
+    """A place where there is nothing, as opposed to something that is damaged."""
+
+
+class Arrays(NamedTuple):
+    """The arrays of a data set of images."""
+
+    x_train: Array  # [N, D] uint8
+    y_train: Array  # [N]
+    x_test: Array  # [N, D] uint8
+    y_test: Array  # [N]
+
+
+class Pinned(NamedTuple):
+    """The digests by which the true data are known."""
+
+    payloads: Mapping[str, str]  # {IDX file: sha256 in hex of its content, not gzipped}
+    arrays: str  # `digest` of the arrays in canonical order
+
+
+class Source(NamedTuple):
+    """A place to look in, and how. `read` raises `AbsentError` or another DataError, whose message is the reason."""
+
+    place: str
+    read: Callable[[], Arrays]
+
+
+class Attempt(NamedTuple):
+    """A source that gave nothing."""
+
+    place: str
+    reason: str
+    refused: bool  # there was something, and it was wrong
+
+
+class Found(NamedTuple):
+    """The true arrays, and the way to them."""
+
+    arrays: Arrays
+    place: str
+    attempts: tuple[Attempt, ...]  # the sources tried before
+
+
+def canonical(arrays: Arrays) -> Arrays:
+    """Put examples in the one order that every source is brought to, with labels as int32.
+
+    Sources differ in their order (TFDS shuffles), and a validation split must not depend on the source. The order is
+    that of a hash of each example, so that any head of it is as good as a random sample.
+    """
+    return Arrays(*_by_hash(arrays.x_train, arrays.y_train), *_by_hash(arrays.x_test, arrays.y_test))
+
+
+def _by_hash(x: Array, y: Array) -> tuple[Array, Array]:
+    if len(x) != len(y):
+        raise DataError(f"{len(x)} images but {len(y)} labels")
+    examples = zip(x, y.astype(np.uint8), strict=True)
+    hashes = [hashlib.sha256(row.tobytes() + label.tobytes()).digest() for row, label in examples]
+    order = sorted(range(len(hashes)), key=hashes.__getitem__)
+    return x[order], y[order].astype(np.int32)
+
+
+def verify(arrays: Arrays, expected: str) -> Arrays:
+    """Return the arrays if their digest is the expected one, or raise DataError."""
+    actual = digest(*arrays)
+    if actual != expected:
+        raise DataError(f"other data than expected: their digest is {actual[:12]}... instead of {expected[:12]}...")
+    return arrays
+
+
+def find(sources: Iterable[Source]) -> Found | tuple[Attempt, ...]:
+    """Take the first source that gives verified arrays; without one, return what was tried and why it failed."""
+    attempts: list[Attempt] = []
+    for source in sources:
+        try:
+            return Found(source.read(), source.place, tuple(attempts))
+        except (DataError, OSError) as error:  # OSError: a folder that may not be looked into, a disk that is full
+            attempts.append(Attempt(source.place, str(error), not isinstance(error, AbsentError)))
+    return tuple(attempts)

@@ -1,0 +1,18 @@
+"""What happens inside one network: pure functions from an `Observation` to a flat dict of named arrays.
+
+Nothing here knows of replicas, training or files: `vmap` them over anything. Layers come first to last, hidden ones
+before `output`; L counts them all, H the hidden ones.
+"""
+
+from jaxcompare.diagnostics.activations import activation_statistics, dead_units, histogram, layer_histograms
+from jaxcompare.diagnostics.gradients import gradient_flow, layer_names, tree_norm
+
+__all__ = [
+    "activation_statistics",
+    "dead_units",
+    "gradient_flow",
+    "histogram",
+    "layer_histograms",
+    "layer_names",
+    "tree_norm",
+]

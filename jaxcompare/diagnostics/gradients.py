@@ -1,0 +1,47 @@
+"""How large gradients, parameters and updates are, layer by layer."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from jaxcompare.types import Metrics, Observation, Params
+
+
+def layer_names(params: Params) -> tuple[str, ...]:
+    """The layers first to last, `output` at the end (a dict that has been through `jit` is sorted by key).
+
+    >>> layer_names({"hidden_10": 0, "hidden_2": 0, "output": 0})
+    ('hidden_2', 'hidden_10', 'output')
+    """
+
+    def position(name: str) -> tuple[bool, int, str]:
+        digits = "".join(character for character in name if character.isdigit())
+        return name == "output", int(digits or 0), name
+
+    return tuple(sorted(params, key=position))
+
+
+def tree_norm(tree: Params) -> jax.Array:
+    """The Euclidean norm over all leaves of a tree: []."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+
+
+def gradient_flow(observation: Observation) -> Metrics:
+    """Norms by layer, weights and biases together.
+
+    Returns:
+        Each [L], first layer to last: `gradient_norm`; `parameter_norm`; `update_ratio`, the norm of the next update over
+        that of the parameters (about 1e-3 is healthy for most networks, after Karpathy's rule of thumb).
+    """
+    names = layer_names(observation.params)
+
+    def norms(tree: Params) -> jax.Array:
+        return jnp.stack([tree_norm(tree[name]) for name in names])
+
+    parameter_norm = norms(observation.params)
+    return {
+        "gradient_norm": norms(observation.gradients),
+        "parameter_norm": parameter_norm,
+        "update_ratio": norms(observation.updates) / parameter_norm,
+    }

@@ -1,0 +1,282 @@
+"""A comparison as data: a config is parsed, checked and expanded into variants. Standard library only.
+
+    config file -> load -> (override, quick) -> parse -> Comparison -> expand -> [Study of Variants]
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxcompare import names
+from jaxcompare.registry import nearest
+from jaxcompare.settings import KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
+
+ROLES = ("scientific", "nuisance", "fixed")
+TOP_KEYS = ("title", "question", "target", "base", "study")
+STUDY_KEYS = ("name", "base", "grid", "roles")
+QUICK_EPOCHS, QUICK_SEEDS = 0.2, 2  # what --quick leaves: a share of the epochs, at least one; so many seeds
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One cell of a study's grid: every choice but the seed."""
+
+    variant_id: str
+    label: str  # what varies in its study, but for the data set, in words
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid expanded."""
+
+    name: str
+    variants: tuple[Variant, ...]
+    varied: tuple[str, ...]  # the factors that take more than one value
+    roles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that every variant is trained at."""
+        first = self.variants[0].settings.first_seed
+        return tuple(range(first, first + self.variants[0].settings.seeds))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question with its studies."""
+
+    name: str
+    title: str
+    question: str
+    target: float | None  # validation accuracy for time-to-target
+    studies: tuple[Study, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that decides its results, for the record."""
+        return asdict(self)
+
+
+def choices(settings: Settings) -> dict[str, Any]:
+    """What decides a replica's numbers beside its seed: the same however many seeds there are."""
+    return {key: value for key, value in asdict(settings).items() if key not in ("seeds", "first_seed")}
+
+
+def digest(content: Any) -> str:
+    """The sha256 of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def config_path(experiment: str) -> Path:
+    """Where the config of `a`, `b`, `c` or of a file lies.
+
+    Raises:
+        ConfigError: neither a known name nor a file.
+    """
+    if experiment in names.EXPERIMENTS:
+        inside = Path(__file__).parent / "configs"  # in an installed package
+        beside = Path(__file__).parent.parent / "configs"  # in a checkout
+        return (inside if inside.is_dir() else beside) / names.EXPERIMENTS[experiment]
+    path = Path(experiment)
+    if path.suffix != ".toml":
+        raise ConfigError(
+            f"--exp: no comparison {experiment!r}; {nearest(experiment, [*names.EXPERIMENTS, 'all'])}, or a FILE.toml"
+        )
+    if not path.is_file():
+        near = path.parent.glob("*.toml") if path.parent.is_dir() else []
+        raise ConfigError(f"--exp: there is no file {experiment}; {nearest(path.name, sorted(p.name for p in near))}")
+    return path
+
+
+def load(experiment: str) -> tuple[str, dict[str, Any]]:
+    """A comparison's name and its config, read but not checked.
+
+    Raises:
+        ConfigError: no such comparison or file, or the file is not TOML.
+    """
+    path = config_path(experiment)
+    name = experiment if experiment in names.EXPERIMENTS else path.stem
+    if experiment not in names.EXPERIMENTS and name in names.EXPERIMENTS:
+        raise ConfigError(f"--exp: a file named {path.name} would take the place of comparison {name!r}; rename it")
+    try:
+        return name, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def studies_of(config: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """The config's study tables, each with its name and its grids as a list.
+
+    Raises:
+        ConfigError: they are not a list of tables, or two have one name.
+    """
+    tables = config.get("study")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{where}: no [[study]]; a comparison needs at least one, with a name and a grid")
+    studies = []
+    for number, table in enumerate(tables):
+        known(table, STUDY_KEYS, f"{where}: study {number + 1}")
+        grids = table.get("grid", {})
+        grids = grids if isinstance(grids, list) else [grids]
+        if not all(isinstance(grid, dict) for grid in grids):
+            raise ConfigError(f"{where}: study {number + 1}: grid is not a table")
+        studies.append({"base": {}, "roles": {}, **table, "name": table.get("name", "main"), "grid": grids})
+    found = [study["name"] for study in studies]
+    for name in found:
+        if not isinstance(name, str) or found.count(name) > 1:
+            raise ConfigError(f"{where}: study name {name!r} is not a word of its own; every study needs one")
+    return studies
+
+
+def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    """Raises ConfigError for the first key of `table` that is not in `keys`."""
+    keys = tuple(keys)
+    for key in table:
+        if key not in keys:
+            raise ConfigError(f"{where}: no key {key!r}; {nearest(key, keys)}")
+
+
+def quick(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with fewer epochs and seeds and the same grids, so that every file is still written."""
+    config = copy.deepcopy(dict(config))
+    default = KEYS["epochs"].default, KEYS["seeds"].default
+    epochs, seeds = (config.get("base", {}).get(key, value) for key, value in zip(("epochs", "seeds"), default))
+    config.setdefault("base", {}).update(_quick(epochs, seeds))
+    for study in config.get("study", []):
+        own = study.get("base", {})
+        own.update({k: v for k, v in _quick(own.get("epochs", epochs), own.get("seeds", seeds)).items() if k in own})
+    return config
+
+
+def _quick(epochs: int, seeds: int) -> dict[str, int]:
+    return {"epochs": max(1, round(epochs * QUICK_EPOCHS)), "seeds": min(seeds, QUICK_SEEDS)}
+
+
+def parse(name: str, config: Mapping[str, Any]) -> Comparison:
+    """A checked and expanded comparison.
+
+    Args:
+        name: `a`, `b`, `c` or a file's stem.
+        config: as read from its file.
+
+    Raises:
+        ConfigError: whatever is wrong with it, with the field, the value and the nearest valid one.
+    """
+    known(config, TOP_KEYS, name)
+    target = config.get("target")
+    if target is not None and (isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target <= 1):
+        raise ConfigError(f"{name}: target = {target!r} is not an accuracy between 0 and 1")
+    texts = {}
+    for key in ("title", "question"):
+        texts[key] = config.get(key, name)
+        if not isinstance(texts[key], str):
+            raise ConfigError(f"{name}: {key} = {texts[key]!r} is not a text")
+    base = config.get("base", {})
+    studies = tuple(expand(name, study, base) for study in studies_of(config, name))
+    return Comparison(name, texts["title"], texts["question"], target, studies)
+
+
+def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -> Study:
+    """A study's variants: the union of the products of its grids.
+
+    Raises:
+        ConfigError: a wrong key or value, an empty list, a variant that stands twice.
+    """
+    where = f"{comparison}: study {study['name']!r}"
+    shared = _checked(base, f"{comparison}: base") | _checked(study["base"], f"{where}: base")
+    found: dict[Settings, None] = {}
+    for grid in study["grid"]:
+        axes = {key: _axis(key, values, where) for key, values in _flatten(grid).items()}
+        for cell in itertools.product(*axes.values()):
+            settings = resolve_defaults(shared | dict(zip(axes, cell, strict=True)), axes, where)
+            frozen = _frozen(settings)
+            if frozen in found:
+                raise ConfigError(f"{where}: the variant {dict(zip(axes, cell, strict=True))} stands twice in its grids")
+            found[frozen] = None
+    everything = [frozen.settings for frozen in found]
+    gridded = dict.fromkeys(key for grid in study["grid"] for key in _flatten(grid))
+    varied = tuple(key for key in gridded if len({repr(_value(s, key)) for s in everything}) > 1)
+    labelled = [key for key in varied if key != "dataset"]
+    variants = tuple(
+        Variant(f"{comparison}-{digest([study['name'], choices(s)])[:8]}", label(s, labelled), s) for s in everything
+    )
+    return Study(study["name"], variants, varied, _roles(study["roles"], varied, where))
+
+
+@dataclass(frozen=True)
+class _frozen:  # noqa: N801  (a key for what holds a dict)
+    settings: Settings
+
+    def __hash__(self) -> int:
+        return hash(repr(self.settings))
+
+
+def _checked(table: Any, where: str) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where} is not a table")
+    return {key: check_value(key, value, where) for key, value in table.items()}
+
+
+def _flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
+    """`options = {b1 = [...]}` as `options.b1`."""
+    flat = {}
+    for key, value in grid.items():
+        if key == "options" and isinstance(value, Mapping):
+            flat |= {f"options.{name}": values for name, values in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _axis(key: str, values: Any, where: str) -> list[Any]:
+    if key in NOT_FACTORS:
+        raise ConfigError(f"{where}: {key} = {values!r} cannot vary within a study; set it in [base]")
+    if not isinstance(values, list) or not values:
+        raise ConfigError(f"{where}: grid.{key} = {values!r} is not a list of values, as in {key} = [...]")
+    return [check_value(key, value, f"{where}: grid") for value in values]
+
+
+def _roles(roles: Any, varied: Iterable[str], where: str) -> dict[str, str]:
+    if not isinstance(roles, Mapping):
+        raise ConfigError(f"{where}: roles = {roles!r} is not a table")
+    known(roles, KEYS, f"{where}: roles")
+    for key, role in roles.items():
+        if role not in ROLES:
+            raise ConfigError(f"{where}: roles.{key} = {role!r}; {nearest(role, ROLES)}")
+    default = {key: "nuisance" if key == "learning_rate" else "scientific" for key in varied}
+    return default | dict(roles)
+
+
+def _value(settings: Settings, key: str) -> Any:
+    return settings.options.get(key.removeprefix("options.")) if "." in key else getattr(settings, key)
+
+
+SHORT = {"learning_rate": "rate", "batch_size": "batch", "clip_norm": "clip", "weight_decay": "decay"}
+
+
+def label(settings: Settings, keys: Iterable[str]) -> str:
+    """The values of some keys in words: `mse, rate 0.1`."""
+    words = []
+    for key in keys:
+        value = _value(settings, key)
+        if value is None:
+            continue
+        name = SHORT.get(key, key.replace("_", " "))
+        shown = value if isinstance(value, str) else f"{name} {spell(value)}"
+        words.append(shown)
+    return ", ".join(words) or "the only variant"
+
+
+def spell(value: Any) -> str:
+    """A value as it stands in tables: `256-128` for widths, `%g` for numbers."""
+    if isinstance(value, tuple):
+        return "-".join(str(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""Every name that a config may use, as plain tuples and dicts.
+
+Configs are checked against these before JAX is imported, so that a wrong name costs milliseconds. A test equates each
+entry with the registry that implements it; nothing here is computed.
+"""
+
+from __future__ import annotations
+
+ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "mish")
+
+LOSSES = ("cross_entropy", "mse", "mse_half_sum", "mse_logits", "mse_logits_half_sum")
+
+# Each optimizer's own options with their defaults. `weight_decay` is decoupled for adamw and lion and the coupled L2
+# kind for the others. lion's beta2 and decay are those of its paper (Chen et al. 2023), through Optax.
+OPTIMIZERS: dict[str, dict[str, float]] = {
+    "sgd": {"weight_decay": 0.0},
+    "momentum": {"momentum": 0.9, "weight_decay": 0.0},
+    "nesterov": {"momentum": 0.9, "weight_decay": 0.0},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0},
+    "adamw": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
+    "rmsprop": {"rms_decay": 0.9, "epsilon": 1e-8, "weight_decay": 0.0},
+    "lion": {"beta1": 0.9, "beta2": 0.99, "weight_decay": 1e-3},
+}
+
+# Each schedule's own options with their defaults, as shares of the whole training or factors of the base rate.
+SCHEDULES: dict[str, dict[str, float]] = {
+    "constant": {},
+    "cosine": {"final_factor": 0.0},
+    "warmup_cosine": {"warmup_fraction": 0.1, "final_factor": 0.0},
+    "step": {"step_interval": 1 / 3, "step_factor": 0.1},
+    "linear": {"final_factor": 0.0},
+}
+
+MODELS = ("mlp",)
+
+INITIALIZERS = (
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "glorot_normal",
+    "glorot_uniform",
+    "truncated_normal",
+    "orthogonal",
+    "torch",
+)
+
+BIAS_INITIALIZERS = ("zeros", "torch")
+
+# Each data set's own options with their defaults: sizes and shapes of the generated ones.
+DATASETS: dict[str, dict[str, float]] = {
+    "fashion_mnist": {},
+    "digits": {},
+    "moons": {"samples": 2000, "test_samples": 1000, "noise": 0.2},
+    "circles": {"samples": 2000, "test_samples": 1000, "noise": 0.1, "factor": 0.5},
+}
+
+INPUT_SCALINGS = ("unit", "standardised", "none")
+
+EXPERIMENTS = {"a": "a_losses.toml", "b": "b_activations.toml", "c": "c_optimizers.toml"}

@@ -1,0 +1,109 @@
+"""`--set KEY=VALUE` and its shorthands: a config changed from the command line, before it is checked."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxcompare.experiment import STUDY_KEYS, TOP_KEYS, studies_of
+from jaxcompare.registry import nearest
+from jaxcompare.settings import KEYS, ConfigError
+
+
+def parse_assignment(text: str) -> tuple[list[str], Any]:
+    """`base.epochs=3` as its path and value; the value is TOML, or a bare word.
+
+    Raises:
+        ConfigError: there is no `=`, or no key before it.
+    """
+    key, equals, value = text.partition("=")
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise ConfigError(f"--set {text}: not of the form KEY=VALUE, base.epochs=3 say")
+    try:
+        return path, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path, value.strip()
+
+
+def apply(configs: Mapping[str, dict[str, Any]], assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Every config with the assignments made.
+
+    A path is `title`, `target`, `base.KEY`, `study.NAME.base.KEY`, `study.NAME.grid.KEY` (`grid.2.KEY` for the second of
+    several), `study.NAME.roles.KEY`, or any of these after a comparison's name, and is then set in that one alone.
+    `base.KEY` reaches the studies that set the key themselves, too: what was asked for on the command line is what is run.
+
+    Raises:
+        ConfigError: a path that fits no config.
+    """
+    changed = {name: copy.deepcopy(config) for name, config in configs.items()}
+    for text in assignments:
+        path, value = parse_assignment(text)
+        chosen = list(changed)
+        if path[0] in changed and len(path) > 1:
+            chosen, path = [path[0]], path[1:]
+        errors = []
+        for name in chosen:
+            try:
+                _assign(changed[name], path, value, f"--set {text}")
+            except _NotHere as error:
+                errors.append(error)
+        if len(errors) == len(chosen):
+            raise ConfigError(str(errors[0]))
+    return changed
+
+
+class _NotHere(ConfigError):
+    """This config has no such study; another may."""
+
+
+def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
+    head, *rest = path
+    if head not in TOP_KEYS:
+        raise ConfigError(f"{where}: no {head!r}; {nearest(head, [*TOP_KEYS, *(f'base.{key}' for key in KEYS)])}")
+    if head == "base":
+        _assign_base(config, rest, value, where)
+    elif head == "study":
+        _assign_study(config, rest, value, where)
+    elif rest:
+        raise ConfigError(f"{where}: {head} has no parts")
+    else:
+        config[head] = value
+
+
+def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:
+    key = _key(rest, where)
+    if key not in KEYS and not key.startswith("options."):
+        raise ConfigError(f"{where}: no key {key!r} in base; {nearest(key, KEYS)}")
+    config.setdefault("base", {})[key] = value
+    for study in config.get("study", []):
+        if key in study.get("base", {}):
+            study["base"][key] = value
+
+
+def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:
+    studies = studies_of(config, where)
+    if len(rest) < 3:
+        raise ConfigError(f"{where}: not a path into a study; study.NAME.grid.KEY or study.NAME.base.KEY")
+    name, part, *inner = rest
+    found = next((study for study in studies if study["name"] == name), None)
+    if found is None:
+        raise _NotHere(f"{where}: no study {name!r}; {nearest(name, [study['name'] for study in studies])}")
+    if part not in STUDY_KEYS[1:]:
+        raise ConfigError(f"{where}: no {part!r} in a study; {nearest(part, STUDY_KEYS[1:])}")
+    target = found[part]
+    if part == "grid":
+        number = int(inner.pop(0)) if inner[0].isdigit() else 1 if len(target) == 1 else 0
+        if not 1 <= number <= len(target) or not inner:
+            raise ConfigError(f"{where}: study {name!r} has {len(target)} grids; name one, grid.1.KEY say")
+        target = target[number - 1]
+    target[_key(inner, where)] = value
+    config["study"] = studies
+
+
+def _key(parts: Sequence[str], where: str) -> str:
+    if not parts:
+        raise ConfigError(f"{where}: a key is missing after the last point")
+    return ".".join(parts)

@@ -1,0 +1,186 @@
+"""Which variants train together: programs (one executable each) and their tiles. Standard library only.
+
+What is traced and what is static is decided here, and only here. A config lists factors; those that a program can take as
+numbers (rates, decay, clipping, smoothing, and the choice of loss, activation and schedule by index) share one program, the
+others split it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxcompare import names
+from jaxcompare.experiment import Comparison, Study, Variant, choices
+from jaxcompare.settings import OPTIONS, Settings
+
+# One program for each value of these. The data set is among them because its shapes are; two sets of one shape and one
+# recipe still share the executable, which is looked up by recipe and shapes.
+STATIC = (
+    "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
+    "model", "hidden", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
+    "train_subset", "probe_size", "measure_every", "snapshots",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Program:
+    """Variants of one study that one executable trains."""
+
+    comparison: str
+    study: str
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    losses: tuple[str, ...]  # what the variants' indices point into
+    activations: tuple[str, ...]
+    schedules: tuple[str, ...]
+    optimizer_options: tuple[str, ...]  # traced; the others are at their defaults in all variants, and constants
+    schedule_options: tuple[str, ...]
+    clip: bool
+
+    @property
+    def settings(self) -> Settings:
+        """What all variants share (the rest is the first one's)."""
+        return self.variants[0].settings
+
+    @property
+    def name(self) -> str:
+        """For people: the study and what this program has for itself."""
+        return " ".join([self.comparison.upper(), self.settings.dataset, self.settings.optimizer, *self.activations])
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Seeds x variants of one program, of the program's one shape; short ones are padded by repeating the last."""
+
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+
+
+def programs_of(comparison: Comparison, *, split: Sequence[str] = ()) -> list[Program]:
+    """A comparison's programs, in the order of its studies.
+
+    Args:
+        comparison: checked and expanded.
+        split: further keys to split programs by, `activation` say: fewer branches to compute and more to compile.
+    """
+    found = []
+    for study in comparison.studies:
+        groups: dict[str, list[Variant]] = {}
+        for variant in study.variants:
+            groups.setdefault(_static_key(variant.settings, split), []).append(variant)
+        found += [_program(comparison.name, study, tuple(group)) for group in groups.values()]
+    return found
+
+
+def _static_key(settings: Settings, split: Sequence[str]) -> str:
+    values: list[Any] = [getattr(settings, key) for key in (*STATIC, *split)]
+    # A user's own function may not mind its neighbours' numbers as ours are tested to do: it gets a program to itself.
+    values += [
+        getattr(settings, key)
+        for key, builtin in (
+            ("activation", names.ACTIVATIONS),
+            ("loss", names.LOSSES),
+            ("schedule", tuple(names.SCHEDULES)),
+        )
+        if getattr(settings, key) not in builtin
+    ]
+    return repr([*values, sorted(settings.options)])
+
+
+def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Program:
+    everything = [variant.settings for variant in variants]
+
+    def distinct(key: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(getattr(settings, key) for settings in everything))
+
+    own = tuple(everything[0].options) + tuple(
+        key
+        for key in (*OPTIONS["optimizer"][1], "weight_decay")
+        if everything[0].optimizer not in names.OPTIMIZERS and getattr(everything[0], key) is not None
+    )
+    return Program(
+        comparison,
+        study.name,
+        variants,
+        study.seeds,
+        distinct("loss"),
+        distinct("activation"),
+        distinct("schedule"),
+        tuple(dict.fromkeys(_traced(everything, "optimizer") + own)),
+        _traced(everything, "schedule"),
+        any(settings.clip_norm < math.inf for settings in everything),
+    )
+
+
+def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:
+    """The options that some variant has at another value than the default."""
+    members, keys = OPTIONS[kind]
+    return tuple(
+        key
+        for key in keys
+        if any(
+            getattr(settings, key) is not None and getattr(settings, key) != members[getattr(settings, kind)][key]
+            for settings in everything
+            if getattr(settings, kind) in members
+        )
+    )
+
+
+def tile_shape(variants: int, seeds: int, replicas: int) -> tuple[int, int]:
+    """Seeds and variants of a tile: at most `replicas` of them, so that the whole takes the least time.
+
+    A tile's step is taken to cost as much as its replicas and one more. It does not depend on the number of devices, so that
+    a replica's numbers do not either.
+
+    >>> tile_shape(variants=10, seeds=5, replicas=6)
+    (1, 5)
+    """
+
+    def cost(shape: tuple[int, int]) -> float:
+        return math.ceil(seeds / shape[0]) * math.ceil(variants / shape[1]) * (shape[0] * shape[1] + 1)
+
+    shapes = [(s, v) for s in range(1, seeds + 1) for v in range(1, variants + 1) if s * v <= replicas]
+    return min(shapes or [(1, 1)], key=lambda shape: (cost(shape), -shape[1]))
+
+
+def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:
+    """A program's tiles of one shape, the last ones perhaps short."""
+    per_seed, per_variant = shape
+    return [
+        Tile(program.seeds[i : i + per_seed], program.variants[j : j + per_variant])
+        for i in range(0, len(program.seeds), per_seed)
+        for j in range(0, len(program.variants), per_variant)
+    ]
+
+
+def parameters(settings: Settings, features: int, classes: int) -> int:
+    """How many numbers the network has."""
+    widths = [features, *settings.hidden, classes]
+    return sum((inputs + 1) * outputs for inputs, outputs in zip(widths, widths[1:], strict=False))
+
+
+def snapshot_epochs(settings: Settings) -> tuple[int, ...]:
+    """The epochs at which units and histograms are kept: the first, the last and some evenly between."""
+    count = min(settings.snapshots, settings.epochs + 1)
+    return tuple(sorted({round(settings.epochs * i / (count - 1)) for i in range(count)}))
+
+
+def layer_epochs(settings: Settings) -> tuple[int, ...]:
+    """The epochs at which the layers are measured: every `measure_every`-th, the snapshots' and the last."""
+    regular = range(0, settings.epochs + 1, settings.measure_every)
+    return tuple(sorted({*regular, *snapshot_epochs(settings), settings.epochs}))
+
+
+def identity(program: Program, tile: Tile) -> dict[str, Any]:
+    """All of the config that decides a tile's numbers, for finding them again."""
+    return {
+        "seeds": tile.seeds,
+        "variants": [choices(variant.settings) for variant in tile.variants],
+        "program": {
+            key: getattr(program, key)
+            for key in ("losses", "activations", "schedules", "optimizer_options", "schedule_options", "clip")
+        },
+    }

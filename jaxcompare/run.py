@@ -1,0 +1,115 @@
+"""The command line: `python -m jaxcompare.run --exp all`. Standard library only until the config has been checked."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcompare import experiment, names, overrides
+from jaxcompare.registry import nearest
+from jaxcompare.settings import ConfigError
+
+EXAMPLES = """\
+examples:
+  python -m jaxcompare.run --exp all                  all three comparisons into results/
+  python -m jaxcompare.run --exp all --quick          the same files in a few minutes, from fewer epochs and seeds
+  python -m jaxcompare.run --exp c --list             what comparison C would train, and about how long
+  python -m jaxcompare.run --exp b --seeds 20 --out results-b
+  python -m jaxcompare.run --exp mine.toml            a comparison of your own
+  python -m jaxcompare.run --exp c --set base.epochs=3 --set 'study.main.grid.optimizer=["sgd","lion"]'
+
+--set takes base.KEY, study.NAME.base.KEY, study.NAME.grid.KEY, title, question or target, if need be after a
+comparison's name (a.base.epochs=3). A run that was stopped goes on with the same command.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with the nearest option in its errors."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            options = [option for action in self._actions for option in action.option_strings]
+            self.error(f"no option {unknown[0]}; {nearest(unknown[0].split('=')[0], options)}")
+        return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = _Parser(
+        prog="jaxcompare",
+        description="Trains comparisons of losses, activations, optimizers and more, and writes tables, pictures and a "
+        "report that says which differences are real.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--exp", default="all", metavar="a|b|c|all|FILE.toml", help="which comparison (default: all three)"
+    )
+    made.add_argument("--out", default="results", metavar="DIR", help="where the results go (default: results)")
+    made.add_argument("--seeds", type=int, metavar="N", help="seeds a variant (shorthand for --set base.seeds=N)")
+    made.add_argument("--epochs", type=int, metavar="N", help="epochs (shorthand for --set base.epochs=N)")
+    made.add_argument("--quick", action="store_true", help="a fifth of the epochs and at most two seeds")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments", help="any key of the config"
+    )
+    made.add_argument("--data-dir", metavar="DIR", help="where to look for data sets first")
+    made.add_argument("--list", action="store_true", help="say what would train, and stop")
+    made.add_argument("--force", action="store_true", help="give up another run's unfinished work in --out")
+    made.add_argument("--again", action="store_true", help="train anew what is already there")
+    return made
+
+
+def read_comparisons(arguments: argparse.Namespace) -> tuple[list[experiment.Comparison], dict[str, dict[str, Any]]]:
+    """The comparisons that the command line asks for, checked, and their configs after every override.
+
+    Raises:
+        ConfigError: whatever is wrong, before anything heavy is imported.
+    """
+    chosen = list(names.EXPERIMENTS) if arguments.exp == "all" else [arguments.exp]
+    configs = dict(experiment.load(one) for one in chosen)
+    if arguments.quick:
+        configs = {name: experiment.quick(config) for name, config in configs.items()}
+    shorthands = [
+        f"base.{key}={value}" for key in ("epochs", "seeds") if (value := getattr(arguments, key)) is not None
+    ]
+    configs = overrides.apply(configs, shorthands + arguments.assignments)
+    comparisons = [experiment.parse(name, config) for name, config in configs.items()]
+    out = Path(arguments.out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file, not a folder")
+    if arguments.data_dir is not None and not Path(arguments.data_dir).is_dir():
+        raise ConfigError(f"--data-dir {arguments.data_dir}: there is no such folder")
+    return comparisons, configs
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0, 2 for bad input or missing data, 130 when it was stopped."""
+    arguments = parser().parse_args(argv)
+    try:
+        comparisons, configs = read_comparisons(arguments)
+        from jaxcompare import pipeline  # NumPy and pandas: only once the config is known to be good
+
+        if arguments.list:
+            print(pipeline.listing(comparisons, arguments.data_dir))
+            return 0
+        command = shlex.join(["jaxcompare", *(sys.argv[1:] if argv is None else argv)])
+        pipeline.run(comparisons, configs, arguments, command)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not isinstance(error, ConfigError) and type(error).__name__ != "DataError":
+            raise
+        print(f"jaxcompare: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

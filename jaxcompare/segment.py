@@ -1,0 +1,217 @@
+"""Training ONE replica over many steps, with its measurements, as one pure function.
+
+A segment runs any number of steps, from anywhere to anywhere, and measures at the ends of the epochs that it passes. Its
+bounds are traced, so that one compilation serves every length, and a run may stop, report or save where it likes: the numbers
+do not depend on how the steps are cut into segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcompare import activations, diagnostics, train
+from jaxcompare.types import Batch, Hparams, Layer, Metrics, Split, TrainState
+
+HISTOGRAM_BINS = 60
+
+# What is measured at an epoch's end, each level with all below it.
+NOTHING, FIGURES, LAYERS, SNAPSHOT = range(4)
+
+
+class Data(NamedTuple):
+    """A data set on the device, shared by all replicas."""
+
+    train: Split
+    train_subset: Split  # a fixed part of the training set, for evaluation
+    validation: Split
+    test: Split
+    probe: Split  # for the diagnostics
+    scaling: tuple[jax.Array, jax.Array]  # factor and shift, [] or [D]
+
+
+class Carry(NamedTuple):
+    """What a replica takes from one segment to the next."""
+
+    state: TrainState
+    loss_sum: jax.Array  # [] over this epoch's steps
+    accuracy_sum: jax.Array  # []
+
+
+class Ranges(NamedTuple):
+    """What the diagnostics must know of this replica's activation."""
+
+    bounds: jax.Array  # [2] its least and greatest value, NaN if unbounded
+    histogram: jax.Array  # [2] where its histogram has its bins
+
+
+class Window(NamedTuple):
+    """Which steps a segment runs, and what it measures. An epoch's number counts the epochs finished; 0: untrained."""
+
+    start: jax.Array  # [] int32, steps done so far
+    stop: jax.Array  # [] int32, steps done afterwards
+    first_epoch: jax.Array  # [] int32, the first epoch whose end lies in the window
+    count: jax.Array  # [] int32, how many epochs (begun or finished) the window touches, at most K
+    levels: jax.Array  # [K] int32, what to measure at each one's end if it is reached
+
+
+def activation_ranges(name: str) -> Ranges:
+    """The Ranges of the activation called `name`."""
+    nan = float("nan")
+    return Ranges(
+        jnp.asarray(activations.BOUNDS.get(name, (nan, nan)), jnp.float32),
+        jnp.asarray(activations.HISTOGRAM_RANGES.get(name, activations.DEFAULT_RANGE), jnp.float32),
+    )
+
+
+def train_segment(
+    recipe: train.Recipe,
+    carry: Carry,
+    data: Data,
+    seed: jax.Array,
+    hparams: Hparams,
+    ranges: Ranges,
+    window: Window,
+    *,
+    batch_size: int,
+) -> tuple[Carry, Metrics]:
+    """Runs the window's steps; measures at the epochs' ends.
+
+    Args:
+        recipe: the static choices.
+        carry: where the last segment ended.
+        data: the data set.
+        seed: [] int32, of the batches' order.
+        hparams: the traced choices.
+        ranges: for the diagnostics.
+        window: which steps.
+        batch_size: B; what is left of an epoch after its whole batches is dropped.
+
+    Returns:
+        The carry, and rows [K, ...] of measurements; rows of epochs that were not reached or not measured are zero.
+    """
+    window = jax.tree.map(jnp.asarray, window)
+    size = data.train.y.shape[0]
+    steps_per_epoch = size // batch_size
+    step = train.make_train_step(recipe)
+
+    def train_epoch(carry: Carry, epoch: jax.Array) -> Carry:
+        """The window's part of the epoch that is the `epoch`-th to end."""
+        first = (epoch - 1) * steps_per_epoch
+        start = jnp.clip(window.start, first, first + steps_per_epoch)
+        stop = jnp.clip(window.stop, first, first + steps_per_epoch)
+        order = train.epoch_order(seed, epoch - 1, size)
+
+        def one_step(number: jax.Array, carry: Carry) -> Carry:
+            examples = jax.lax.dynamic_slice(order, ((number - first) * batch_size,), (batch_size,))
+            batch = Batch(train.scale(data.train.x[examples], data.scaling), data.train.y[examples])
+            state, metrics = step(carry.state, batch, hparams)
+            sums = (carry.loss_sum, carry.accuracy_sum)
+            loss_sum, accuracy_sum = (jnp.where(number == first, 0.0, so_far) for so_far in sums)  # anew each epoch
+            return Carry(state, loss_sum + metrics["loss"], accuracy_sum + metrics["accuracy"])
+
+        return jax.lax.fori_loop(start, stop, one_step, carry)
+
+    def one_epoch(index: jax.Array, loop: tuple[Carry, Metrics]) -> tuple[Carry, Metrics]:
+        carry, rows = loop
+        epoch = window.first_epoch + index
+        reached = epoch * steps_per_epoch <= window.stop
+        carry = _mark_parameters(train_epoch(carry, epoch), reached)
+        level = jnp.where(reached, window.levels[index], NOTHING)
+        row = measure(recipe, carry, data, hparams, ranges, steps_per_epoch=steps_per_epoch, level=level, shapes=shapes)
+        return carry, jax.tree.map(lambda buffer, value: buffer.at[index].set(value), rows, row)
+
+    shapes = jax.eval_shape(lambda: measure(recipe, carry, data, hparams, ranges, steps_per_epoch=steps_per_epoch))
+    length = window.levels.shape[0]
+    rows = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
+    return jax.lax.fori_loop(0, window.count, one_epoch, (carry, rows))
+
+
+def measure(
+    recipe: train.Recipe,
+    carry: Carry,
+    data: Data,
+    hparams: Hparams,
+    ranges: Ranges,
+    *,
+    steps_per_epoch: int,
+    level: jax.Array | None = None,
+    shapes: dict[str, Any] | None = None,
+) -> dict[str, Metrics]:
+    """All that is known of a replica at an epoch's end.
+
+    Args:
+        recipe: the static choices.
+        carry: the replica, whose sums are over the epoch that ends.
+        data: the data set.
+        hparams: the traced choices.
+        ranges: for the diagnostics.
+        steps_per_epoch: whole batches.
+        level: [] int32, how much to measure, the same for all replicas of a vmap; the rest is zero. None: everything.
+        shapes: of the result, where there is a level (what `jax.eval_shape` says of a call without).
+
+    Returns:
+        `figures`: each [], with `finite`. `layers`: each [L] or [H]. `snapshot`: `dead` [H, units] bool and
+        `histograms` [H, 2, bins + 2]. Figures and layers of a replica that is not finite are NaN.
+    """
+    def wanted(least: int, compute: Callable[[], Any], *names: str) -> Any:
+        if level is None or shapes is None:
+            return compute()
+        some = shapes[names[0]] if len(names) == 1 else {name: shapes[name] for name in names}
+        # A level is the same for all replicas, so this stays a branch under vmap.
+        return jax.lax.cond(level >= least, compute, lambda: _zeros(some))
+
+    state = carry.state
+    finite = state.first_nonfinite_step < 0
+
+    def known(metrics: Metrics) -> Metrics:
+        return jax.tree.map(lambda value: jnp.where(finite, value, jnp.nan), metrics)
+
+    def figures() -> Metrics:
+        found = {"train_loss": carry.loss_sum / steps_per_epoch, "train_accuracy": carry.accuracy_sum / steps_per_epoch}
+        for name in ("train_subset", "validation", "test"):
+            result = train.evaluate(recipe, state.params, getattr(data, name), hparams, data.scaling)
+            found |= {f"{name}_{figure}": value for figure, value in result.items()}
+        return known(found) | {"finite": finite}
+
+    def inside() -> dict[str, Metrics]:
+        batch = Batch(train.scale(data.probe.x, data.scaling), data.probe.y)
+        observed = train.observe(recipe, state, batch, hparams)
+        statistics = diagnostics.activation_statistics(observed.layers, ranges.bounds)
+        limits = Layer(jnp.asarray(activations.PRE_ACTIVATION_RANGE, jnp.float32), ranges.histogram)
+
+        def snapshot() -> Metrics:
+            return {
+                "dead": diagnostics.dead_units(observed.layers),
+                "histograms": diagnostics.layer_histograms(observed.layers, limits, HISTOGRAM_BINS),
+            }
+
+        layers = known(diagnostics.gradient_flow(observed) | statistics)
+        return {"layers": layers, "snapshot": wanted(SNAPSHOT, snapshot, "snapshot")}
+
+    return {"figures": wanted(FIGURES, figures, "figures"), **wanted(LAYERS, inside, "layers", "snapshot")}
+
+
+def _zeros(shapes: Any) -> Any:
+    return jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+
+
+def _mark_parameters(carry: Carry, reached: jax.Array) -> Carry:
+    """Marks a replica whose parameters are not finite though its losses were: the last update did it.
+
+    At epochs' ends only, so that the mark does not depend on where segments end.
+    """
+    state = carry.state
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
+    first = jnp.where(reached & (state.first_nonfinite_step < 0) & ~finite, state.step - 1, state.first_nonfinite_step)
+    return carry._replace(state=state._replace(first_nonfinite_step=first))
+
+
+def init_carry(recipe: train.Recipe, seed: jax.Array, hparams: Hparams, data: Data) -> Carry:
+    """A fresh replica."""
+    x = train.scale(data.train.x[:1], data.scaling)
+    state = train.init_state(train.init_key(seed), recipe, hparams, x)
+    return Carry(state, jnp.zeros(()), jnp.zeros(()))

@@ -1,0 +1,274 @@
+"""Training MANY replicas: vmap over variants and seeds, jit, donation, and tiles spread over the local devices.
+
+The axes are `[T, S, V]`: tiles (one a device), seeds, variants. `train` and `segment` know nothing of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxcompare import segment, train
+from jaxcompare.types import Batch, Hparams, Metrics, TrainState
+
+TILES = "tiles"  # the mesh axis
+
+
+def make_step(
+    recipe: train.Recipe,
+) -> Callable[[TrainState, Batch, Hparams], tuple[TrainState, Metrics]]:
+    """One step of every replica, jitted: `step(state [S, V], batch [S], hparams [V]) -> (state, metrics [S, V])`.
+
+    Variants of one seed see the same batch. The state's buffers are donated: use what comes back.
+    """
+    over_variants = jax.vmap(train.make_train_step(recipe), in_axes=(0, None, 0))
+    return jax.jit(jax.vmap(over_variants, in_axes=(0, 0, None)), donate_argnums=0)
+
+
+def init_states(recipe: train.Recipe, seeds: jax.Array, hparams: Hparams, x: jax.Array) -> TrainState:
+    """Fresh states [S, V] for seeds [S] and hparams [V]; the variants of a seed start from the same weights."""
+
+    def one(seed: jax.Array, hparams: Hparams) -> TrainState:
+        return train.init_state(train.init_key(seed), recipe, hparams, x)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(seeds, hparams)
+
+
+class Group(NamedTuple):
+    """As many tiles as there are devices, trained at once."""
+
+    seeds: np.ndarray  # [T, S] int32
+    hparams: Hparams  # leaves [T, V]
+    ranges: segment.Ranges  # leaves [T, V, 2]
+
+
+class Executables(NamedTuple):
+    """A program's compiled functions."""
+
+    init: Callable[..., segment.Carry]  # (data, group) -> carry
+    train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
+    predict: Callable[..., jax.Array] | None  # (carry, data, group, points) -> probabilities of class 1
+    compile_seconds: float
+
+
+def local_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """One axis over all local devices, or over those given."""
+    devices = list(devices or jax.local_devices())
+    return jax.make_mesh((len(devices),), (TILES,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def shard(mesh: Mesh, group: Group) -> Group:
+    """The group with each of its tiles on its device."""
+    return jax.device_put(group, NamedSharding(mesh, P(TILES)))
+
+
+def replicate(mesh: Mesh, data: Any) -> Any:
+    """The data on every device."""
+    return jax.device_put(data, NamedSharding(mesh, P()))
+
+
+def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Callable, Callable, Callable]:
+    """Init, train and predict for groups of tiles, jitted."""
+
+    def init(data: segment.Data, group: Group) -> segment.Carry:
+        def one(seed: jax.Array, hparams: Hparams) -> segment.Carry:
+            return segment.init_carry(recipe, seed, hparams, data)
+
+        return _grid(one, (True, False), (False, True))(group.seeds, group.hparams)
+
+    def run(carry: segment.Carry, data: segment.Data, group: Group, window: segment.Window) -> tuple:
+        def one(
+            carry: segment.Carry, seed: jax.Array, hparams: Hparams, ranges: segment.Ranges
+        ) -> tuple[segment.Carry, dict[str, Metrics]]:
+            return segment.train_segment(recipe, carry, data, seed, hparams, ranges, window, batch_size=batch_size)
+
+        over = _grid(one, (True, True, False, False), (True, False, True, True))
+        return over(carry, group.seeds, group.hparams, group.ranges)
+
+    def predict(carry: segment.Carry, data: segment.Data, group: Group, points: jax.Array) -> jax.Array:
+        def one(params: Any, hparams: Hparams) -> jax.Array:
+            return train.predict(recipe, params, train.scale(points, data.scaling), hparams)[:, 1]
+
+        return _grid(one, (True, False), (True, True))(carry.state.params, group.hparams)
+
+    def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
+        specs = tuple(P(TILES) if is_tiled else P() for is_tiled in tiled)
+        local = _one_tile(function, tiled)
+        # Every device runs the same local program on its own tile; there is nothing for the checker to prove.
+        mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P(TILES), check_vma=False)
+        return jax.jit(mapped, **options)
+
+    return (
+        spread(init, (False, True)),
+        spread(run, (True, False, True, False), donate_argnums=0),
+        spread(predict, (True, False, True, False)),
+    )
+
+
+def _grid(function: Callable, seeds: tuple[bool, ...], variants: tuple[bool, ...]) -> Callable:
+    """`function` of one replica over seeds (outside) and variants (inside); which arguments have which axis."""
+
+    def axes(has: tuple[bool, ...]) -> tuple[int | None, ...]:
+        return tuple(0 if mapped else None for mapped in has)
+
+    return jax.vmap(jax.vmap(function, in_axes=axes(variants)), in_axes=axes(seeds))
+
+
+def _one_tile(function: Callable, tiled: tuple[bool, ...]) -> Callable:
+    """`function` of a tile, for the slice of length one that a device holds."""
+
+    def local(*arguments: Any) -> Any:
+        inside = (
+            jax.tree.map(lambda leaf: leaf[0], argument) if is_tiled else argument
+            for argument, is_tiled in zip(arguments, tiled, strict=True)
+        )
+        return jax.tree.map(lambda leaf: leaf[None], function(*inside))
+
+    return local
+
+
+# Data sets of one shape under one recipe share an executable.
+_COMPILED: dict[tuple, Executables] = {}
+
+
+def build(
+    recipe: train.Recipe,
+    mesh: Mesh,
+    data: segment.Data,
+    group: Group,
+    *,
+    batch_size: int,
+    rows: int,
+    points: jax.Array | None = None,
+) -> Executables:
+    """Compiles a program for groups of this one's shape.
+
+    Args:
+        recipe: the static choices.
+        mesh: of `local_mesh`.
+        data: on the mesh.
+        group: on the mesh; for its shapes.
+        batch_size: B.
+        rows: K, how many epochs' ends a segment can measure.
+        points: [G, D] where `predict` is wanted, unscaled.
+    """
+    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((data, group, points)))
+    key = (recipe, mesh, batch_size, rows, jax.tree.structure(group), shapes)
+    if key in _COMPILED:
+        return _COMPILED[key]._replace(compile_seconds=0.0)
+    init, run, predict = _functions(recipe, mesh, batch_size)
+    start = time.perf_counter()
+    carry = jax.eval_shape(init, data, group)
+    tiled = NamedSharding(mesh, P(TILES))
+    carry = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=tiled), carry)
+    window = make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
+    compiled = Executables(
+        init.lower(data, group).compile(),  # type: ignore[attr-defined]
+        run.lower(carry, data, group, window).compile(),  # type: ignore[attr-defined]
+        predict.lower(carry, data, group, points).compile() if points is not None else None,  # type: ignore[attr-defined]
+        0.0,
+    )
+    _COMPILED[key] = compiled._replace(compile_seconds=time.perf_counter() - start)
+    return _COMPILED[key]
+
+
+def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], *, rows: int) -> segment.Window:
+    """A Window from plain numbers; `levels` for each epoch that it touches, at most `rows` of them."""
+    padded = np.zeros(rows, np.int32)
+    padded[: len(levels)] = levels
+    scalar = partial(np.asarray, dtype=np.int32)
+    return segment.Window(scalar(start), scalar(stop), scalar(first_epoch), scalar(len(levels)), padded)
+
+
+def stack_hparams(each: Sequence[Hparams]) -> Hparams:
+    """Hparams [V] from V of one replica's."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+class Progress(NamedTuple):
+    """What a caller hears after each segment."""
+
+    steps: int  # of the group, done so far
+    seconds: float  # that this segment took
+
+
+def train_group(
+    executables: Executables,
+    data: segment.Data,
+    group: Group,
+    *,
+    epochs: int,
+    steps_per_epoch: int,
+    levels: Sequence[int],
+    rows: int,
+    report: Callable[[Progress], None] = lambda progress: None,
+    seconds_a_segment: float = 2.0,
+    segment_steps: int | None = None,
+) -> tuple[segment.Carry, dict[str, dict[str, np.ndarray]]]:
+    """Trains a group of tiles from start to end, segment by segment.
+
+    Args:
+        executables: of `build`.
+        data: on the mesh.
+        group: on the mesh.
+        epochs: how many.
+        steps_per_epoch: whole batches.
+        levels: [epochs + 1] what to measure at each epoch's end, 0 being before the first step.
+        rows: K of `build`.
+        report: is told of each segment's end.
+        seconds_a_segment: about how long a segment may take before the caller hears of it.
+        segment_steps: a fixed number of steps a segment instead.
+
+    Returns:
+        The carry, and the measurements, each [E, T, S, V, ...] with E = epochs + 1.
+    """
+    carry = executables.init(data, group)
+    total = epochs * steps_per_epoch
+    # The untrained networks are measured in a segment of their own, without steps.
+    carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, levels[:1], rows=rows))
+    collected = [jax.tree.map(lambda leaf: leaf[..., :1], _rows_last(kept))]
+    done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
+    while done < total:
+        began = time.perf_counter()
+        stop = min(done + max(1, int(pace)), total, (done // steps_per_epoch + rows) * steps_per_epoch)
+        first = done // steps_per_epoch + 1
+        last = -(-stop // steps_per_epoch)  # the epoch that the last step belongs to
+        window = make_window(done, stop, first, levels[first : last + 1], rows=rows)
+        carry, kept = executables.train(carry, data, group, window)
+        ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
+        collected.append(jax.tree.map(lambda leaf, ended=ended: leaf[..., :ended], _rows_last(kept)))
+        seconds = time.perf_counter() - began
+        report(Progress(stop, seconds))
+        if segment_steps is None:
+            pace = (stop - done) * min(4.0, seconds_a_segment / max(seconds, 1e-9))
+        done = stop
+    whole = jax.tree.map(lambda *parts: np.moveaxis(np.concatenate(parts, axis=-1), -1, 0), *collected)
+    return carry, whole
+
+
+def measuring_seconds(executables: Executables, data: segment.Data, group: Group, *, rows: int) -> dict[int, float]:
+    """What one measurement of each level takes, for a whole group: timed on fresh replicas, without steps."""
+    carry = executables.init(data, group)
+    found = {segment.NOTHING: 0.0}
+    for level in (segment.FIGURES, segment.LAYERS, segment.SNAPSHOT):
+        seconds = []
+        for _ in range(2):  # the first call of all warms up
+            start = time.perf_counter()
+            carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, [level], rows=rows))
+            jax.block_until_ready(kept)
+            seconds.append(time.perf_counter() - start)
+        found[level] = min(seconds)
+    return found
+
+
+def _rows_last(kept: dict[str, Metrics]) -> dict[str, dict[str, np.ndarray]]:
+    """Rows [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements."""
+    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1), kept)

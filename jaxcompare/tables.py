@@ -1,0 +1,255 @@
+"""What was measured, as tidy tables (docs/tables.md): arrays in, data frames out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jaxcompare import activations, assemble
+from jaxcompare.experiment import Comparison, Variant, spell
+from jaxcompare.programs import Tile, layer_epochs, parameters, snapshot_epochs
+from jaxcompare.segment import HISTOGRAM_BINS
+from jaxcompare.settings import KEYS
+
+if TYPE_CHECKING:
+    from jaxcompare.compare import Measured, Plan
+
+KINDS = ("pre_activation", "activation")
+
+
+class Tables(NamedTuple):
+    """All tables of a run."""
+
+    frames: dict[str, pd.DataFrame]
+    fields: dict[str, np.ndarray]
+
+
+def tile_arrays(
+    plan: Plan,
+    tile: Tile,
+    index: int,
+    measured: dict[str, dict[str, np.ndarray]],
+    first_nonfinite: np.ndarray,
+    fields: np.ndarray | None,
+) -> dict[str, np.ndarray]:
+    """One tile's measurements, without padding, and only of the epochs at which each was taken.
+
+    Args:
+        plan: of the tile's program.
+        tile: which.
+        index: its place in its group.
+        measured: [E, T, S, V, ...] by level and name.
+        first_nonfinite: [T, S, V].
+        fields: [T, S, V, points] or None.
+    """
+    settings = plan.program.settings
+    seeds, variants = len(tile.seeds), len(tile.variants)
+    epochs = {
+        "figures": tuple(range(settings.epochs + 1)),
+        "layers": layer_epochs(settings),
+        "snapshot": snapshot_epochs(settings),
+    }
+    arrays = {
+        f"{level}/{name}": values[list(epochs[level]), index, :seeds, :variants]
+        for level, found in measured.items()
+        for name, values in found.items()
+    }
+    for name in ("figures/train_loss", "figures/train_accuracy"):
+        arrays[name][0] = np.nan  # no batch was seen before the first step
+    arrays["first_nonfinite_step"] = first_nonfinite[index, :seeds, :variants]
+    if fields is not None:
+        arrays["field"] = fields[index, :seeds, :variants]
+    return arrays
+
+
+def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
+    """Every table but `summary`, the replicas in the order of the config."""
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in ("history", "layers", "units", "histograms")}
+    replicas: list[dict[str, Any]] = []
+    fields: dict[str, np.ndarray] = {}
+    for one in measured:
+        replicas += _replica_rows(one)
+        frames["history"].append(_history(one))
+        frames["layers"].append(_layers(one))
+        frames["units"].append(_units(one))
+        frames["histograms"].append(_histograms(one))
+        if "field" in one.arrays:
+            fields |= _fields(one)
+    order = {variant.variant_id: i for i, s in enumerate(_variants(comparison)) for variant in [s]}
+    table = pd.DataFrame(replicas)
+    table = table.sort_values("seed", kind="stable").sort_values(
+        "variant_id", kind="stable", key=lambda ids: ids.map(order)
+    )
+    place = {replica: i for i, replica in enumerate(table["replica_id"])}
+    found = {"replicas": table.reset_index(drop=True)}
+    for name, parts in frames.items():
+        whole = pd.concat(parts, ignore_index=True)
+        found[name] = whole.sort_values("replica_id", kind="stable", key=lambda ids: ids.map(place), ignore_index=True)
+    timing = [json.loads(str(one.arrays["timing"])) for one in measured if "timing" in one.arrays]
+    found["timing"] = pd.DataFrame(timing, columns=TIMING)
+    return Tables(found, fields)
+
+
+TIMING = [
+    "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
+    "wall_seconds", "replica_steps_per_second",
+]  # fmt: skip
+
+
+def replica_id(variant: Variant, seed: int) -> str:
+    """The name of one training run, the same however a study is extended."""
+    return f"{variant.variant_id}-{seed}"
+
+
+def _variants(comparison: Comparison) -> list[Variant]:
+    return [variant for study in comparison.studies for variant in study.variants]
+
+
+def _cells(one: Measured) -> list[tuple[int, int, int, Variant]]:
+    return [
+        (s, v, seed, variant) for s, seed in enumerate(one.tile.seeds) for v, variant in enumerate(one.tile.variants)
+    ]
+
+
+def _ids(one: Measured) -> np.ndarray:
+    return np.asarray([replica_id(variant, seed) for _, _, seed, variant in _cells(one)])
+
+
+def _replica_rows(one: Measured) -> list[dict[str, Any]]:
+    plan, material = one.plan, one.plan.material
+    rows = []
+    for s, v, seed, variant in _cells(one):
+        settings = variant.settings
+        factors = {key: getattr(settings, key) for key in KEYS if key not in ("seeds", "first_seed", "options")}
+        factors["hidden"] = spell(settings.hidden)
+        factors |= {f"options.{key}": value for key, value in settings.options.items()}
+        step = int(one.arrays["first_nonfinite_step"][s, v])
+        rows.append(
+            {
+                "replica_id": replica_id(variant, seed),
+                "variant_id": variant.variant_id,
+                "experiment": plan.program.comparison,
+                "study": plan.program.study,
+                "label": variant.label,
+                **factors,
+                "seed": seed,
+                "steps_per_epoch": plan.steps_per_epoch,
+                "parameters": parameters(settings, material.features, material.classes),
+                "train_examples": len(material.data.train.y),
+                "test_examples": len(material.data.test.y),
+                "chance_accuracy": material.chance,
+                "first_nonfinite_step": np.nan if step < 0 else float(step),
+            }
+        )
+    return rows
+
+
+def _long(one: Measured, epochs: Sequence[int], **columns: np.ndarray) -> pd.DataFrame:
+    """Rows for each replica and epoch; columns are [E, S, V]."""
+    ids = _ids(one)
+    frame = {"replica_id": np.repeat(ids, len(epochs)), "epoch": np.tile(np.asarray(epochs, np.int32), len(ids))}
+    return pd.DataFrame(frame | {name: np.moveaxis(values, 0, -1).ravel() for name, values in columns.items()})
+
+
+def _history(one: Measured) -> pd.DataFrame:
+    settings, figures = one.plan.program.settings, _level(one, "figures")
+    epochs = range(settings.epochs + 1)
+    finite = figures.pop("finite")
+    frame = _long(one, epochs, **figures, finite=finite)
+    frame.insert(2, "step", frame["epoch"] * one.plan.steps_per_epoch)
+    frame.insert(3, "examples", frame["step"] * settings.batch_size)
+    return frame
+
+
+def _level(one: Measured, level: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(f"{level}/"): values for name, values in one.arrays.items() if name.startswith(f"{level}/")
+    }
+
+
+def layer_labels(hidden: int) -> list[str]:
+    """The layers' names, first to last."""
+    return [*(f"hidden_{number}" for number in range(1, hidden + 1)), "output"]
+
+
+def _layers(one: Measured) -> pd.DataFrame:
+    settings = one.plan.program.settings
+    labels = layer_labels(len(settings.hidden))
+    parts = []
+    for index, label in enumerate(labels):
+        columns = {
+            # The output has no activation: what concerns it is not measured there.
+            name: values[..., index] if index < values.shape[-1] else np.full(values.shape[:-1], np.nan, np.float32)
+            for name, values in _level(one, "layers").items()
+        }
+        frame = _long(one, layer_epochs(settings), **columns)
+        frame.insert(2, "layer", label)
+        frame.insert(3, "layer_index", index)
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True).sort_values(["replica_id", "epoch", "layer_index"], ignore_index=True)
+
+
+def _units(one: Measured) -> pd.DataFrame:
+    settings = one.plan.program.settings
+    dead = one.arrays["snapshot/dead"]  # [E, S, V, H, units]
+    rows = [
+        {
+            "replica_id": replica_id(variant, seed),
+            "epoch": epoch,
+            "layer": f"hidden_{layer + 1}",
+            "dead": "".join("1" if unit else "0" for unit in dead[e, s, v, layer, :width]),
+        }
+        for s, v, seed, variant in _cells(one)
+        if variant.settings.activation in activations.CAN_BE_ZERO
+        for e, epoch in enumerate(snapshot_epochs(settings))
+        for layer, width in enumerate(settings.hidden)
+    ]
+    return pd.DataFrame(rows, columns=["replica_id", "epoch", "layer", "dead"])
+
+
+def _histograms(one: Measured) -> pd.DataFrame:
+    settings = one.plan.program.settings
+    counts = one.arrays["snapshot/histograms"]  # [E, S, V, H, 2, bins + 2]
+    rows = []
+    for s, v, seed, variant in _cells(one):
+        activation = variant.settings.activation
+        limits = {
+            "pre_activation": activations.PRE_ACTIVATION_RANGE,
+            "activation": activations.HISTOGRAM_RANGES.get(activation, activations.DEFAULT_RANGE),
+        }
+        rows += [
+            {
+                "replica_id": replica_id(variant, seed),
+                "epoch": epoch,
+                "layer": f"hidden_{layer + 1}",
+                "kind": kind,
+                "low": limits[kind][0],
+                "high": limits[kind][1],
+                "below": int(counts[e, s, v, layer, k, 0]),
+                "above": int(counts[e, s, v, layer, k, HISTOGRAM_BINS + 1]),
+                "counts": counts[e, s, v, layer, k, 1 : HISTOGRAM_BINS + 1].tolist(),
+            }
+            for e, epoch in enumerate(snapshot_epochs(settings))
+            for layer in range(len(settings.hidden))
+            for k, kind in enumerate(KINDS)
+        ]
+    return pd.DataFrame(rows)
+
+
+def _fields(one: Measured) -> dict[str, np.ndarray]:
+    data, dataset = one.plan.material.data, one.plan.program.settings.dataset
+    x, y = assemble.field_axes(data.train.x)
+    found = {
+        f"{dataset}/x": x,
+        f"{dataset}/y": y,
+        f"{dataset}/points": data.probe.x.astype(np.float32),
+        f"{dataset}/labels": data.probe.y,
+    }
+    size = assemble.FIELD_POINTS
+    for s, v, seed, variant in _cells(one):
+        found[replica_id(variant, seed)] = one.arrays["field"][s, v].reshape(size, size)
+    return found

@@ -1,0 +1,239 @@
+"""Training ONE replica, as pure functions: nothing here is jitted and nothing has a replica axis.
+
+`sweep` adds both. A `Recipe` holds what is static (functions), `Hparams` what is traced (numbers). A recipe may hold several
+losses, activations or schedules; `Hparams` then says by index which one this replica uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcompare import activations, losses, models, optimizers
+from jaxcompare.diagnostics import tree_norm
+from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, Split, TrainState
+
+EVALUATION_CHUNK = 250  # examples at a time: activations of all of a tile's replicas stay in the cache
+
+
+class Recipe(NamedTuple):
+    """The static choices of a training."""
+
+    model: models.Model
+    optimizer: optimizers.OptimizerFactory
+    losses: tuple[losses.LossFunction, ...]
+    activations: tuple[activations.ActivationFunction, ...]
+    schedules: tuple[optimizers.ScheduleFunction, ...]
+    clip: bool  # False leaves clipping out of the program
+
+
+def make_recipe(
+    model: models.Model,
+    *,
+    optimizer: str = "momentum",
+    loss: str | tuple[str, ...] = "cross_entropy",
+    activation: str | tuple[str, ...] = "relu",
+    schedule: str | tuple[str, ...] = "constant",
+    clip: bool = True,
+) -> Recipe:
+    """A Recipe from names, each a key of its registry or `"package.module:attribute"`.
+
+    Raises:
+        ValueError: an unknown name; the message has the closest known one.
+    """
+
+    def each(name: str | tuple[str, ...], resolve: Callable) -> tuple:
+        return tuple(resolve(one) for one in ((name,) if isinstance(name, str) else name))
+
+    return Recipe(
+        model,
+        optimizers.resolve_optimizer(optimizer),
+        each(loss, losses.resolve),
+        each(activation, activations.resolve),
+        each(schedule, optimizers.resolve_schedule),
+        clip,
+    )
+
+
+def make_hparams(
+    learning_rate: float,
+    *,
+    clip_norm: float = float("inf"),
+    label_smoothing: float = 0.0,
+    total_steps: int = 1,
+    activation: int = 0,
+    loss: int = 0,
+    schedule: int = 0,
+    schedule_options: dict[str, float] | None = None,
+    optimizer_options: dict[str, float] | None = None,
+) -> Hparams:
+    """Hparams of the right dtypes from plain numbers. Options left out take their function's defaults."""
+    number = partial(jnp.asarray, dtype=float)  # float32, or float64 where JAX is told to use it
+    index = partial(jnp.asarray, dtype=jnp.int32)
+    return Hparams(
+        number(learning_rate),
+        number(clip_norm),
+        number(label_smoothing),
+        index(total_steps),
+        index(activation),
+        index(loss),
+        index(schedule),
+        {name: number(value) for name, value in (schedule_options or {}).items()},
+        {name: number(value) for name, value in (optimizer_options or {}).items()},
+    )
+
+
+def init_state(key: jax.Array, recipe: Recipe, hparams: Hparams, x: jax.Array) -> TrainState:
+    """A fresh network and optimizer.
+
+    Args:
+        key: a typed key; equal keys give equal weights, whatever the hyperparameters.
+        recipe: the static choices.
+        hparams: the traced ones.
+        x: [B, ...] examples, for their shape only.
+    """
+    params = recipe.model.init(key, x)
+    opt_state = _optimizer(recipe, hparams, jnp.zeros((), jnp.int32)).init(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, jnp.full((), -1, jnp.int32))
+
+
+def learning_rate_at(recipe: Recipe, hparams: Hparams, step: jax.Array) -> jax.Array:
+    """The learning rate of the update after `step` updates: []."""
+    progress = step / hparams.total_steps
+
+    def bind(schedule: optimizers.ScheduleFunction) -> optimizers.ScheduleFunction:
+        known = optimizers.options_of(schedule)
+        return partial(schedule, **{k: v for k, v in hparams.schedule_options.items() if k in known})
+
+    factors = [bind(schedule) for schedule in recipe.schedules]
+    return hparams.learning_rate * activations.select(hparams.schedule, factors, progress)
+
+
+def _optimizer(recipe: Recipe, hparams: Hparams, step: jax.Array) -> optax.GradientTransformation:
+    # Built anew in every step from traced numbers: it is two closures, and costs nothing once compiled.
+    return recipe.optimizer(learning_rate_at(recipe, hparams, step), **hparams.optimizer_options)
+
+
+def _forward(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> tuple[jax.Array, dict[str, Layer]]:
+    return recipe.model.apply(params, x, partial(activations.select, hparams.activation, recipe.activations))
+
+
+def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hparams) -> jax.Array:
+    labels = losses.smooth_labels(y, recipe.model.classes, hparams.label_smoothing)
+    return activations.select(hparams.loss, recipe.losses, logits, labels)
+
+
+def _gradients(recipe: Recipe, params: Params, batch: Batch, hparams: Hparams) -> tuple[Params, Metrics, dict]:
+    """Gradients of the mean loss, clipped if the recipe says so; loss and accuracy; the hidden layers."""
+
+    def mean_loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, dict[str, Layer]]]:
+        logits, layers = _forward(recipe, params, batch.x, hparams)
+        return jnp.mean(_example_losses(recipe, logits, batch.y, hparams)), (logits, layers)
+
+    (loss, (logits, layers)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    return gradients, {"loss": loss, "accuracy": jnp.mean(_correct(logits, batch.y))}, layers
+
+
+def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
+    norm = tree_norm(gradients)
+    # A norm of zero would divide by zero; a norm that is not finite stays so, and divergence shows.
+    factor = jnp.where(norm > clip_norm, clip_norm / norm, 1.0)
+    return jax.tree.map(lambda gradient: gradient * factor, gradients)
+
+
+def _correct(logits: jax.Array, y: jax.Array) -> jax.Array:
+    """Right answers [...] as 0. and 1.; an answer that is not finite is none."""
+    answered = jnp.all(jnp.isfinite(logits), axis=-1)
+    return (answered & (jnp.argmax(logits, axis=-1) == y)).astype(jnp.float32)
+
+
+def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tuple[TrainState, Metrics]]:
+    """`step(state, batch, hparams) -> (state, metrics)`, pure, for one replica.
+
+    Metrics, each []: `loss` (mean over the batch, before the update), `accuracy`, `learning_rate`.
+    A loss that is not finite is marked in the state, once, and the update is applied all the same.
+    """
+
+    def step(state: TrainState, batch: Batch, hparams: Hparams) -> tuple[TrainState, Metrics]:
+        gradients, metrics, _ = _gradients(recipe, state.params, batch, hparams)
+        if recipe.clip:
+            gradients = _clip(gradients, hparams.clip_norm)
+        optimizer = _optimizer(recipe, hparams, state.step)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        first_nonfinite_step = _mark(state.first_nonfinite_step, jnp.isfinite(metrics["loss"]), state.step)
+        metrics["learning_rate"] = learning_rate_at(recipe, hparams, state.step)
+        return TrainState(state.step + 1, params, opt_state, first_nonfinite_step), metrics
+
+    return step
+
+
+def _mark(first: jax.Array, finite: jax.Array, step: jax.Array) -> jax.Array:
+    return jnp.where((first < 0) & ~finite, step, first)
+
+
+def evaluate(recipe: Recipe, params: Params, split: Split, hparams: Hparams, scaling: tuple) -> Metrics:
+    """Mean loss and accuracy, each [], over a whole split, the incomplete last chunk included; NaN if it is empty."""
+    size = split.y.shape[0]
+    if size == 0:
+        return {"loss": jnp.full((), jnp.nan), "accuracy": jnp.full((), jnp.nan)}
+    chunk = _chunk(size)
+    whole = size // chunk * chunk
+
+    def sums(part: Split) -> jax.Array:
+        logits, _ = _forward(recipe, params, scale(part.x, scaling), hparams)
+        example_losses = _example_losses(recipe, logits, part.y, hparams)
+        return jnp.stack([jnp.sum(example_losses), jnp.sum(_correct(logits, part.y))])
+
+    chunks = jax.tree.map(lambda array: array[:whole].reshape(-1, chunk, *array.shape[1:]), split)
+    total = jnp.sum(jax.lax.map(sums, chunks), axis=0)
+    if whole < size:
+        total = total + sums(jax.tree.map(lambda array: array[whole:], split))
+    loss, accuracy = total / size
+    return {"loss": loss, "accuracy": accuracy}
+
+
+def _chunk(size: int) -> int:
+    """The largest chunk that leaves nothing over, unless it is much smaller than it may be."""
+    limit = min(EVALUATION_CHUNK, size)
+    return next((chunk for chunk in range(limit, limit // 4, -1) if size % chunk == 0), limit)
+
+
+def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Observation:
+    """What the next step would see and do on `batch`; the state is left as it is."""
+    gradients, _, layers = _gradients(recipe, state.params, batch, hparams)
+    clipped = _clip(gradients, hparams.clip_norm) if recipe.clip else gradients
+    updates, _ = _optimizer(recipe, hparams, state.step).update(clipped, state.opt_state, state.params)
+    return Observation(state.params, gradients, updates, layers)
+
+
+def scale(x: jax.Array, scaling: tuple) -> jax.Array:
+    """Features as the network sees them: x * factor + shift, for `scaling = (factor, shift)`."""
+    factor, shift = scaling
+    return x.astype(float) * factor + shift
+
+
+def predict(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> jax.Array:
+    """Softmax probabilities [B, C] for scaled features [B, ...]."""
+    return jax.nn.softmax(_forward(recipe, params, x, hparams)[0])
+
+
+def replica_key(seed: jax.Array) -> jax.Array:
+    """The typed key that all of a replica's randomness is folded from; the same for every variant of a seed."""
+    return jax.random.key(seed)
+
+
+def init_key(seed: jax.Array) -> jax.Array:
+    """The key of the initial weights."""
+    return jax.random.fold_in(replica_key(seed), 0)
+
+
+def epoch_order(seed: jax.Array, epoch: jax.Array, size: int) -> jax.Array:
+    """The order [size] in which an epoch (from 0) visits the training examples."""
+    key = jax.random.fold_in(jax.random.fold_in(replica_key(seed), 1), epoch)
+    return jax.random.permutation(key, size)

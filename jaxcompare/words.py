@@ -1,0 +1,295 @@
+"""Every word that a reader of pictures and reports sees, by key, so that another language is another dict.
+
+A catalogue maps a key to a format string. `level.*` name the values of factors, `factor.*` the factors themselves.
+Nothing here decides what is said: rules over the tables do, in `plots` and `report`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+EN: dict[str, str] = {
+    # Values of factors. A name that is not here is printed as it is.
+    "level.cross_entropy": "cross-entropy",
+    "level.mse": "MSE on probabilities",
+    "level.mse_half_sum": "half summed square error on probabilities",
+    "level.mse_logits": "MSE on logits",
+    "level.mse_logits_half_sum": "half summed square error on logits",
+    "level.relu": "ReLU",
+    "level.leaky_relu": "leaky ReLU",
+    "level.gelu": "GELU",
+    "level.silu": "SiLU",
+    "level.elu": "ELU",
+    "level.mish": "Mish",
+    "level.sgd": "SGD",
+    "level.adam": "Adam",
+    "level.adamw": "AdamW",
+    "level.rmsprop": "RMSProp",
+    "level.lion": "Lion",
+    "level.fashion_mnist": "Fashion-MNIST",
+    "level.mlp": "MLP",
+    "about.mse": "MSE on probabilities is the mean over the classes of (softmax - label)^2, like the Brier score; "
+    "the mean divides the gradient by the number of classes, and so scales the best rate.",
+    "about.mse_half_sum": "The half summed square error on probabilities is half the sum over the classes of "
+    "(softmax - label)^2.",
+    "about.mse_logits": "MSE on logits is the mean over the classes of (logit - label)^2.",
+    "about.mse_logits_half_sum": "The half summed square error on logits is half the sum over the classes of (logit "
+    "- label)^2.",
+    "experiment.a": "A. Losses",
+    "experiment.b": "B. Activations",
+    "experiment.c": "C. Optimizers",
+    # Factors.
+    "factor.learning_rate": "learning rate",
+    "factor.batch_size": "batch size",
+    "factor.weight_decay": "weight decay",
+    "factor.hidden": "hidden layers",
+    # Axes, with their units.
+    "axis.epoch": "epoch",
+    "axis.loss": "loss",
+    "axis.train_loss": "training loss (running mean)",
+    "axis.train_subset_accuracy": "accuracy (training subset)",
+    "axis.validation_accuracy": "accuracy (validation)",
+    "axis.test_accuracy": "accuracy (test)",
+    "axis.learning_rate": "learning rate",
+    "axis.layer": "layer",
+    "axis.gradient_norm": "gradient norm",
+    "axis.gradient_ratio": "gradient norm, first / last layer",
+    "axis.update_ratio": "update norm / parameter norm",
+    "axis.dead": "share of dead units",
+    "axis.dead_mean": "share of dead units, mean of layers",
+    "axis.activation": "activation",
+    "axis.share": "share a bin",
+    "axis.feature_1": "feature 1",
+    "axis.feature_2": "feature 2",
+    "axis.probability": "probability of class 1, mean over seeds",
+    # Panels and pictures.
+    "panel.loss": "Loss: {loss}",
+    "panel.train_loss": "Training loss",
+    "panel.train_subset_accuracy": "Accuracy on a training subset",
+    "panel.validation_accuracy": "Validation accuracy",
+    "panel.test_accuracy": "Test accuracy",
+    "panel.sensitivity": "Final accuracy by learning rate",
+    "panel.gradients_start": "Gradients at initialisation",
+    "panel.gradients_end": "Gradients after the last epoch",
+    "panel.gradient_norm": "Gradient norm by layer",
+    "panel.gradient_ratio": "Gradient flow",
+    "panel.update_ratio": "Relative update by layer",
+    "panel.dead_layers": "{name}: dead units after the last epoch (n = {n})",
+    "panel.dead_epochs": "{name}: dead units over training",
+    "picture.n": "n = {n}",
+    "picture.k_of_n": "{k} of {n}",
+    "picture.at_rate": "{name}, rate {rate:g}",
+    "picture.title": "{experiment} on {dataset}",
+    "picture.best_note": "Each at its best learning rate on validation. Line: mean over seeds, band: 95% interval "
+    "(t). Cross: a run failed; a line ends where one diverges. Ring: best rate.",
+    "picture.band_note": "Line: mean over seeds, band: 95% interval (t). Cross: a run failed; a line ends where one "
+    "diverges. Ring: best rate.",
+    "picture.distributions": "Activations by layer on {dataset}",
+    "picture.distributions_note": "Each at its best learning rate; the runs of all seeds pooled; logarithmic share.",
+    "picture.dead": "Dead units on {dataset}",
+    "picture.dead_note": "Dead: zero on the whole probe batch. Mean over seeds, band: 95% interval (t).",
+    "picture.boundary": "{name} on {dataset}",
+    "picture.boundary_note": "rate {rate:g}, test accuracy {accuracy}, {runs}",
+    "picture.optimizer": "{name} at rate {rate:g} on {dataset}",
+    "picture.optimizer_note": "Above: mean over seeds and 95% interval (t). Below: median and range over seeds. "
+    "Cross: a run diverged, and the line ends.",
+    "picture.rates": "{name} on {dataset}: every learning rate",
+    "key.train": "training",
+    "key.validation": "validation",
+    "key.epoch_first": "epoch {epoch} (outline)",
+    "key.epoch_last": "epoch {epoch}: {name}",
+    "key.outside_first": "outside, first: {share:.1%}",
+    "key.outside_last": "outside, last: {share:.1%}",
+    "key.rate_n": "rate {rate:g} ({n})",
+    "key.boundaries": "boundaries of {k} of {n} seeds",
+    "key.class": "class {index}",
+    "failed.diverged": "{k} of {n} diverged",
+    "failed.stuck": "{k} of {n} stuck at chance",
+    "failed.no_mean": "no mean: a run diverged",
+    "name.apart": "{name} ({apart})",
+    "name.at_rate": "{name} at rate {rate:g}",
+    "number.none": "-",
+    "number.missed": "not reached",
+    "number.p": "{p:.3g}",
+    "number.p_is": "= {p:.3g}",
+    "number.p_small": "< 0.001",
+    # The report.
+    "report.title": "jaxcompare: which training choice is better, by how much, and why?",
+    "report.quick": "A quick run ({names}), to see that everything works: its figures say nothing about the question.",
+    "report.summary": "Summary",
+    "report.contents": "Contents",
+    "report.leader": "{title}, {where}: {name} has test accuracy {accuracy} ({runs}).",
+    "report.alone": "Nothing was compared with it.",
+    "report.reading": "Test accuracy, mean over seeds with its 95% interval (Student's t, from five seeds on), each "
+    "at the learning rate that did best on the validation split.",
+    "report.question": "Question",
+    "report.protocol": "Protocol",
+    "report.grid": "Grid of learning rates: {grids}.",
+    "report.grid_level": "{name} {rates}",
+    "report.apart": "Chosen for each {factors} apart.",
+    "report.seeds": "{n} seeds for every variant; seeds are paired: at one seed every variant starts from the same "
+    "weights and sees the same batches.",
+    "report.seeds_differ": "{low} to {high} seeds a variant; seeds are paired: at one seed every variant starts from "
+    "the same weights and sees the same batches.",
+    "report.selection": "The learning rate is chosen on the final validation accuracy, the test split is reported; a "
+    "variant with failed runs ranks after those with fewer. The seeds that chose are those that are reported.",
+    "report.selection_train": "There is no validation split: the learning rate is chosen on a subset of the training "
+    "set, the test split is reported. The seeds that chose are those that are reported.",
+    "report.budget": "{epochs} epochs of {steps} steps, without early stopping; evaluated after each epoch.",
+    "report.target": "Target: validation accuracy {target:g}. Steps to it are the median over seeds, a miss counting "
+    "as infinite.",
+    "report.fixed": "Fixed: {values}.",
+    "report.dataset": "{dataset}",
+    "report.study": "{dataset}, study {study}",
+    "report.best": "At its best rate",
+    "report.common": "At one common rate ({rate:g})",
+    "report.common_rates": "At one common rate",
+    "report.no_common": "No learning rate was tried by all of them, so there is no comparison at one common rate.",
+    "report.common_rule": "Of the rates that all tried, the one with the fewest failed runs, then the best mean over "
+    "all.",
+    "report.differences": "Differences in test accuracy, seed by seed, each at its best rate",
+    "report.findings": "What the tables show",
+    "report.pictures": "Pictures",
+    "report.limits": "Limits",
+    "report.environment": "Environment",
+    "report.data": "Data",
+    "report.timing": "Timing",
+    "report.timing_note": "Compilation is counted apart from training. Replicas train together, as one vmapped "
+    "program: seconds a replica are the program's training time over its replicas, not the time that one run alone "
+    "would take.",
+    "report.reproduce": "How to reproduce",
+    "report.reproduce_run": "{names}, tables and all:",
+    "report.reproduce_report": "Pictures, CSVs and this report again, from the tables:",
+    "column.n": "n",
+    "column.failed": "failed runs",
+    "column.validation_accuracy": "validation accuracy",
+    "column.test_accuracy": "test accuracy",
+    "column.steps_to_target": "steps to target",
+    "column.reached": "reached it",
+    "column.first": "first",
+    "column.second": "second",
+    "column.difference": "first - second",
+    "column.wins": "first is better",
+    "column.p_t": "p (paired t)",
+    "column.p_sign_flip": "p (sign flip)",
+    "column.reading": "reading",
+    "column.what": "what",
+    "column.value": "value",
+    "column.source": "source",
+    "column.digest": "digest",
+    "column.train": "train",
+    "column.validation": "validation",
+    "column.test": "test",
+    "column.dataset": "data set",
+    "column.program": "program",
+    "column.experiment": "experiment",
+    "column.replicas": "replicas",
+    "column.steps": "steps",
+    "column.compile_seconds": "compile (s)",
+    "column.train_seconds": "train (s)",
+    "column.evaluate_seconds": "evaluate (s)",
+    "column.wall_seconds": "wall (s)",
+    "column.replica_steps_per_second": "replica-steps / s",
+    "column.seconds_a_replica": "train (s) a replica",
+    "environment.device": "device",
+    "environment.started": "started",
+    "environment.code": "digest of the code",
+    "table.wins": "{wins} of {n}",
+    "table.wins_ties": "{wins} of {n}, {ties} equal",
+    "table.edge_low": "{rate:g} (lowest)",
+    "table.edge_high": "{rate:g} (highest)",
+    "table.edge_only": "{rate:g} (only one)",
+    "table.edge_": "{rate:g}",
+    "reading.above": "first is better",
+    "reading.below": "second is better",
+    "reading.none": "no difference shown",
+    "reading.few": "too few seeds",
+    "reading.failed": "a run diverged",
+    "difference.above": "{first} is better than {second} by {difference}, in {wins} of {n} seeds (p {p_t}, paired t; "
+    "{p_sign_flip}, sign flip).",
+    "difference.below": "{first}, ahead on validation, is worse than {second} on test: {difference}, better in "
+    "{wins} of {n} seeds (p {p_t}, paired t; {p_sign_flip}, sign flip).",
+    "difference.none": "No difference shown between {first} and {second}: {difference}, better in {wins} of {n} "
+    "seeds (p {p_t}, paired t; {p_sign_flip}, sign flip).",
+    "difference.few": "{first} and {second} differ by {difference}, better in {wins} of {n} seeds: too few seeds for "
+    "an interval, so no difference is shown.",
+    "difference.failed": "{first} and {second} have no mean difference, since runs diverged ({failures}); the first "
+    "is better in {wins} of {n} seeds.",
+    "finding.edge_low": "The best rate of {name}, {rate:g}, is the lowest that was tried: lower ones may do better, "
+    "and the comparison is not finished.",
+    "finding.edge_high": "The best rate of {name}, {rate:g}, is the highest that was tried: higher ones may do "
+    "better, and the comparison is not finished.",
+    "finding.edge_only": "{name} was tried at one rate only, {rate:g}: it was not tuned.",
+    "finding.failed": "{name} at rate {rate:g}: {failures}.",
+    "finding.dead": "{name}: {share:.1%} of the hidden units are dead after the last epoch at its best rate "
+    "({rate:g}).",
+    "finding.dead_worst": "{name}: {share:.1%} of the hidden units are dead after the last epoch at rate {rate:g}.",
+    "finding.vanishing": "{name}: gradients vanish. At initialisation their norm in the first layer is {ratio:.1g} "
+    "times that in the last (median over seeds, rate {rate:g}).",
+    "finding.order": "At the common rate {rate:g}{where} the order on validation is another: {common}; at best "
+    "rates: {best}.",
+    "finding.same_order": "At the common rate {rate:g}{where} the order on validation is the same as at the best "
+    "rates.",
+    "finding.where": " ({where})",
+    "limit.selection": "The seeds that chose the learning rates are those that are reported, so the best rates' "
+    "figures are slightly too good. No rerun on fresh seeds was made.",
+    "limit.seeds": "Intervals cover the seeds (initial weights and order of batches), not the choice of the data's "
+    "split.",
+    "limit.sign_flip": "With n = {n} seeds the sign-flip p cannot fall below {floor:.3g}.",
+    "limit.family": "{count} differences are tested in this comparison and the p-values are not corrected for their "
+    "number.",
+    "limit.scope": "What is shown holds for this network, this budget and these grids.",
+    "caption.experiment": "Learning curves",
+    "caption.activation": "Distributions of activations",
+    "caption.dead": "Dead units",
+    "caption.decision": "Decision boundary",
+    "caption.lr": "All learning rates of an optimizer",
+    "caption.other": "Picture",
+    "caption.alt": "{caption}: {name}",
+    "error.folder": "{folder} is not a folder: give one that a run wrote its results to",
+    "error.tables": "{folder} holds no tables of a run: {name} is missing",
+    "error.columns": "{name} cannot be used: it lacks the column {column}",
+    "error.empty": "{name} has no rows",
+    "error.broken": "{name} cannot be read: {reason}",
+    "done": "wrote {count} files to {folder}",
+}
+
+
+class Words(NamedTuple):
+    """What is said in one language."""
+
+    catalogue: Mapping[str, str]
+
+    def say(self, key: str, /, **values: Any) -> str:
+        """The text of `key`, filled in with `values`; an unknown key is an error."""
+        return self.catalogue[key].format(**values)
+
+    def level(self, value: object, kind: str = "level") -> str:
+        """A value of a factor (or a data set, a layer, an experiment) as a reader sees it."""
+        if isinstance(value, float):
+            return self.say("number.none") if math.isnan(value) else f"{value:g}"
+        if value is None:
+            return self.say("number.none")
+        known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")
+        return known or str(value).replace("_", " ")
+
+    def factor(self, name: str) -> str:
+        """A factor's own name."""
+        return self.catalogue.get(f"factor.{name}") or name.replace("_", " ")
+
+    def interval(self, mean: float, low: float, high: float, form: str = ".4f") -> str:
+        """`0.969 [0.967, 0.971]`; without an interval the mean alone; without a mean a word for that."""
+        if not math.isfinite(mean):
+            return self.say("failed.no_mean")
+        return f"{mean:{form}}" + (f" [{low:{form}}, {high:{form}}]" if math.isfinite(low) else "")
+
+    def failures(self, n: int, n_diverged: int, n_stuck: int) -> str:
+        """How many of `n` runs diverged or stayed at chance; empty where none did."""
+        counts = (("failed.diverged", n_diverged), ("failed.stuck", n_stuck))
+        return "; ".join(self.say(key, k=k, n=n) for key, k in counts if k)
+
+
+ENGLISH = Words(EN)
+say, level = ENGLISH.say, ENGLISH.level

@@ -1,0 +1,58 @@
+"""Small problems that several tests train on."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcompare import assemble, compare, models, segment, sweep, train
+from jaxcompare.experiment import parse
+from jaxcompare.types import Batch
+
+BASE = {
+    "dataset": "moons", "samples": 300, "test_samples": 130, "hidden": [8, 8], "batch_size": 32, "epochs": 2,
+    "seeds": 3, "train_subset": 50, "probe_size": 64, "snapshots": 2,
+}  # fmt: skip
+GRID = {"loss": ["cross_entropy", "mse"], "activation": ["relu", "tanh"], "schedule": ["constant", "cosine"]}
+
+
+def comparison(grid=None, name="tiny", **base):
+    return parse(name, {"base": {**BASE, **base}, "study": [{"grid": grid or GRID}]})
+
+
+def plans(made, **options):
+    return compare.plan(made, compare.load_datasets([made]), platform="cpu", **options)
+
+
+def blobs(size=64, features=4, classes=3, seed=0):
+    random = np.random.default_rng(seed)
+    y = random.integers(0, classes, size).astype(np.int32)
+    x = random.normal(size=(size, features)).astype(np.float32) + y[:, None]
+    return Batch(jnp.asarray(x), jnp.asarray(y))
+
+
+def recipe(**options):
+    return train.make_recipe(models.mlp(hidden=(8, 8), classes=3), **options)
+
+
+def one_replica(plan, variant, seed, window_of, dtype=None):
+    """Trains one replica with the pure functions alone, no vmap, no tiles: what every other path must equal."""
+    import jax
+
+    made = assemble.recipe(plan.program, plan.material.classes)
+    data = jax.tree.map(jnp.asarray, plan.material.data)
+    hparams = assemble.hparams(plan.program, variant.settings, plan.total_steps)
+    ranges = segment.activation_ranges(variant.settings.activation)
+    carry = segment.init_carry(made, jnp.int32(seed), hparams, data)
+    if dtype is not None:
+        carry = jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, carry)
+    rows = []
+    for window in window_of:
+        carry, kept = segment.train_segment(
+            made, carry, data, jnp.int32(seed), hparams, ranges, window, batch_size=plan.program.settings.batch_size
+        )
+        rows.append(kept)
+    return carry, rows
+
+
+def whole_window(plan):
+    levels = assemble.levels(plan.program.settings)
+    return sweep.make_window(0, plan.total_steps, 0, levels, rows=len(levels))

@@ -1,0 +1,218 @@
+"""Many replicas equal a loop over single ones, whatever the tiles, devices and segments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from problems import blobs, comparison, one_replica, plans, recipe, whole_window
+
+from jaxcompare import assemble, compare, segment, sweep, train
+from jaxcompare.programs import tiles_of
+from jaxcompare.types import Batch
+
+
+def train_tiles(plan, devices, segment_steps=None):
+    """Final carries and measurements by (seed, variant)."""
+    mesh = sweep.local_mesh(jax.devices()[:devices])
+    data = sweep.replicate(mesh, plan.material.data)
+    made = assemble.recipe(plan.program, plan.material.classes)
+    tiles, found = tiles_of(plan.program, plan.shape), {}
+    for begin in range(0, len(tiles), devices):
+        chosen = tiles[begin : begin + devices]
+        padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
+        group = sweep.shard(mesh, assemble.group(plan.program, padded, plan.shape, plan.total_steps))
+        built = sweep.build(
+            made, mesh, data, group, batch_size=plan.program.settings.batch_size, rows=plan.rows
+        )
+        carry, measured = sweep.train_group(
+            built, data, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
+            levels=assemble.levels(plan.program.settings), rows=plan.rows, segment_steps=segment_steps,
+        )  # fmt: skip
+        for t, tile in enumerate(chosen):
+            for s, seed in enumerate(tile.seeds):
+                for v, variant in enumerate(tile.variants):
+                    params = jax.tree.map(lambda leaf, i=(t, s, v): np.asarray(leaf)[i], carry.state.params)
+                    rows = jax.tree.map(lambda leaf, i=(t, s, v): leaf[(slice(None), *i)], measured)
+                    found[seed, variant.variant_id] = params, rows
+    return found
+
+
+def assert_equal(found, expected, compare_leaf=np.testing.assert_array_equal):
+    assert found.keys() == expected.keys()
+    for key in found:
+        jax.tree.map(compare_leaf, found[key], expected[key])
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return plans(comparison(), tile_replicas=8)[0]
+
+
+@pytest.fixture(scope="module")
+def tiled(plan):
+    return train_tiles(plan, devices=2)
+
+
+def test_a_sweep_is_a_loop_over_single_replicas(plan, tiled):
+    """In float32, to 1e-5 over 18 steps: params, figures, layers, snapshots."""
+    alone = jax.jit(
+        lambda seed, hparams, ranges: segment.train_segment(
+            assemble.recipe(plan.program, 2),
+            segment.init_carry(assemble.recipe(plan.program, 2), seed, hparams, plan.material.data),
+            jax.tree.map(jnp.asarray, plan.material.data), seed, hparams, ranges, whole_window(plan),
+            batch_size=plan.program.settings.batch_size,
+        )
+    )  # fmt: skip
+    for variant in plan.program.variants:
+        hparams = assemble.hparams(plan.program, variant.settings, plan.total_steps)
+        for seed in plan.program.seeds:
+            carry, rows = alone(jnp.int32(seed), hparams, segment.activation_ranges(variant.settings.activation))
+            params, measured = tiled[seed, variant.variant_id]
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), params, carry.state.params)
+            for name, values in measured["figures"].items():
+                np.testing.assert_allclose(values, rows["figures"][name], rtol=1e-4, atol=1e-5, err_msg=name)
+            for name, values in measured["layers"].items():
+                np.testing.assert_allclose(values, rows["layers"][name], rtol=1e-3, atol=1e-5, err_msg=name)
+            np.testing.assert_array_equal(measured["snapshot"]["dead"], rows["snapshot"]["dead"])
+            np.testing.assert_array_equal(
+                measured["snapshot"]["histograms"].sum(-1), rows["snapshot"]["histograms"].sum(-1)
+            )
+
+
+def test_in_float64_an_epoch_is_equal_to_1e_9():
+    with jax.enable_x64(True):
+        plan = plans(comparison(grid={"activation": ["relu", "tanh"], "optimizer": ["adamw"]}, epochs=1))[0]
+        data = jax.tree.map(jnp.asarray, plan.material.data)
+        made = assemble.recipe(plan.program, 2)
+        alone = {}
+        for variant in plan.program.variants:
+            for seed in plan.program.seeds:
+                carry, _ = one_replica(plan, variant, seed, [whole_window(plan)], dtype=jnp.float64)
+                alone[seed, variant.variant_id] = carry.state.params
+        group = assemble.group(plan.program, tiles_of(plan.program, (3, 2)), (3, 2), plan.total_steps)
+        group = jax.tree.map(lambda leaf: leaf[0], group)
+
+        def fresh(seed, hparams):
+            carry = segment.init_carry(made, seed, hparams, data)
+            return jax.tree.map(lambda a: a.astype(float) if jnp.issubdtype(a.dtype, jnp.floating) else a, carry)
+
+        def run(seed, hparams, ranges):
+            return segment.train_segment(
+                made, fresh(seed, hparams), data, seed, hparams, ranges, whole_window(plan), batch_size=32
+            )[0]
+
+        both = jax.vmap(jax.vmap(run, in_axes=(None, 0, 0)), in_axes=(0, None, None))
+        carry = jax.jit(both)(group.seeds, group.hparams, group.ranges)
+        for (seed, variant_id), params in alone.items():
+            at = plan.program.seeds.index(seed), [v.variant_id for v in plan.program.variants].index(variant_id)
+            for found, expected in zip(jax.tree.leaves(carry.state.params), jax.tree.leaves(params), strict=True):
+                assert found.dtype == jnp.float64
+                np.testing.assert_allclose(found[at], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_the_number_of_devices_changes_no_bit(plan, tiled, devices):
+    assert_equal(train_tiles(plan, devices), tiled)
+
+
+@pytest.mark.parametrize("segment_steps", [1, 5, 1000])
+def test_where_segments_end_changes_no_bit(plan, tiled, segment_steps):
+    assert_equal(train_tiles(plan, 2, segment_steps), tiled)
+
+
+def test_the_tile_shape_changes_rounding_only(tiled):
+    other = plans(comparison(), tile_replicas=3)[0]
+    assert other.shape != (3, 8)
+    found = train_tiles(other, 2)
+    assert found.keys() == tiled.keys()
+    for key in found:
+        close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # noqa: E731
+        jax.tree.map(close, found[key][0], tiled[key][0])
+
+
+def test_splitting_programs_changes_rounding_only(tiled):
+    made = comparison()
+    split = plans(made, split=("activation", "loss", "schedule"), tile_replicas=8)
+    assert len(split) == 8
+    for plan in split:
+        for key, (params, _) in train_tiles(plan, 2).items():
+            close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # noqa: E731
+            jax.tree.map(close, params, tiled[key][0])
+
+
+def test_variants_of_a_seed_start_equal_and_seeds_differ(tiled, plan):
+    figures = {key: rows["figures"]["test_accuracy"][0] for key, (_, rows) in tiled.items()}
+    by_seed = {}
+    for (seed, variant_id), value in figures.items():
+        activation = next(v.settings.activation for v in plan.program.variants if v.variant_id == variant_id)
+        by_seed.setdefault((seed, activation), set()).add(float(value))
+    assert all(len(values) == 1 for values in by_seed.values())
+    norms = {seed: rows["layers"]["parameter_norm"][0, 0] for (seed, _), (_, rows) in tiled.items()}
+    assert len({float(norm) for norm in norms.values()}) == len(norms)
+
+
+def test_a_diverged_replica_disturbs_no_neighbour():
+    """The same tile with one rate made absurd: the other replicas keep every bit."""
+    calm = plans(comparison(grid={"learning_rate": [0.1, 0.2, 0.3], "loss": ["mse_logits"]}))[0]
+    wild = plans(comparison(grid={"learning_rate": [0.1, 1e5, 0.3], "loss": ["mse_logits"]}))[0]
+    before, after = train_tiles(calm, 1), train_tiles(wild, 1)
+    for position in (0, 2):
+        for seed in calm.program.seeds:
+            jax.tree.map(
+                np.testing.assert_array_equal,
+                before[seed, calm.program.variants[position].variant_id],
+                after[seed, wild.program.variants[position].variant_id],
+            )
+    for seed in wild.program.seeds:
+        _, rows = after[seed, wild.program.variants[1].variant_id]
+        assert rows["figures"]["finite"][0]
+        assert not rows["figures"]["finite"][-1]
+        assert np.isnan(rows["figures"]["test_accuracy"][-1])
+        assert np.isnan(rows["layers"]["dead_fraction"][-1]).all()
+
+
+def test_a_program_compiles_its_training_once():
+    """One compilation of the training function for a program of several groups; a second data set of its shape adds none."""
+    compiled = []
+
+    def listen(event, duration, **details):
+        if event == "/jax/core/compile/backend_compile_duration" and "run" in str(details.get("fun_name", "")):
+            compiled.append(details["fun_name"])
+
+    made = comparison(grid={"dataset": ["moons", "circles"], "learning_rate": [0.1, 0.01], "loss": ["mse"]}, batch_size=31)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        compare.train_comparison(made, plans(made, tile_replicas=1))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert len(compiled) == 1, compiled
+
+
+def test_public_step_trains_and_compiles_once():
+    made = recipe(optimizer="adamw", activation=("relu", "tanh"))
+    step = sweep.make_step(made)
+    hparams = sweep.stack_hparams([train.make_hparams(0.01, activation=index) for index in (0, 1, 0)])
+    batches = [blobs(seed=seed) for seed in range(2)]
+    batch = Batch(*(jnp.stack(leaves) for leaves in zip(*batches, strict=True)))
+    state = sweep.init_states(made, jnp.arange(2), hparams, batches[0].x)
+    first = None
+    for _ in range(20):
+        given = state
+        state, metrics = step(state, batch, hparams)
+        first = metrics["loss"] if first is None else first
+    assert metrics["loss"].shape == (2, 3)
+    assert (metrics["loss"] < first).all()
+    assert step._cache_size() == 1
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(given)), "the state's buffers are not donated"
+
+
+def test_compiled_training_has_no_collective(plan):
+    mesh = sweep.local_mesh(jax.devices()[:4])
+    data = sweep.replicate(mesh, plan.material.data)
+    tiles = [tiles_of(plan.program, plan.shape)[0]] * 4
+    group = sweep.shard(mesh, assemble.group(plan.program, tiles, plan.shape, plan.total_steps))
+    made = assemble.recipe(plan.program, plan.material.classes)
+    text = sweep.build(made, mesh, data, group, batch_size=32, rows=plan.rows).train.as_text()
+    assert "while" in text
+    for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
+        assert collective not in text
