@@ -113,16 +113,19 @@ def factors(replicas: pd.DataFrame) -> list[str]:
 
 
 def varying(replicas: pd.DataFrame, given: tuple[str, ...] = ()) -> list[str]:
-    """The factors, data set and learning rate left out, that take several values once those in `given` are fixed."""
-    keys, found = list(given), []
+    """The factors, data set and learning rate left out, that take several values once those in `given` are fixed.
+
+    A factor that follows from those before it (an optimizer's option from the optimizer) is not among them.
+    """
+    keys: list[str] = list(given)
+    cells = replicas.drop_duplicates("variant_id")
     for name in factors(replicas):
-        if name in (*keys, "dataset", "learning_rate"):
+        if name in (*keys, "dataset", "learning_rate") or cells[name].nunique(dropna=False) < 2:
             continue
-        cells = replicas.groupby(keys, dropna=False) if keys else [((), replicas)]
-        if any(cell[name].nunique(dropna=False) > 1 for _, cell in cells):
+        known = len(cells[keys].drop_duplicates()) if keys else 1
+        if len(cells[[*keys, name]].drop_duplicates()) > known:
             keys.append(name)
-            found.append(name)
-    return found
+    return keys[len(given) :]
 
 
 def comparisons(replicas: pd.DataFrame) -> list[Comparison]:

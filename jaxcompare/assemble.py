@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -51,20 +51,25 @@ def material(dataset: datasets.Dataset, settings: Settings) -> Material:
 
     def head(count: int) -> Split:
         """A random sample: a split's examples are in drawn order."""
-        return Split(splits.train.x[:count], splits.train.y[:count])
+        return _on_host(datasets.Examples(splits.train.x[:count], splits.train.y[:count]))
 
     factor, shift = datasets.scaling(splits.train.x, settings.input_scaling, dataset.input_max)
     data = segment.Data(
-        Split(*splits.train),
+        _on_host(splits.train),
         head(settings.train_subset),
-        Split(*splits.validation),
-        Split(*splits.test),
+        _on_host(splits.validation),
+        _on_host(splits.test),
         head(settings.probe_size),
-        (np.asarray(factor, np.float32), np.asarray(shift, np.float32)),
+        cast(Any, (np.asarray(factor, np.float32), np.asarray(shift, np.float32))),
     )
     chance = float(np.bincount(splits.test.y).max() / len(splits.test.y))
     features = int(np.prod(splits.train.x.shape[1:]))
     return Material(data, dataset.classes, features, chance, dataset.digest, dataset.source)
+
+
+def _on_host(examples: datasets.Examples) -> Split:
+    # The types speak of the device, where the arrays go; until then they are NumPy's.
+    return Split(*cast(Any, examples))
 
 
 def recipe(program: Program, classes: int) -> train.Recipe:
@@ -96,7 +101,9 @@ def recipe(program: Program, classes: int) -> train.Recipe:
         taken = optimizers.options_of(made.optimizer)
         for option in program.optimizer_options:
             if option not in taken:
-                raise ConfigError(f"optimizer {settings.optimizer!r} has no option {option!r}; {nearest(option, taken)}")
+                raise ConfigError(
+                    f"optimizer {settings.optimizer!r} has no option {option!r}; {nearest(option, taken)}"
+                )
     return made
 
 
@@ -164,7 +171,7 @@ def levels(settings: Settings) -> list[int]:
     ]
 
 
-def field_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def field_axes(points: Any) -> tuple[np.ndarray, np.ndarray]:
     """The grid's coordinates, each [FIELD_POINTS], around points [N, 2]."""
     low, high = points.min(axis=0), points.max(axis=0)
     margin = FIELD_MARGIN * (high - low)
@@ -172,7 +179,7 @@ def field_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def field_grid(points: np.ndarray) -> np.ndarray:
+def field_grid(points: Any) -> np.ndarray:
     """The grid's points [FIELD_POINTS^2, 2], the second feature varying slowest."""
     x, y = field_axes(points)
     return np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=-1)

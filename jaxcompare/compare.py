@@ -133,9 +133,7 @@ def plan(
     return plans
 
 
-def train_plan(
-    plan: Plan, mesh: Mesh, parts: Parts, tick: Callable[[Tick], None]
-) -> Iterator[Measured]:
+def train_plan(plan: Plan, mesh: Mesh, parts: Parts, tick: Callable[[Tick], None]) -> Iterator[Measured]:
     """Trains the tiles of a program that are not in `parts`, as many at once as there are devices.
 
     Args:
@@ -257,23 +255,29 @@ def check(plan: Plan) -> None:
     recipe = assemble.recipe(plan.program, plan.material.classes)
     settings = plan.program.settings
     hparams = assemble.hparams(plan.program, settings, plan.total_steps)
-    batch = Batch(
+    shapes: Any = (
         jax.ShapeDtypeStruct((settings.batch_size, plan.material.features), np.float32),
         jax.ShapeDtypeStruct((settings.batch_size,), np.int32),
     )
+    batch = Batch(*shapes)
 
     def one_step(batch: Batch) -> Any:
         state = train.init_state(jax.random.key(0), recipe, hparams, batch.x)
         return state, train.make_train_step(recipe)(state, batch, hparams)[0]
 
-    own = [n for n in (settings.optimizer, *plan.program.losses, *plan.program.activations, *plan.program.schedules)
-           if is_plugin(n)]
+    own = [
+        n
+        for n in (settings.optimizer, *plan.program.losses, *plan.program.activations, *plan.program.schedules)
+        if is_plugin(n)
+    ]
     if not own:
         return
     try:
         before, after = jax.eval_shape(one_step, batch)
     except Exception as error:  # it is the user's code: anything may happen
-        raise ConfigError(f"{plan.program.name}: {', '.join(own)} cannot be used: {type(error).__name__}: {error}") from error
+        raise ConfigError(
+            f"{plan.program.name}: {', '.join(own)} cannot be used: {type(error).__name__}: {error}"
+        ) from error
     if jax.tree.map(lambda leaf: leaf.shape, before) != jax.tree.map(lambda leaf: leaf.shape, after):
         raise ConfigError(f"{plan.program.name}: {', '.join(own)} changes the shape of the training state")
 

@@ -1,6 +1,6 @@
 """A comparison as data: a config is parsed, checked and expanded into variants. Standard library only.
 
-    config file -> load -> (override, quick) -> parse -> Comparison -> expand -> [Study of Variants]
+config file -> load -> (override, quick) -> parse -> Comparison -> expand -> [Study of Variants]
 """
 
 from __future__ import annotations
@@ -146,14 +146,14 @@ def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
 
 def quick(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config with fewer epochs and seeds and the same grids, so that every file is still written."""
-    config = copy.deepcopy(dict(config))
-    default = KEYS["epochs"].default, KEYS["seeds"].default
-    epochs, seeds = (config.get("base", {}).get(key, value) for key, value in zip(("epochs", "seeds"), default))
-    config.setdefault("base", {}).update(_quick(epochs, seeds))
-    for study in config.get("study", []):
+    changed = copy.deepcopy(dict(config))
+    base = changed.setdefault("base", {})
+    epochs, seeds = (base.get(key, KEYS[key].default) for key in ("epochs", "seeds"))
+    base.update(_quick(epochs, seeds))
+    for study in changed.get("study", []):
         own = study.get("base", {})
         own.update({k: v for k, v in _quick(own.get("epochs", epochs), own.get("seeds", seeds)).items() if k in own})
-    return config
+    return changed
 
 
 def _quick(epochs: int, seeds: int) -> dict[str, int]:
@@ -192,16 +192,17 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -
     """
     where = f"{comparison}: study {study['name']!r}"
     shared = _checked(base, f"{comparison}: base") | _checked(study["base"], f"{where}: base")
-    found: dict[Settings, None] = {}
+    found: dict[str, Settings] = {}
     for grid in study["grid"]:
         axes = {key: _axis(key, values, where) for key, values in _flatten(grid).items()}
         for cell in itertools.product(*axes.values()):
             settings = resolve_defaults(shared | dict(zip(axes, cell, strict=True)), axes, where)
-            frozen = _frozen(settings)
-            if frozen in found:
-                raise ConfigError(f"{where}: the variant {dict(zip(axes, cell, strict=True))} stands twice in its grids")
-            found[frozen] = None
-    everything = [frozen.settings for frozen in found]
+            if repr(settings) in found:
+                raise ConfigError(
+                    f"{where}: the variant {dict(zip(axes, cell, strict=True))} stands twice in its grids"
+                )
+            found[repr(settings)] = settings
+    everything = list(found.values())
     gridded = dict.fromkeys(key for grid in study["grid"] for key in _flatten(grid))
     varied = tuple(key for key in gridded if len({repr(_value(s, key)) for s in everything}) > 1)
     labelled = [key for key in varied if key != "dataset"]
@@ -209,14 +210,6 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -
         Variant(f"{comparison}-{digest([study['name'], choices(s)])[:8]}", label(s, labelled), s) for s in everything
     )
     return Study(study["name"], variants, varied, _roles(study["roles"], varied, where))
-
-
-@dataclass(frozen=True)
-class _frozen:  # noqa: N801  (a key for what holds a dict)
-    settings: Settings
-
-    def __hash__(self) -> int:
-        return hash(repr(self.settings))
 
 
 def _checked(table: Any, where: str) -> dict[str, Any]:
@@ -227,7 +220,7 @@ def _checked(table: Any, where: str) -> dict[str, Any]:
 
 def _flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
     """`options = {b1 = [...]}` as `options.b1`."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in grid.items():
         if key == "options" and isinstance(value, Mapping):
             flat |= {f"options.{name}": values for name, values in value.items()}

@@ -48,14 +48,14 @@ def apply(configs: Mapping[str, dict[str, Any]], assignments: Sequence[str]) -> 
         for name in chosen:
             try:
                 _assign(changed[name], path, value, f"--set {text}")
-            except _NotHere as error:
+            except _ElsewhereError as error:
                 errors.append(error)
         if len(errors) == len(chosen):
             raise ConfigError(str(errors[0]))
     return changed
 
 
-class _NotHere(ConfigError):
+class _ElsewhereError(ConfigError):
     """This config has no such study; another may."""
 
 
@@ -90,7 +90,7 @@ def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where
     name, part, *inner = rest
     found = next((study for study in studies if study["name"] == name), None)
     if found is None:
-        raise _NotHere(f"{where}: no study {name!r}; {nearest(name, [study['name'] for study in studies])}")
+        raise _ElsewhereError(f"{where}: no study {name!r}; {nearest(name, [study['name'] for study in studies])}")
     if part not in STUDY_KEYS[1:]:
         raise ConfigError(f"{where}: no {part!r} in a study; {nearest(part, STUDY_KEYS[1:])}")
     target = found[part]

@@ -17,9 +17,7 @@ import tomli_w
 
 from jaxcompare import __version__, experiment, store
 from jaxcompare import data as datasets
-
 from jaxcompare.progress import Progress
-
 
 if TYPE_CHECKING:
     from jaxcompare import compare
@@ -73,12 +71,13 @@ def usable_cores() -> int:
 def start_jax() -> Any:
     """Imports JAX with one CPU device a core and a cache of compiled programs.
 
-    Products this small gain nothing from two threads: replicas spread over cores do.
+    Products this small gain nothing from two threads: replicas spread over cores do. There are at least two devices, because
+    XLA compiles for one alone by other passes, which round otherwise: so a replica's bits are the same on any CPU count.
     """
     import jax
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", usable_cores())
+        jax.config.update("jax_num_cpu_devices", max(2, usable_cores()))
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcompare" / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(cache))
@@ -121,9 +120,7 @@ def run(
         shutil.rmtree(parts.folder, ignore_errors=True)
     wall = time.perf_counter()
     with Progress(sum(compare.replica_steps(plan) for each in plans.values() for plan in each)) as progress:
-        found = [
-            compare.train_comparison(one, plans[one.name], parts=parts, tick=progress.tick) for one in comparisons
-        ]
+        found = [compare.train_comparison(one, plans[one.name], parts=parts, tick=progress.tick) for one in comparisons]
     wall = time.perf_counter() - wall
     print("writing tables, pictures and report", file=sys.stderr)
     now = {

@@ -7,6 +7,7 @@ others split it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:
 def parameters(settings: Settings, features: int, classes: int) -> int:
     """How many numbers the network has."""
     widths = [features, *settings.hidden, classes]
-    return sum((inputs + 1) * outputs for inputs, outputs in zip(widths, widths[1:], strict=False))
+    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
 
 
 def snapshot_epochs(settings: Settings) -> tuple[int, ...]:

@@ -54,7 +54,7 @@ class Window(NamedTuple):
     start: jax.Array  # [] int32, steps done so far
     stop: jax.Array  # [] int32, steps done afterwards
     first_epoch: jax.Array  # [] int32, the first epoch whose end lies in the window
-    count: jax.Array  # [] int32, how many epochs (begun or finished) the window touches, at most K
+    epochs: jax.Array  # [] int32, how many epochs (begun or finished) the window touches, at most K
     levels: jax.Array  # [K] int32, what to measure at each one's end if it is reached
 
 
@@ -77,7 +77,7 @@ def train_segment(
     window: Window,
     *,
     batch_size: int,
-) -> tuple[Carry, Metrics]:
+) -> tuple[Carry, dict[str, Metrics]]:
     """Runs the window's steps; measures at the epochs' ends.
 
     Args:
@@ -115,7 +115,7 @@ def train_segment(
 
         return jax.lax.fori_loop(start, stop, one_step, carry)
 
-    def one_epoch(index: jax.Array, loop: tuple[Carry, Metrics]) -> tuple[Carry, Metrics]:
+    def one_epoch(index: jax.Array, loop: tuple[Carry, dict[str, Metrics]]) -> tuple[Carry, dict[str, Metrics]]:
         carry, rows = loop
         epoch = window.first_epoch + index
         reached = epoch * steps_per_epoch <= window.stop
@@ -127,7 +127,7 @@ def train_segment(
     shapes = jax.eval_shape(lambda: measure(recipe, carry, data, hparams, ranges, steps_per_epoch=steps_per_epoch))
     length = window.levels.shape[0]
     rows = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
-    return jax.lax.fori_loop(0, window.count, one_epoch, (carry, rows))
+    return jax.lax.fori_loop(0, window.epochs, one_epoch, (carry, rows))
 
 
 def measure(
@@ -157,6 +157,7 @@ def measure(
         `figures`: each [], with `finite`. `layers`: each [L] or [H]. `snapshot`: `dead` [H, units] bool and
         `histograms` [H, 2, bins + 2]. Figures and layers of a replica that is not finite are NaN.
     """
+
     def wanted(least: int, compute: Callable[[], Any], *names: str) -> Any:
         if level is None or shapes is None:
             return compute()
@@ -172,8 +173,10 @@ def measure(
 
     def figures() -> Metrics:
         found = {"train_loss": carry.loss_sum / steps_per_epoch, "train_accuracy": carry.accuracy_sum / steps_per_epoch}
-        for name in ("train_subset", "validation", "test"):
-            result = train.evaluate(recipe, state.params, getattr(data, name), hparams, data.scaling)
+        names = ("train_subset", "validation", "test")
+        splits = [getattr(data, name) for name in names]
+        results = train.evaluate(recipe, state.params, splits, hparams, data.scaling)
+        for name, result in zip(names, results, strict=True):
             found |= {f"{name}_{figure}": value for figure, value in result.items()}
         return known(found) | {"finite": finite}
 

@@ -39,8 +39,6 @@ def _key(
         "open_low": open_low,
         "open_high": open_high,
     }
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=dict, metadata=rule)
     return dataclasses.field(default=default, metadata=rule)
 
 
@@ -75,7 +73,8 @@ class Settings:
     rms_decay: float | None = _key(None, float, low=0, high=1, open_high=True)
     epsilon: float | None = _key(None, float, low=0)
     weight_decay: float | None = _key(None, float, low=0)
-    options: dict[str, float] = _key({}, dict)  # of a user's own optimizer, `options.NAME` in a grid
+    # Of a user's own optimizer; `options.NAME` in a grid.
+    options: dict[str, float] = dataclasses.field(default_factory=dict, metadata={"kind": dict})
     clip_norm: float = _key(math.inf, float, low=0, open_low=True)
 
     schedule: str = _key("constant", str, choices=names.SCHEDULES, plugin=True)

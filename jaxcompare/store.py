@@ -95,7 +95,7 @@ class TileStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}")
         with temporary.open("wb") as file:
-            np.savez(file, **dict(arrays))
+            np.savez(file, **dict(arrays))  # type: ignore[arg-type]
         temporary.replace(path)
 
 
@@ -230,9 +230,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     write_atomically(folder / "manifest.json", _json({**manifest, "files": [*files, "manifest.json"]}))
 
 
-def merge(
-    old: Mapping[str, pd.DataFrame], new: Mapping[str, pd.DataFrame]
-) -> dict[str, pd.DataFrame]:
+def merge(old: Mapping[str, pd.DataFrame], new: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """New tables, with the old ones' rows of the comparisons that the new ones do not have."""
     kept = old["replicas"][~old["replicas"]["experiment"].isin(new["replicas"]["experiment"])]
     if kept.empty:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -84,7 +83,7 @@ def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Calla
 
         return _grid(one, (True, False), (False, True))(group.seeds, group.hparams)
 
-    def run(carry: segment.Carry, data: segment.Data, group: Group, window: segment.Window) -> tuple:
+    def train_tiles(carry: segment.Carry, data: segment.Data, group: Group, window: segment.Window) -> tuple:
         def one(
             carry: segment.Carry, seed: jax.Array, hparams: Hparams, ranges: segment.Ranges
         ) -> tuple[segment.Carry, dict[str, Metrics]]:
@@ -108,7 +107,7 @@ def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Calla
 
     return (
         spread(init, (False, True)),
-        spread(run, (True, False, True, False), donate_argnums=0),
+        spread(train_tiles, (True, False, True, False), donate_argnums=0),
         spread(predict, (True, False, True, False)),
     )
 
@@ -132,6 +131,7 @@ def _one_tile(function: Callable, tiled: tuple[bool, ...]) -> Callable:
         )
         return jax.tree.map(lambda leaf: leaf[None], function(*inside))
 
+    local.__name__ = function.__name__  # what profiles and compilation logs call it
     return local
 
 
@@ -184,8 +184,8 @@ def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], 
     """A Window from plain numbers; `levels` for each epoch that it touches, at most `rows` of them."""
     padded = np.zeros(rows, np.int32)
     padded[: len(levels)] = levels
-    scalar = partial(np.asarray, dtype=np.int32)
-    return segment.Window(scalar(start), scalar(stop), scalar(first_epoch), scalar(len(levels)), padded)
+    begin, end, first, epochs = (jnp.asarray(number, jnp.int32) for number in (start, stop, first_epoch, len(levels)))
+    return segment.Window(begin, end, first, epochs, jnp.asarray(padded))
 
 
 def stack_hparams(each: Sequence[Hparams]) -> Hparams:

@@ -243,7 +243,7 @@ def _histograms(one: Measured) -> pd.DataFrame:
 def _fields(one: Measured) -> dict[str, np.ndarray]:
     data, dataset = one.plan.material.data, one.plan.program.settings.dataset
     x, y = assemble.field_axes(data.train.x)
-    found = {
+    found: dict[str, Any] = {
         f"{dataset}/x": x,
         f"{dataset}/y": y,
         f"{dataset}/points": data.probe.x.astype(np.float32),

@@ -6,7 +6,8 @@ losses, activations or schedules; `Hparams` then says by index which one this re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -177,31 +178,45 @@ def _mark(first: jax.Array, finite: jax.Array, step: jax.Array) -> jax.Array:
     return jnp.where((first < 0) & ~finite, step, first)
 
 
-def evaluate(recipe: Recipe, params: Params, split: Split, hparams: Hparams, scaling: tuple) -> Metrics:
-    """Mean loss and accuracy, each [], over a whole split, the incomplete last chunk included; NaN if it is empty."""
-    size = split.y.shape[0]
-    if size == 0:
-        return {"loss": jnp.full((), jnp.nan), "accuracy": jnp.full((), jnp.nan)}
-    chunk = _chunk(size)
-    whole = size // chunk * chunk
+def evaluate(
+    recipe: Recipe, params: Params, splits: Sequence[Split], hparams: Hparams, scaling: tuple
+) -> tuple[Metrics, ...]:
+    """Mean loss and accuracy over each of some splits, every example counted.
 
-    def sums(part: Split) -> jax.Array:
+    Args:
+        recipe: the static choices.
+        params: of the network.
+        splits: unscaled, of any sizes; they go through the network together, in chunks, so that it is compiled once.
+        hparams: the traced choices.
+        scaling: as for `scale`.
+
+    Returns:
+        For each split `loss` and `accuracy`, each []; NaN for an empty one.
+    """
+    sizes = [split.y.shape[0] for split in splits]
+    chunk = max(1, min(EVALUATION_CHUNK, sum(sizes)))
+    count = -(-sum(sizes) // chunk)
+
+    def in_chunks(*arrays: jax.Array) -> jax.Array:
+        whole = jnp.concatenate(arrays)
+        filled = jnp.pad(whole, [(0, count * chunk - sum(sizes))] + [(0, 0)] * (whole.ndim - 1))
+        return filled.reshape(count, chunk, *whole.shape[1:])
+
+    def one_chunk(part: Split) -> tuple[jax.Array, jax.Array]:
         logits, _ = _forward(recipe, params, scale(part.x, scaling), hparams)
-        example_losses = _example_losses(recipe, logits, part.y, hparams)
-        return jnp.stack([jnp.sum(example_losses), jnp.sum(_correct(logits, part.y))])
+        return _example_losses(recipe, logits, part.y, hparams), _correct(logits, part.y)
 
-    chunks = jax.tree.map(lambda array: array[:whole].reshape(-1, chunk, *array.shape[1:]), split)
-    total = jnp.sum(jax.lax.map(sums, chunks), axis=0)
-    if whole < size:
-        total = total + sums(jax.tree.map(lambda array: array[whole:], split))
-    loss, accuracy = total / size
-    return {"loss": loss, "accuracy": accuracy}
+    figures = [values.ravel() for values in jax.lax.map(one_chunk, jax.tree.map(in_chunks, *splits))]
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return tuple(
+        {name: _mean(values[begin:end]) for name, values in zip(("loss", "accuracy"), figures, strict=True)}
+        for begin, end in itertools.pairwise(ends)
+    )
 
 
-def _chunk(size: int) -> int:
-    """The largest chunk that leaves nothing over, unless it is much smaller than it may be."""
-    limit = min(EVALUATION_CHUNK, size)
-    return next((chunk for chunk in range(limit, limit // 4, -1) if size % chunk == 0), limit)
+def _mean(values: jax.Array) -> jax.Array:
+    # Of an empty split nothing was measured.
+    return jnp.mean(values) if values.size else jnp.full((), jnp.nan)
 
 
 def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Observation:

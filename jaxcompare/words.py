@@ -83,18 +83,19 @@ EN: dict[str, str] = {
     "picture.at_rate": "{name}, rate {rate:g}",
     "picture.title": "{experiment} on {dataset}",
     "picture.best_note": "Each at its best learning rate on validation. Line: mean over seeds, band: 95% interval "
-    "(t). Cross: a run failed; a line ends where one diverges. Ring: best rate.",
-    "picture.band_note": "Line: mean over seeds, band: 95% interval (t). Cross: a run failed; a line ends where one "
-    "diverges. Ring: best rate.",
+    "(t, from 5 seeds on). Cross: a run failed; a line ends where one diverges. Ring: best rate.",
+    "picture.band_note": "Line: mean over seeds, band: 95% interval (t, from 5 seeds on). Cross: a run failed; a "
+    "line ends where one diverges. Ring: best rate.",
     "picture.distributions": "Activations by layer on {dataset}",
     "picture.distributions_note": "Each at its best learning rate; the runs of all seeds pooled; logarithmic share.",
     "picture.dead": "Dead units on {dataset}",
-    "picture.dead_note": "Dead: zero on the whole probe batch. Mean over seeds, band: 95% interval (t).",
+    "picture.dead_note": "Dead: zero on the whole probe batch. Mean over seeds, band: 95% interval (t, from 5 seeds "
+    "on).",
     "picture.boundary": "{name} on {dataset}",
     "picture.boundary_note": "rate {rate:g}, test accuracy {accuracy}, {runs}",
     "picture.optimizer": "{name} at rate {rate:g} on {dataset}",
-    "picture.optimizer_note": "Above: mean over seeds and 95% interval (t). Below: median and range over seeds. "
-    "Cross: a run diverged, and the line ends.",
+    "picture.optimizer_note": "Above: mean over seeds and 95% interval (t, from 5 seeds on). Below: median and range "
+    "over seeds. Cross: a run diverged, and the line ends.",
     "picture.rates": "{name} on {dataset}: every learning rate",
     "key.train": "training",
     "key.validation": "validation",
@@ -104,6 +105,7 @@ EN: dict[str, str] = {
     "key.outside_last": "outside, last: {share:.1%}",
     "key.rate_n": "rate {rate:g} ({n})",
     "key.boundaries": "boundaries of {k} of {n} seeds",
+    "key.cell_diverged": "{k} of {n}\ndiverged",
     "key.class": "class {index}",
     "failed.diverged": "{k} of {n} diverged",
     "failed.stuck": "{k} of {n} stuck at chance",

@@ -1,5 +1,6 @@
 """Small problems that several tests train on."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -33,26 +34,20 @@ def recipe(**options):
     return train.make_recipe(models.mlp(hidden=(8, 8), classes=3), **options)
 
 
-def one_replica(plan, variant, seed, window_of, dtype=None):
+def one_replica(plan, variant, seed, dtype=None):
     """Trains one replica with the pure functions alone, no vmap, no tiles: what every other path must equal."""
-    import jax
-
     made = assemble.recipe(plan.program, plan.material.classes)
     data = jax.tree.map(jnp.asarray, plan.material.data)
     hparams = assemble.hparams(plan.program, variant.settings, plan.total_steps)
     ranges = segment.activation_ranges(variant.settings.activation)
-    carry = segment.init_carry(made, jnp.int32(seed), hparams, data)
+    carry = segment.init_carry(made, seed, hparams, data)
     if dtype is not None:
         carry = jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, carry)
-    rows = []
-    for window in window_of:
-        carry, kept = segment.train_segment(
-            made, carry, data, jnp.int32(seed), hparams, ranges, window, batch_size=plan.program.settings.batch_size
-        )
-        rows.append(kept)
-    return carry, rows
+    size = plan.program.settings.batch_size
+    return segment.train_segment(made, carry, data, seed, hparams, ranges, whole_window(plan), batch_size=size)
 
 
 def whole_window(plan):
+    """One segment for everything."""
     levels = assemble.levels(plan.program.settings)
     return sweep.make_window(0, plan.total_steps, 0, levels, rows=len(levels))

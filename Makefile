@@ -1,0 +1,51 @@
+# make results   sets everything up and runs the main job: all three comparisons into results/
+# make test      the same set-up, then the tests
+# ARGS is handed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# The newest Python that will do, unless told: make results PYTHON=/usr/bin/python3.12
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
+# nvidia-smi -L names a GPU only where its driver works.
+GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+comma := ,
+EXTRAS := test$(if $(filter-out 0,$(GPU)),$(comma)cuda12)
+
+.PHONY: results data report test slow lint types format clean
+
+results: data
+	$(BIN)/python -m jaxcompare.run --exp all $(ARGS)
+
+data: $(INSTALLED)
+	$(BIN)/python -m jaxcompare.data
+
+report: $(INSTALLED)
+	$(BIN)/python -m jaxcompare.report results
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "no virtual environment could be made; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@

@@ -1,0 +1,88 @@
+"""Pictures of a comparison: file name -> function that draws it. Tables in, Figure out; nothing is read or written.
+
+The names of A, B and C are those of the design; any other experiment has learning curves for each of its data sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Comparison
+from jaxcompare.plots.activations import DYING, activation_distributions, dead_heatmap
+from jaxcompare.plots.boundaries import Fields, decision_boundary
+from jaxcompare.plots.curves import learning_curves
+from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
+from jaxcompare.plots.panels import Tables
+from jaxcompare.plots.style import colour_of, png
+
+Pictures = dict[str, Callable[[], Figure]]
+
+__all__ = ["Pictures", "Tables", "colour_of", "pictures", "png"]
+
+
+def _measured(tables: Tables, name: str, comparison: Comparison) -> bool:
+    """Whether a table has rows of a comparison's runs."""
+    ids = analysis.rows_of(tables["replicas"], comparison)["replica_id"]
+    return name in tables and bool(tables[name]["replica_id"].isin(ids).any())
+
+
+def _curves(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
+    """Learning curves for each data set."""
+    return {
+        f"experiment_{one.experiment}_results_{dataset}.png": partial(learning_curves, tables, one)
+        for dataset, one in main.items()
+    }
+
+
+def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
+    """Learning curves, and for each data set what was measured of distributions, dead units and boundaries."""
+    found = _curves(tables, fields, main)
+    for dataset, one in main.items():
+        levels = analysis.rows_of(tables["summary"], one)[one.factor].unique()
+        if _measured(tables, "histograms", one):
+            found[f"activation_distributions_{dataset}.png"] = partial(activation_distributions, tables, one)
+        if _measured(tables, "layers", one) and set(levels) & set(DYING):
+            found[f"dead_relu_heatmap_{dataset}.png"] = partial(dead_heatmap, tables, one)
+        if f"{dataset}/x" in fields:
+            for name in levels:
+                draw = partial(decision_boundary, tables, fields, one, name)
+                found[f"decision_boundary_{dataset}_{name}.png"] = draw
+    return found
+
+
+def _optimizers(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
+    """A picture for each optimizer and rate and one for each optimizer; curves for data sets beyond the first."""
+    (_, first), *others = main.items()
+    cells = analysis.rows_of(tables["summary"], first)
+    found: Pictures = {}
+    for name, rows in cells.groupby(first.factor, sort=False):
+        for rate in sorted(rows["learning_rate"].unique(), reverse=True):
+            draw = partial(optimizer_at_rate, tables, first, name, rate)
+            found[f"experiment_c_results_{name}_lr_{rate:g}.png"] = draw
+        found[f"lr_comparison_{name}.png"] = partial(rates_of_optimizer, tables, first, name)
+    return found | _curves(tables, fields, dict(others))
+
+
+EXPERIMENTS: dict[str, Callable[[Tables, Fields, dict[str, Comparison]], Pictures]] = {
+    "a": _curves,
+    "b": _inside,
+    "c": _optimizers,
+}
+
+
+def pictures(experiment: str, tables: dict[str, pd.DataFrame], fields: Fields | None = None) -> Pictures:
+    """The pictures of one experiment, in the order of the report; each is drawn when its function is called.
+
+    `tables` are those of `docs/tables.md`; `summary` is computed where it is missing (then without time to target).
+    A picture whose table was not measured is not among them.
+    """
+    tables = {name: table for name, table in tables.items() if len(table)}
+    if "summary" not in tables:
+        tables = tables | {"summary": analysis.summarise(tables["replicas"], tables["history"])}
+    main = analysis.main_comparisons(tables["replicas"], experiment)
+    return EXPERIMENTS.get(experiment, _curves)(tables, fields or {}, main) if main else {}

@@ -1,0 +1,79 @@
+"""Decision boundaries on two-feature data (comparison B)."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Comparison
+from jaxcompare.plots import panels, style
+from jaxcompare.words import ENGLISH, level, say
+
+Fields = dict[str, np.ndarray]
+MOST_POINTS = 600
+
+
+@style.styled
+def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Comparison, name: object) -> Figure:
+    """The mean probability of class 1 over seeds at the best rate of level `name`, and every seed's boundary.
+
+    The mean is left out where a seed's field is missing or not finite; the boundaries of the others still stand.
+    """
+    summary = analysis.rows_of(tables["summary"], comparison)
+    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart)
+    row = chosen[chosen[comparison.factor] == name].iloc[0]
+    replicas = tables["replicas"]
+    ids = replicas["replica_id"][replicas["variant_id"] == row["variant_id"]]
+    found = [np.asarray(fields[key], float) for key in ids if key in fields]
+    finite = [field for field in found if np.isfinite(field).all()]
+    x, y = fields[f"{comparison.dataset}/x"], fields[f"{comparison.dataset}/y"]
+    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
+    ax = figure.subplots()
+    ax.grid(False)
+    half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
+    if finite and len(finite) == len(ids):
+        mean = np.mean(finite, axis=0)
+        image = ax.imshow(mean, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
+        image.set_interpolation("bilinear")
+        figure.colorbar(image, ax=ax, shrink=0.85).set_label(say("axis.probability"))
+    crossing = [field for field in finite if field.min() < 0.5 < field.max()]
+    for field in crossing:
+        ax.contour(x, y, field, levels=[0.5], colors=style.INK, linewidths=0.7, alpha=0.8)
+    _points(ax, fields, comparison.dataset)
+    ax.set_xlim(extent[:2])
+    ax.set_ylim(extent[2:])
+    style.label(ax, "axis.feature_1", "axis.feature_2")
+    title = say("picture.boundary", dataset=level(comparison.dataset), name=panels.cell_name(row, comparison))
+    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.02, ha="left")
+    accuracy = ENGLISH.interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
+    note = say("picture.boundary_note", rate=row["learning_rate"], accuracy=accuracy, runs=panels.failures(row))
+    ax.set_title(note, fontsize=9)
+    drawn = say("key.boundaries", k=len(crossing), n=row["n"])
+    classes = [_marker(index, say("key.class", index=index)) for index in (0, 1)]
+    style.legend_below(figure, [Line2D([], [], color=style.INK, linewidth=0.7, label=drawn), *classes])
+    return figure
+
+
+CLASS_MARKS = (("o", "#B87A00"), ("^", "#0072B2"))
+
+
+def _marker(index: int, text: str) -> Line2D:
+    """A class's mark for the legend."""
+    mark, colour = CLASS_MARKS[index]
+    return Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=text)
+
+
+def _points(ax: Axes, fields: Fields, dataset: str) -> None:
+    """Training examples, evenly thinned where there are many, by mark and colour of their class."""
+    points, labels = fields.get(f"{dataset}/points"), fields.get(f"{dataset}/labels")
+    if points is None or labels is None:
+        return
+    thin = max(1, len(points) // MOST_POINTS)
+    points, labels = points[::thin], labels[::thin]
+    for index, (mark, colour) in enumerate(CLASS_MARKS):
+        mine = points[labels == index]
+        ax.scatter(mine[:, 0], mine[:, 1], s=9, marker=mark, color=colour, linewidths=0.3, edgecolors="white")

@@ -1,0 +1,61 @@
+"""Learning curves at each level's best rate, with what explains them: comparisons A and B, and a user's own."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Comparison
+from jaxcompare.plots import panels, style
+from jaxcompare.words import level, say
+
+ACCURACIES = ("train_subset_accuracy", "validation_accuracy", "test_accuracy")
+# Where gradients flow through many layers, their norms explain more than one more accuracy does.
+WITH_GRADIENTS = frozenset({"activation", "hidden", "init"})
+MOST_LINES = 12
+
+
+@style.styled
+def learning_curves(tables: panels.Tables, comparison: Comparison) -> Figure:
+    """Losses (one panel a loss: their scales differ), accuracies, sensitivity to the rate, and gradients by layer."""
+    summary = analysis.rows_of(tables["summary"], comparison)
+    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_LINES)
+    lines = panels.lines_of(chosen, comparison)
+    losses = list(dict.fromkeys(chosen["loss"])) if "loss" in chosen else [""]
+    gradients = comparison.factor in WITH_GRADIENTS and "layers" in tables
+    accuracies = ACCURACIES[1:] if gradients else ACCURACIES
+    note = say("picture.best_note") if comparison.factor != "learning_rate" else say("picture.band_note")
+    title = say(
+        "picture.title", experiment=level(comparison.experiment, "experiment"), dataset=level(comparison.dataset)
+    )
+    figure, axes = style.sheet(len(losses) + len(accuracies) + 1 + 2 * gradients, title, note)
+    free = iter(axes)
+    for loss in losses:
+        _loss_panel(next(free), tables, lines, chosen, loss)
+    for value in accuracies:
+        ax = next(free)
+        panels.over_epochs(ax, tables, lines, value)
+        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
+        style.later_values(ax)
+    panels.sensitivity(next(free), summary, comparison)
+    if gradients:
+        start, end = next(free), next(free)
+        panels.by_layer(start, tables, lines, last=False)
+        panels.by_layer(end, tables, lines, last=True)
+        style.share_log_range(start, end)
+    style.legend_below(figure, panels.handles(lines))
+    return figure
+
+
+def _loss_panel(ax: Axes, tables: panels.Tables, lines: list[panels.Line], chosen: pd.DataFrame, loss: str) -> None:
+    """Training and validation loss of the variants that were trained on `loss`, on a logarithmic axis."""
+    mine = set(chosen["variant_id"][chosen["loss"] == loss]) if loss else set(chosen["variant_id"])
+    kept = [line for line in lines if line.variant_id in mine]
+    panels.over_epochs(ax, tables, kept, "train_loss", dash="-")
+    panels.over_epochs(ax, tables, kept, "validation_loss", dash=":")
+    style.label(ax, "axis.epoch", "axis.loss")
+    ax.set_title(say("panel.loss", loss=level(loss) if loss else say("axis.loss")))
+    style.log_values(ax)
+    ax.legend(handles=panels.keys({say("key.train"): "-", say("key.validation"): ":"}), loc="best")

@@ -1,0 +1,92 @@
+"""Optimizers, rate by rate and all rates together (comparison C)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Comparison
+from jaxcompare.plots import panels, style
+from jaxcompare.words import level, say
+
+MOST_LAYERS = 4  # as many as there are dashes
+
+
+def _lines(rows: pd.DataFrame, apart: tuple[str, ...]) -> list[panels.Line]:
+    """A line a row, coloured by the factors kept apart (the schedule)."""
+    found = []
+    for _, row in rows.iterrows():
+        name = ", ".join(level(row[key], key) for key in apart) or level(row["learning_rate"])
+        colour = style.colour_of("-".join(str(row[key]) for key in apart))
+        found.append(panels.Line(row["variant_id"], f"{name} ({panels.failures(row)})", colour))
+    return found
+
+
+@style.styled
+def optimizer_at_rate(tables: panels.Tables, comparison: Comparison, name: object, rate: float) -> Figure:
+    """One optimizer at one rate, a line a schedule: loss, accuracies, gradients and updates by layer."""
+    summary = analysis.rows_of(tables["summary"], comparison)
+    rows = summary[(summary[comparison.factor] == name) & (summary["learning_rate"] == rate)]
+    lines = _lines(rows, comparison.apart)
+    title = say("picture.optimizer", name=level(name), rate=rate, dataset=level(comparison.dataset))
+    inside = "layers" in tables
+    figure, axes = style.sheet(6 if inside else 3, title, say("picture.optimizer_note"))
+    panels.over_epochs(axes[0], tables, lines, "train_loss")
+    style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
+    style.log_values(axes[0])
+    for ax, value in zip(axes[1:], ("validation_accuracy", "test_accuracy"), strict=False):
+        panels.over_epochs(ax, tables, lines, value)
+        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
+        style.later_values(ax)
+    if inside:
+        _by_layer(axes[3], tables, lines, "gradient_norm")
+        ratio = analysis.gradient_ratio(panels.of_lines(tables["layers"], tables, lines)[0])
+        panels.spread_over_epochs(axes[4], ratio, tables, lines, "gradient_ratio")
+        style.label(axes[4], "axis.epoch", "axis.gradient_ratio", "panel.gradient_ratio")
+        style.log_values(axes[4])
+        _by_layer(axes[5], tables, lines, "update_ratio")
+    style.legend_below(figure, panels.handles(lines))
+    return figure
+
+
+def _by_layer(ax: Axes, tables: panels.Tables, lines: list[panels.Line], value: str) -> None:
+    """`value` over the epochs, a dash a layer; of many layers some, first and last among them."""
+    table, _ = panels.of_lines(tables["layers"], tables, lines)
+    named = table.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
+    picked = sorted(set(np.linspace(0, len(named) - 1, min(MOST_LAYERS, len(named))).round().astype(int)))
+    dashes = {named[index]: dash for index, dash in zip(picked, style.DASHES, strict=False)}
+    for layer, dash in dashes.items():
+        mine = table[table["layer"] == layer]
+        panels.spread_over_epochs(ax, mine, tables, [line._replace(dash=dash) for line in lines], value)
+    style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
+    style.log_values(ax)
+    ax.legend(
+        handles=panels.keys({level(layer): dash for layer, dash in dashes.items()}), ncols=len(dashes), fontsize=7
+    )
+
+
+@style.styled
+def rates_of_optimizer(tables: panels.Tables, comparison: Comparison, name: object) -> Figure:
+    """Every rate of one optimizer on one sheet: a colour a rate, a dash a schedule."""
+    summary = analysis.rows_of(tables["summary"], comparison)
+    rows = summary[summary[comparison.factor] == name].sort_values("learning_rate", kind="stable")
+    colours = style.colours_of_rates(sorted(rows["learning_rate"].unique()))
+    lines = [
+        line._replace(colour=colours[rate])
+        for line, rate in zip(panels.lines_of(rows, comparison), rows["learning_rate"], strict=True)
+    ]
+    title = say("picture.rates", name=level(name), dataset=level(comparison.dataset))
+    figure, axes = style.sheet(4, title, say("picture.band_note"), columns=2, size=(5.2, 3.2))
+    panels.over_epochs(axes[0], tables, lines, "train_loss")
+    style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
+    style.log_values(axes[0])
+    for ax, value in zip(axes[1:], ("validation_accuracy", "test_accuracy"), strict=False):
+        panels.over_epochs(ax, tables, lines, value)
+        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
+        style.later_values(ax)
+    panels.sensitivity(axes[3], rows, comparison)
+    style.legend_below(figure, panels.handles(lines), columns=2)
+    return figure

@@ -1,0 +1,158 @@
+"""Single panels that several pictures share. Each takes axes and tables and draws on the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Comparison
+from jaxcompare.plots import style
+from jaxcompare.words import ENGLISH, level, say
+
+Tables = dict[str, pd.DataFrame]
+
+
+class Line(NamedTuple):
+    """How one variant is drawn."""
+
+    variant_id: str
+    label: str
+    colour: Any
+    dash: Any = "-"
+    width: float = 1.6
+
+
+def failures(row: pd.Series) -> str:
+    """`n = 5`, and how many of them diverged or stayed at chance."""
+    failed = ENGLISH.failures(row["n"], row["n_diverged"], row["n_stuck"])
+    return "; ".join([say("picture.n", n=row["n"]), failed] if failed else [say("picture.n", n=row["n"])])
+
+
+def cell_name(row: pd.Series, comparison: Comparison) -> str:
+    """The level of the factor compared, and the values of those kept apart."""
+    return ", ".join(level(row[name], name) for name in (comparison.factor, *comparison.apart))
+
+
+def lines_of(rows: pd.DataFrame, comparison: Comparison) -> list[Line]:
+    """A line a row of `summary`: coloured by level, dashed by the factors kept apart, labelled with rate and n."""
+    cells = [tuple(str(row[name]) for name in comparison.apart) for _, row in rows.iterrows()]
+    order = {cell: index for index, cell in enumerate(dict.fromkeys(cells))}
+    found: list[Line] = []
+    for (_, row), cell in zip(rows.iterrows(), cells, strict=True):
+        name = cell_name(row, comparison)
+        if comparison.factor != "learning_rate":
+            name = say("picture.at_rate", name=name, rate=row["learning_rate"])
+        dash = style.DASHES[order[cell] % len(style.DASHES)]
+        colour = style.colour_of(row[comparison.factor])
+        # The first lines lie below and are wider, so that lines that coincide all show.
+        width = max(1.4, 3.0 - 0.8 * len(found))
+        found.append(Line(row["variant_id"], f"{name} ({failures(row)})", colour, dash, width))
+    return found
+
+
+def handles(lines: Sequence[Line]) -> list[Line2D]:
+    """Legend entries."""
+    return [
+        Line2D([], [], color=line.colour, linestyle=line.dash, linewidth=line.width, label=line.label) for line in lines
+    ]
+
+
+def keys(entries: dict[str, Any], colour: str = style.INK) -> list[Line2D]:
+    """Legend entries that only explain a dash: label -> dash."""
+    return [Line2D([], [], color=colour, linestyle=dash, label=text) for text, dash in entries.items()]
+
+
+def of_lines(table: pd.DataFrame, tables: Tables, lines: Sequence[Line]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of `table`, and of `replicas`, that belong to the variants drawn."""
+    replicas = tables["replicas"]
+    replicas = replicas[replicas["variant_id"].isin([line.variant_id for line in lines])]
+    return table[table["replica_id"].isin(replicas["replica_id"])], replicas
+
+
+def over_epochs(
+    ax: Axes, tables: Tables, lines: Sequence[Line], value: str, source: pd.DataFrame | None = None, dash: str = ""
+) -> None:
+    """Mean and 95% band over seeds of `value` against the epoch; a cross where a run diverged and the mean ends."""
+    table, replicas = of_lines(tables["history"] if source is None else source, tables, lines)
+    found = analysis.bands(table, replicas, value=value)
+    for line in lines:
+        one = found[found["variant_id"] == line.variant_id]
+        _curve(ax, one, "mean", ("low", "high"), line._replace(dash=dash or line.dash))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def spread_over_epochs(ax: Axes, table: pd.DataFrame, tables: Tables, lines: Sequence[Line], value: str) -> None:
+    """Median and range over seeds of `value` against the epoch, for what may be zero or span decades."""
+    table, replicas = of_lines(table, tables, lines)
+    found = analysis.bands(table, replicas, value=value)
+    for line in lines:
+        _curve(ax, found[found["variant_id"] == line.variant_id], "median", ("least", "greatest"), line)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _curve(ax: Axes, rows: pd.DataFrame, middle: str, sides: tuple[str, str], line: Line) -> None:
+    """One line with its band, ended by a cross where later rows are incomplete."""
+    epochs, values = rows["epoch"].to_numpy(), rows[middle].to_numpy()
+    ax.plot(epochs, values, color=line.colour, linestyle=line.dash, linewidth=line.width)
+    ax.fill_between(epochs, rows[sides[0]], rows[sides[1]], color=line.colour, alpha=0.15, linewidth=0)
+    known = np.flatnonzero(np.isfinite(values))
+    if known.size and known[-1] < len(values) - 1:
+        ax.plot(epochs[known[-1]], values[known[-1]], marker="x", markersize=7, markeredgewidth=2, color=line.colour)
+
+
+def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison, figure: str = "validation_accuracy") -> None:
+    """The final figure against the learning rate, a line a level; rings on the best rates, crosses on failed variants.
+
+    A variant whose mean does not exist stands at its median, or at the foot of the axis where that does not exist.
+    """
+    best = set(analysis.best_rates(summary, comparison.factor, comparison.apart)["variant_id"])
+    known = summary[[f"{figure}_mean", f"{figure}_median"]].to_numpy(float)
+    known = known[np.isfinite(known)]
+    step = 0.2 * max(np.ptp(known), 0.02) if known.size else 0.1
+    foot = float(known.min()) if known.size else 0.0
+    style_of = {line.variant_id: line for line in lines_of(summary, comparison)}
+    for _, cell in summary.groupby([comparison.factor, *comparison.apart], sort=False, dropna=False):
+        cell = cell.sort_values("learning_rate")
+        # Each level has a foot of its own, so that those that fail at one rate do not hide each other.
+        foot -= step if cell[f"{figure}_median"].isna().any() else 0
+        line = style_of[cell["variant_id"].iloc[0]]
+        mean = cell[f"{figure}_mean"]
+        error = np.nan_to_num([mean - cell[f"{figure}_low"], cell[f"{figure}_high"] - mean])
+        colour = {"color": line.colour, "linestyle": line.dash, "linewidth": line.width}
+        ax.errorbar(cell["learning_rate"], mean, yerr=error, marker="o", markersize=4, capsize=2.5, **colour)
+        chosen, failed = cell[cell["variant_id"].isin(best)], cell[cell["n_failed"] > 0]
+        ring = {"markersize": 10, "markerfacecolor": "none", "linestyle": "none", "color": line.colour}
+        place = chosen[f"{figure}_mean"].fillna(chosen[f"{figure}_median"]).fillna(foot)
+        ax.plot(chosen["learning_rate"], place, marker="o", **ring)
+        place = failed[f"{figure}_mean"].fillna(failed[f"{figure}_median"]).fillna(foot)
+        ax.plot(failed["learning_rate"], place, marker="x", markeredgewidth=2, **ring | {"markersize": 7})
+        for rate, height, k, n in zip(failed["learning_rate"], place, failed["n_failed"], failed["n"], strict=True):
+            text = say("picture.k_of_n", k=k, n=n)
+            ax.annotate(text, (rate, height), (0, -12), textcoords="offset points", ha="center", color=line.colour)
+    style.rate_axis(ax, summary["learning_rate"].unique().tolist())
+    ax.margins(x=0.14, y=0.16)
+    style.label(ax, "axis.learning_rate", f"axis.{figure}", "panel.sensitivity")
+
+
+def by_layer(ax: Axes, tables: Tables, lines: Sequence[Line], last: bool) -> None:
+    """The gradient's norm in each layer at initialisation or after the last epoch: median and range over seeds."""
+    table, replicas = of_lines(tables["layers"], tables, lines)
+    epoch = table["epoch"].max() if last else table["epoch"].min()
+    table = table[table["epoch"] == epoch]
+    found = analysis.bands(table, replicas, value="gradient_norm", along=("layer_index",))
+    for line in lines:
+        one = found[found["variant_id"] == line.variant_id]
+        drawn = {"color": line.colour, "linestyle": line.dash, "linewidth": line.width}
+        ax.plot(one["layer_index"], one["median"], marker="o", markersize=4, **drawn)
+        ax.fill_between(one["layer_index"], one["least"], one["greatest"], color=line.colour, alpha=0.15, linewidth=0)
+    named = table.drop_duplicates("layer_index").sort_values("layer_index")
+    ax.set_xticks(named["layer_index"], [level(name) for name in named["layer"]], rotation=20)
+    style.label(ax, "axis.layer", "axis.gradient_norm", "panel.gradients_end" if last else "panel.gradients_start")
+    style.log_values(ax)

@@ -1,0 +1,185 @@
+"""One look for every picture: colours, fonts, sheets. Figures are made without pyplot: nothing is global or shown."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
+from PIL import Image
+
+from jaxcompare import names
+from jaxcompare.words import say
+
+# Okabe and Ito, "Color universal design" (2008): told apart by readers with any of the common colour blindnesses.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
+INK = "#333333"
+PALE = "#BBBBBB"
+DASHES = ("-", "--", ":", "-.")
+RC: Any = {
+    "figure.dpi": 200,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+# Class 1 is blue and class 0 orange, paler where the network is unsure.
+TWO_CLASSES = LinearSegmentedColormap.from_list("two_classes", ["#E69F00", "#FFFFFF", "#56B4E9"])
+SHARE = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#F3C9A8", "#D55E00", "#5C2800"])
+
+LEVELS = (names.LOSSES, names.ACTIVATIONS, tuple(names.OPTIMIZERS), tuple(names.SCHEDULES))
+COLOURS = {level: PALETTE[index % len(PALETTE)] for group in LEVELS for index, level in enumerate(group)}
+
+Drawn = TypeVar("Drawn", bound=Callable[..., Any])
+
+
+def colour_of(level: object) -> str:
+    """The colour of a level of a factor: one throughout, whatever else is on the sheet."""
+    key = f"{level:g}" if isinstance(level, float) else str(level)
+    return COLOURS.get(key) or PALETTE[zlib.crc32(key.encode()) % len(PALETTE)]
+
+
+def colours_of_rates(rates: Sequence[float]) -> dict[float, Any]:
+    """Colours for an ordered grid, from dark (low) to light (high)."""
+    shades = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.8, max(len(rates), 2)))
+    return dict(zip(sorted(rates), shades, strict=False))
+
+
+def styled(function: Drawn) -> Drawn:
+    """A drawing function, run under the one style."""
+
+    @functools.wraps(function)
+    def draw(*arguments: Any, **options: Any) -> Any:
+        with matplotlib.rc_context(RC):
+            return function(*arguments, **options)
+
+    return draw  # type: ignore[return-value]
+
+
+@styled
+def png(figure: Figure) -> bytes:
+    """The picture as PNG at 200 dots an inch; the same figure gives the same bytes."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    buffer = io.BytesIO()
+    # 256 colours are enough for lines and bands, and make a third of the size.
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        buffer, "png", optimize=False, dpi=(figure.dpi, figure.dpi)
+    )
+    return buffer.getvalue()
+
+
+def sheet(
+    panels: int, title: str, note: str, columns: int = 3, size: tuple[float, float] = (4.0, 3.1)
+) -> tuple[Figure, list[Axes]]:
+    """A figure and its axes [panels], `columns` side by side, with a title and a smaller line of what is drawn.
+
+    `size` is that of one panel, in inches.
+    """
+    rows = math.ceil(panels / columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows + 1.1))
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in axes[panels:]:
+        spare.remove()
+    title_lines(figure, title, note)
+    return figure, list(axes[:panels])
+
+
+def title_lines(figure: Figure, title: str, note: str) -> None:
+    """A bold title and a line below it, both at the left edge."""
+    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=13, fontweight="bold")
+    if note:
+        figure.text(0.01, 1 - 0.43 / figure.get_figheight(), note, ha="left", va="center", fontsize=9, color=INK)
+
+
+def label(ax: Axes, x: str, y: str, title: str = "") -> None:
+    """Both axes' labels and the panel's title, by their keys in `words`."""
+    ax.set_xlabel(say(x))
+    ax.set_ylabel(say(y))
+    ax.set_title(say(title) if title else "")
+
+
+def log_values(ax: Axes) -> None:
+    """A logarithmic value axis that ends below the lowest line, whatever its band does."""
+    lines = [np.asarray(line.get_ydata(), float) for line in ax.lines]
+    values = np.concatenate([line[np.isfinite(line) & (line > 0)] for line in lines]) if lines else np.zeros(0)
+    if values.size:
+        ax.set_yscale("log")
+        ax.set_ylim(bottom=float(values.min()) * 0.8)
+        log_ticks(ax)
+
+
+def log_ticks(ax: Axes) -> None:
+    """Ticks for the range in sight: where powers of ten are few, plain numbers, several a decade."""
+    low, high = ax.get_ylim()
+    ax.yaxis.set_minor_locator(NullLocator())
+    if high / low < 100:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low > 5 else AutoLocator())
+        ax.yaxis.set_major_formatter("{x:g}")
+
+
+def share_log_range(first: Axes, second: Axes) -> None:
+    """One range of values, and one kind of ticks, for two logarithmic panels."""
+    panels = [ax for ax in (first, second) if ax.get_yscale() == "log"]
+    limits = [limit for ax in panels for limit in ax.get_ylim()]
+    for ax in panels:
+        ax.set_yscale("log")
+        ax.set_ylim(min(limits), max(limits))
+        log_ticks(ax)
+
+
+def later_values(ax: Axes) -> None:
+    """A value axis that shows the second half of training well; the steep start of a curve may come from below it."""
+    known = [line.get_xydata() for line in ax.lines]
+    points = np.concatenate([np.asarray(line, float) for line in known]) if known else np.zeros((0, 2))
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return
+    # The cross of a run that diverged early is a line of one point, and stays in sight.
+    ends = [float(line[0, 1]) for line in map(np.asarray, known) if len(line) == 1]
+    later = points[points[:, 0] >= points[:, 0].max() / 2, 1]
+    low, high = min([float(later.min()), *ends]), float(ax.dataLim.y1)
+    bottom = max(ax.get_ylim()[0], low - max(high - low, 0.02))
+    ax.set_ylim(bottom, high + 0.06 * (high - bottom))
+
+
+def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
+    """A logarithmic axis of learning rates with a tick at each rate of the grid."""
+    ax.set_xscale("log")
+    ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], columns: int = 3) -> None:
+    """One legend for the whole sheet, under its panels, where it hides nothing."""
+    lengths = [len(str(handle.get_label())) + 7 for handle in handles]
+    room = int(figure.get_figwidth() * 13)  # letters side by side
+    fitting = len(lengths) if sum(lengths) <= room else min(columns, room // max(lengths))
+    figure.legend(handles=list(handles), loc="outside lower left", ncols=max(1, fitting))

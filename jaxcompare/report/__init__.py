@@ -1,0 +1,81 @@
+"""Tables to pictures, comparison CSVs and the report, as Markdown and as one HTML page.
+
+`build` makes every file in memory; `write` alone touches the disk, and only once all of them are made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxcompare import analysis
+from jaxcompare.report import html, markdown
+from jaxcompare.report.content import content, records, targets_of
+from jaxcompare.report.draw import draw_all, names_of
+from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
+from jaxcompare.report.views import comparison_csvs
+
+__all__ = ["ReportError", "build", "read_fields", "read_manifest", "read_tables", "write"]
+
+
+def build(
+    tables: Mapping[str, pd.DataFrame],
+    fields: Mapping[str, np.ndarray] | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    *,
+    workers: int = 1,
+) -> dict[str, bytes]:
+    """Every file of a report by its name: pictures, comparison CSVs, `report.md`, `report.html`.
+
+    `tables` are those of `docs/tables.md`, of which `replicas` and `history` are needed; `summary` is computed where it
+    is missing. The manifest has a record for each experiment under `experiments` (or `titles`), and may say once what
+    holds for all: title, question, protocol, target, quick, command, started, device, code, versions, data. A missing
+    key only leaves out what it would have told. Raises ReportError.
+    """
+    found = {name: table for name, table in tables.items() if name in REQUIRED or len(table)}
+    arrays = dict(fields or {})
+    check(found)
+    told = records(manifest or {}, found["replicas"]["experiment"].unique())
+    if "summary" not in found:
+        found["summary"] = analysis.summarise(found["replicas"], found["history"], targets_of(told))
+    inside = analysis.summarise_layers(found["replicas"], found["layers"]) if "layers" in found else None
+    names = names_of(found, arrays)
+    pictures = draw_all(found, arrays, workers)
+    blocks = content(found, told, names)
+    files = dict(pictures)
+    for experiment in names:
+        for name, rows in comparison_csvs(experiment, found["replicas"], found["summary"], inside).items():
+            files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
+    files["report.md"] = markdown.render(blocks).encode()
+    files["report.html"] = html.render(blocks, pictures).encode()
+    return files
+
+
+def write(
+    results_dir: Path | str,
+    tables: Mapping[str, pd.DataFrame],
+    fields: Mapping[str, np.ndarray] | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    *,
+    workers: int = 1,
+) -> list[Path]:
+    """Draws, tells and writes a report into a folder; returns the paths of its files.
+
+    Nothing is written before everything is made, and each file replaces an older one at once. Raises ReportError, and
+    OSError where the folder cannot be written.
+    """
+    files = build(tables, fields, manifest, workers=workers)
+    folder = Path(results_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, data in files.items():
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(data)
+        os.replace(partial, folder / name)
+        paths.append(folder / name)
+    return paths

@@ -1,0 +1,33 @@
+"""`python -m jaxcompare.report results/`: pictures, CSVs and report again, from the tables that a run left there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxcompare.report import ReportError, read_fields, read_manifest, read_tables, write
+from jaxcompare.words import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 with a message where there is nothing to report or it cannot be read or written."""
+    parser = argparse.ArgumentParser(prog="python -m jaxcompare.report", description=__doc__)
+    parser.add_argument("results", type=Path, help="the folder that a run wrote its tables and manifest.json to")
+    parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), help="processes that draw")
+    given = parser.parse_args(arguments)
+    try:
+        tables = read_tables(given.results)
+        fields, manifest = read_fields(given.results), read_manifest(given.results)
+        paths = write(given.results, tables, fields, manifest, workers=given.workers)
+    except (ReportError, OSError) as error:
+        print(f"jaxcompare.report: {error}", file=sys.stderr)
+        return 2
+    print(say("done", count=len(paths), folder=given.results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""A report as data: a list of blocks that any renderer can write out. Texts are plain, without markup."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Heading(NamedTuple):
+    """A title; level 1 is the report's own."""
+
+    level: int
+    text: str
+    anchor: str
+    kind: str = "heading"
+
+
+class Paragraph(NamedTuple):
+    """Running text."""
+
+    text: str
+    kind: str = "paragraph"
+
+
+class Note(NamedTuple):
+    """Text that must not be missed."""
+
+    text: str
+    kind: str = "note"
+
+
+class Items(NamedTuple):
+    """An unordered list."""
+
+    items: tuple[str, ...]
+    kind: str = "items"
+
+
+class Code(NamedTuple):
+    """A command."""
+
+    text: str
+    kind: str = "code"
+
+
+class Table(NamedTuple):
+    """Cells as they are printed: `rows` [R][C] under `columns` [C]."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    kind: str = "table"
+
+
+class Picture(NamedTuple):
+    """A picture by its file name."""
+
+    name: str
+    alt: str
+    caption: str
+    kind: str = "picture"
+
+
+Block = Heading | Paragraph | Note | Items | Code | Table | Picture

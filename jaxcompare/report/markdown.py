@@ -1,0 +1,64 @@
+"""Blocks to Markdown (tables as GitHub reads them); pictures stand beside the file, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxcompare.report.blocks import Block, Code, Heading, Items, Note, Paragraph, Picture, Table
+
+# Signs that are markup, and those that are only where they stand: an underscore at a word's end, one bracket after
+# another.
+SIGNS = re.compile(r"[\\`*|]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|<(?=[A-Za-z/!?])")
+
+
+def escape(text: str) -> str:
+    """Text in which no sign is taken for markup."""
+    return SIGNS.sub(r"\\\g<0>", text)
+
+
+def _heading(block: Heading) -> str:
+    return f"{'#' * block.level} {escape(block.text)}"
+
+
+def _paragraph(block: Paragraph) -> str:
+    return escape(block.text)
+
+
+def _note(block: Note) -> str:
+    return f"> **{escape(block.text)}**"
+
+
+def _items(block: Items) -> str:
+    return "\n".join(f"- {escape(item)}" for item in block.items)
+
+
+def _code(block: Code) -> str:
+    return f"```\n{block.text}\n```"
+
+
+def _table(block: Table) -> str:
+    lines = [f"| {' | '.join(map(escape, row))} |" for row in (block.columns, *block.rows)]
+    lines.insert(1, "|" + " --- |" * len(block.columns))
+    return "\n".join([f"**{escape(block.caption)}**\n", *lines] if block.caption else lines)
+
+
+def _picture(block: Picture) -> str:
+    return f"![{escape(block.alt)}]({block.name})"
+
+
+RENDERERS: dict[str, Callable[[Any], str]] = {
+    "heading": _heading,
+    "paragraph": _paragraph,
+    "note": _note,
+    "items": _items,
+    "code": _code,
+    "table": _table,
+    "picture": _picture,
+}
+
+
+def render(blocks: Sequence[Block]) -> str:
+    """The report as one Markdown text."""
+    return "\n\n".join(RENDERERS[block.kind](block) for block in blocks) + "\n"

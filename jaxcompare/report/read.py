@@ -1,0 +1,99 @@
+"""What a run left behind: tables, fields and manifest, read and checked before anything is written."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+
+from jaxcompare.analysis import FIGURES, STEPS
+from jaxcompare.words import say
+
+BEST = ("best_validation_accuracy", "test_accuracy_at_best")  # found from the others
+MEASURED = tuple(name for name in FIGURES if name not in BEST)
+# The tables that a report cannot do without, and their columns that are read by name.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "replicas": (
+        *("replica_id", "variant_id", "experiment", "study", "label", "dataset", "learning_rate", "seed"),
+        *("steps_per_epoch", "first_nonfinite_step", "chance_accuracy", "test_examples"),
+    ),
+    "history": ("replica_id", "epoch", "step", "examples", *MEASURED),
+}
+# Tables that may be missing, but not halved.
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "layers": ("replica_id", "epoch", "layer", "layer_index", "gradient_norm", "update_ratio", "dead_fraction"),
+    "histograms": ("replica_id", "epoch", "layer", "kind", "low", "high", "below", "above", "counts"),
+    "timing": (
+        *("program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds"),
+        *("wall_seconds", "replica_steps_per_second"),
+    ),
+    "summary": (
+        *("variant_id", "experiment", "study", "dataset", "n", "n_diverged", "n_stuck", "n_failed", "reached"),
+        *(f"{figure}_{part}" for figure in FIGURES for part in ("mean", "low", "high", "median")),
+        *(f"{name}_median" for name in STEPS),
+    ),
+}
+BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pyarrow.ArrowException)
+
+
+class ReportError(ValueError):
+    """The results cannot be reported; its text is for the user."""
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Every table under `folder/tables`, by name; raises ReportError where one that is needed is missing or broken."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ReportError(say("error.folder", folder=folder))
+    tables = {}
+    for path in sorted((folder / "tables").glob("*.parquet")):
+        try:
+            tables[path.stem] = pd.read_parquet(path)
+        except BROKEN as error:
+            raise ReportError(say("error.broken", name=path, reason=error)) from error
+    check(tables, folder)
+    return tables
+
+
+def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
+    """Raises ReportError unless the tables that are needed are there, with rows and the columns read by name."""
+    for name in REQUIRED:
+        if name not in tables:
+            raise ReportError(say("error.tables", folder=folder, name=f"tables/{name}.parquet"))
+        if tables[name].empty:
+            raise ReportError(say("error.empty", name=name))
+    for name, columns in (REQUIRED | OPTIONAL).items():
+        for column in columns if name in tables and len(tables[name]) else ():
+            if column not in tables[name]:
+                raise ReportError(say("error.columns", name=name, column=column))
+
+
+def read_fields(folder: Path) -> dict[str, np.ndarray]:
+    """The decision fields under `folder/tables`; empty where none were kept."""
+    path = Path(folder) / "tables" / "fields.npz"
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return dict(kept)
+    except BROKEN as error:
+        raise ReportError(say("error.broken", name=path, reason=error)) from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The run's manifest; raises ReportError where it is missing or is not a JSON object."""
+    path = Path(folder) / "manifest.json"
+    if not path.exists():
+        raise ReportError(say("error.tables", folder=folder, name=path.name))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except BROKEN as error:
+        raise ReportError(say("error.broken", name=path, reason=error)) from error
+    if not isinstance(manifest, dict):
+        raise ReportError(say("error.broken", name=path, reason=type(manifest).__name__))
+    return manifest

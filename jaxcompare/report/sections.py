@@ -1,0 +1,162 @@
+"""The blocks of one comparison: protocol, tables, pictures, what they show, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from jaxcompare import analysis
+from jaxcompare.report.blocks import Block, Heading, Items, Paragraph, Picture, Table
+from jaxcompare.report.findings import findings, limits, p_value
+from jaxcompare.report.view import Difference, View
+from jaxcompare.words import Words
+
+
+def comparison_blocks(
+    words: Words, found: list[View], history: pd.DataFrame, about: Mapping[str, Any], pictures: Iterable[str]
+) -> list[Block]:
+    """Everything about one experiment. `about` is its entry in the manifest's titles; `pictures` are file names."""
+    experiment = found[0].comparison.experiment
+    names = list(pictures)
+    blocks: list[Block] = [Heading(2, title(words, experiment, about), f"comparison-{experiment}")]
+    if about.get("question"):
+        blocks.append(Paragraph(str(about["question"])))
+    given = about.get("protocol") or ()
+    stated = [given] if isinstance(given, str) else [str(one) for one in given]
+    for index, view in enumerate(found):
+        mine = [name for name in names if of_dataset(name, view, found)]
+        names = [name for name in names if name not in mine]
+        anchor = f"comparison-{experiment}-{index + 1}"
+        blocks += [Heading(3, view.where(), anchor), Heading(4, words.say("report.protocol"), f"{anchor}-protocol")]
+        blocks.append(Items((*stated, *protocol(view, history))))
+        blocks += [*tables(view), *(picture(words, name) for name in mine), *findings_blocks(view, anchor)]
+    return blocks
+
+
+def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
+    """The experiment's name: the words' own, else the config's title, else its file's stem."""
+    known = words.level(experiment, "experiment")
+    return str(about.get("title") or known) if known == experiment.replace("_", " ") else known
+
+
+def of_dataset(name: str, view: View, found: list[View]) -> bool:
+    """Whether a picture belongs under a view: it names its data set, or names none and the view is the first."""
+    datasets = {one.comparison.dataset for one in found}
+    stem = f"_{name.removesuffix('.png')}_"
+    named = {dataset for dataset in datasets if f"_{dataset}_" in stem}
+    return view.comparison.dataset in named or (not named and view is found[0])
+
+
+def picture(words: Words, name: str) -> Picture:
+    """A picture with its caption, by the first word of its file's name."""
+    stem = name.removesuffix(".png")
+    key = f"caption.{stem.split('_')[0]}"
+    caption = words.say(key if key in words.catalogue else "caption.other")
+    return Picture(name, words.say("caption.alt", caption=caption, name=stem.replace("_", " ")), caption)
+
+
+def protocol(view: View, history: pd.DataFrame) -> list[str]:
+    """How the comparison was made: grid, seeds, selection, budget, target, and what was kept fixed."""
+    words, summary = view.words, view.summary
+    factor, apart = view.comparison.factor, view.comparison.apart
+    grids = []
+    for value, rows in summary.groupby(factor, sort=False, dropna=False):
+        rates = ", ".join(f"{rate:g}" for rate in sorted(rows["learning_rate"].unique()))
+        name = "" if factor == "learning_rate" else words.level(value, factor)
+        grids.append(words.say("report.grid_level", name=name, rates=rates).strip())
+    found = [words.say("report.grid", grids="; ".join(grids))]
+    levels = [f"about.{value}" for value in summary[factor].unique()]
+    found += [words.say(key) for key in levels if key in words.catalogue]
+    if apart:
+        found.append(words.say("report.apart", factors=", ".join(words.factor(name) for name in apart)))
+    low, high = summary["n"].min(), summary["n"].max()
+    found.append(words.say("report.seeds" if low == high else "report.seeds_differ", n=low, low=low, high=high))
+    unvalidated = summary["validation_accuracy_median"].isna().all() and (summary["n_failed"] < summary["n"]).any()
+    found.append(words.say("report.selection_train" if unvalidated else "report.selection"))
+    epochs = history.loc[history["replica_id"].isin(view.runs["replica_id"]), "epoch"].max()
+    steps = ", ".join(f"{value:g}" for value in sorted(view.runs["steps_per_epoch"].unique()))
+    found.append(words.say("report.budget", epochs=epochs, steps=steps))
+    if view.target is not None:
+        found.append(words.say("report.target", target=view.target))
+    fixed = [
+        f"{words.factor(name)} {words.level(summary[name].iloc[0], name)}"
+        for name in analysis.factors(view.replicas)
+        if name not in (factor, *apart, "dataset", "learning_rate")
+        and summary[name].nunique(dropna=False) == 1
+        and summary[name].notna().all()
+    ]
+    return [*found, words.say("report.fixed", values=", ".join(fixed))] if fixed else found
+
+
+def tables(view: View) -> list[Block]:
+    """Figures at the best rates and at a common one, and the differences."""
+    words = view.words
+    blocks: list[Block] = [figures(view, view.chosen, words.say("report.best"))]
+    pairs = [*view.by_level, *view.by_apart]
+    if pairs:
+        blocks.append(differences(view, pairs))
+    if view.comparison.factor == "learning_rate":
+        return blocks
+    rates = view.common["learning_rate"].unique()
+    if len(rates) == 0:
+        return [*blocks, Paragraph(words.say("report.no_common"))]
+    caption = words.say("report.common", rate=rates[0]) if len(rates) == 1 else words.say("report.common_rates")
+    return [*blocks, figures(view, view.common, caption), Paragraph(words.say("report.common_rule"))]
+
+
+def figures(view: View, rows: pd.DataFrame, caption: str) -> Table:
+    """A row a variant: rate, n, failed runs, accuracies with their intervals, steps to the target."""
+    words = view.words
+    keys = [name for name in (view.comparison.factor, *view.comparison.apart) if name != "learning_rate"]
+    columns = [words.factor(name) for name in (*keys, "learning_rate")]
+    columns += [words.say(f"column.{name}") for name in ("n", "failed", "validation_accuracy", "test_accuracy")]
+    if view.target is not None:
+        columns += [words.say("column.steps_to_target"), words.say("column.reached")]
+    body = []
+    for _, row in rows.iterrows():
+        cell = [words.level(row[name], name) for name in keys]
+        cell += [words.say(f"table.edge_{row.get('edge', '')}", rate=row["learning_rate"]), str(row["n"])]
+        cell.append(view.failures(row) or "0")
+        for name in ("validation_accuracy", "test_accuracy"):
+            cell.append(words.interval(*(row[f"{name}_{part}"] for part in analysis.Interval._fields)))
+        if view.target is not None:
+            missed = words.say("number.missed")
+            steps = row["steps_to_target_median"]
+            cell.append(f"{steps:.0f}" if steps < float("inf") else missed)
+            cell.append(words.say("table.wins", wins=int(row["reached"]), n=row["n"]))
+        body.append(tuple(cell))
+    return Table(caption, tuple(columns), tuple(body))
+
+
+def differences(view: View, pairs: list[Difference]) -> Table:
+    """A row a pair of variants: the mean difference with its interval, wins, p, and what may be claimed."""
+    words = view.words
+    names = ("first", "second", "difference", "wins", "p_t", "p_sign_flip", "reading")
+    body = []
+    for pair in pairs:
+        one = pair.paired
+        key = "table.wins_ties" if one.ties else "table.wins"
+        body.append(
+            (
+                view.name(pair.first),
+                view.name(pair.second),
+                words.interval(one.mean, one.low, one.high, "+.4f"),
+                words.say(key, wins=one.wins, ties=one.ties, n=one.n),
+                p_value(words, one.p_t),
+                p_value(words, one.p_sign_flip),
+                words.say(f"reading.{pair.reading()}"),
+            )
+        )
+    columns = tuple(words.say(f"column.{name}") for name in names)
+    return Table(words.say("report.differences"), columns, tuple(body))
+
+
+def findings_blocks(view: View, anchor: str) -> list[Block]:
+    """What the tables show, and what they cannot."""
+    found: list[Block] = []
+    for key, texts in (("findings", findings(view)), ("limits", limits(view))):
+        if texts:
+            found += [Heading(4, view.words.say(f"report.{key}"), f"{anchor}-{key}"), Items(tuple(texts))]
+    return found

@@ -1,0 +1,256 @@
+"""Configs: what is expanded, what is refused and how it is said."""
+
+import math
+
+import pytest
+
+from jaxcompare import experiment, names, overrides
+from jaxcompare.experiment import parse
+from jaxcompare.programs import layer_epochs, parameters, programs_of, snapshot_epochs, tile_shape, tiles_of
+from jaxcompare.settings import KEYS, ConfigError, Settings
+
+
+def config(grid=None, base=None, **study):
+    return {"base": base or {}, "study": [{"name": "main", "grid": {} if grid is None else grid, **study}]}
+
+
+def variants(*args, **kwargs):
+    return [variant.settings for variant in parse("x", config(*args, **kwargs)).studies[0].variants]
+
+
+def test_a_grid_is_the_product_of_its_lists():
+    found = variants({"optimizer": ["sgd", "adamw"], "learning_rate": [0.1, 0.01, 0.001]})
+    assert [(s.optimizer, s.learning_rate) for s in found] == [
+        (optimizer, rate) for optimizer in ("sgd", "adamw") for rate in (0.1, 0.01, 0.001)
+    ]
+
+
+def test_several_grids_are_their_union():
+    grids = [{"loss": ["mse"], "learning_rate": [1, 3]}, {"loss": ["cross_entropy"], "learning_rate": [0.1]}]
+    assert [(s.loss, s.learning_rate) for s in variants(grids)] == [("mse", 1.0), ("mse", 3.0), ("cross_entropy", 0.1)]
+
+
+def test_defaults_come_from_one_place():
+    (found,) = variants({})
+    assert found.batch_size == Settings().batch_size
+    assert found.hidden == (256, 128)
+
+
+def test_an_option_defaults_to_its_own_optimizers():
+    found = {s.optimizer: s for s in variants({"optimizer": list(names.OPTIMIZERS)})}
+    assert found["adamw"].weight_decay == 0.01
+    assert found["sgd"].weight_decay == 0.0
+    assert found["lion"].beta2 == 0.99
+    assert found["adam"].beta2 == 0.999
+    assert found["sgd"].momentum is None
+
+
+def test_an_option_in_base_serves_those_that_have_it():
+    found = {s.optimizer: s for s in variants({"optimizer": ["sgd", "momentum"]}, base={"momentum": 0.5})}
+    assert found["momentum"].momentum == 0.5
+    assert found["sgd"].momentum is None
+
+
+def test_a_studys_own_base_goes_first():
+    (found,) = variants({}, base={"epochs": 3, "seeds": 7})
+    assert found.epochs == 3
+    made = parse("x", {"base": {"epochs": 3}, "study": [{"name": "s", "base": {"epochs": 9}}]})
+    assert made.studies[0].variants[0].settings.epochs == 9
+
+
+def test_a_list_valued_key_takes_a_list_of_lists():
+    assert [s.hidden for s in variants({"hidden": [[8], [8, 4]]})] == [(8,), (8, 4)]
+
+
+def test_no_clipping_is_infinity():
+    assert [s.clip_norm for s in variants({"clip_norm": [math.inf, 1.0]})] == [math.inf, 1.0]
+
+
+def test_identities_do_not_change_when_a_study_grows():
+    few = parse("x", config({"learning_rate": [0.1]}, {"seeds": 2})).studies[0]
+    more = parse("x", config({"learning_rate": [0.3, 0.1]}, {"seeds": 9})).studies[0]
+    assert few.variants[0].variant_id == more.variants[1].variant_id
+    assert len({variant.variant_id for variant in more.variants}) == 2
+    assert more.seeds == tuple(range(9))
+
+
+def test_labels_say_what_varies_in_words():
+    study = parse("x", config({"loss": ["mse"], "learning_rate": [0.1, 1], "dataset": ["moons", "circles"]})).studies[0]
+    assert [variant.label for variant in study.variants] == ["rate 0.1", "rate 0.1", "rate 1", "rate 1"]
+
+
+def test_the_learning_rate_is_a_nuisance_unless_told():
+    study = parse("x", config({"loss": ["mse", "cross_entropy"], "learning_rate": [0.1, 1]})).studies[0]
+    assert study.roles == {"loss": "scientific", "learning_rate": "nuisance"}
+
+
+WRONG = {
+    "top key": ({"study": [{}], "bse": {}}, "no key 'bse'; did you mean base"),
+    "base key": (config(base={"epoch": 3}), "no key 'epoch'; did you mean epochs"),
+    "study key": ({"study": [{"grids": {}}]}, "no key 'grids'; did you mean grid"),
+    "no study": ({}, r"no \[\[study\]\]"),
+    "name": (config({"optimizer": ["adamm"]}), "no optimizer 'adamm'; did you mean adam"),
+    "not a name": (config(base={"loss": 3}), "loss = 3 is not a name"),
+    "type": (config(base={"epochs": 2.5}), "epochs = 2.5 is not a whole number"),
+    "truth": (config(base={"epochs": True}), "epochs = True is not a whole number"),
+    "text": (config(base={"learning_rate": "fast"}), "learning_rate = 'fast' is not a number"),
+    "low": (config(base={"learning_rate": 0}), "learning_rate = 0 is out of range; it must be greater than 0"),
+    "high": (config(base={"momentum": 1}), "momentum = 1 is out of range; it must be at least 0 and less than 1"),
+    "nan": (config(base={"learning_rate": math.nan}), "out of range"),
+    "clip": (config(base={"clip_norm": -1}), "clip_norm = -1 is out of range"),
+    "hidden": (config(base={"hidden": 8}), "hidden = 8 is not a list"),
+    "width": (config(base={"hidden": [0]}), "hidden = 0 is out of range"),
+    "scalar grid": (config({"learning_rate": 0.1}), "grid.learning_rate = 0.1 is not a list"),
+    "empty grid": (config({"learning_rate": []}), r"grid.learning_rate = \[\] is not a list"),
+    "twice": (config({"learning_rate": [0.1, 0.1]}), "stands twice"),
+    "twice in two grids": (config([{"loss": ["mse"]}, {"loss": ["mse", "cross_entropy"]}]), "stands twice"),
+    "seeds vary": (config({"seeds": [1, 2]}), "seeds = .* cannot vary"),
+    "no effect": (
+        config({"optimizer": ["sgd"], "momentum": [0.5, 0.9]}),
+        "momentum = 0.5 has no effect on optimizer 'sgd'",
+    ),
+    "no noise": (config({"dataset": ["digits"], "noise": [0.1]}), "noise = 0.1 has no effect on dataset 'digits'"),
+    "options": (config({"options": {"b1": [0.9]}}), "options.b1 is for an optimizer of your own"),
+    "role": (config({}, roles={"loss": "science"}), "roles.loss = 'science'; did you mean scientific"),
+    "role key": (config({}, roles={"los": "fixed"}), "no key 'los'; did you mean loss"),
+    "target": ({**config(), "target": 85}, "target = 85 is not an accuracy"),
+    "two names": ({"study": [{"name": "s"}, {"name": "s"}]}, "study name 's'"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_said_with_field_value_and_the_nearest(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        parse("x", wrong)
+
+
+def test_plugins_are_names_too():
+    (found,) = variants({}, base={"optimizer": "optax:adam", "options": {"b1": 0.8}, "activation": "jax.nn:relu6"})
+    assert found.options == {"b1": 0.8}
+
+
+@pytest.mark.parametrize("name", names.EXPERIMENTS)
+def test_shipped_configs_are_what_the_readme_says(name):
+    loaded, read = experiment.load(name)
+    comparison = parse(loaded, read)
+    assert comparison.question.endswith("?")
+    for study in comparison.studies:
+        assert len(study.seeds) >= (10 if name == "b" else 5)
+        for variant in study.variants:
+            assert variant.settings.epochs >= 5
+            if name == "b":
+                assert len(variant.settings.hidden) >= 4
+    quick = parse(name, experiment.quick(read))
+    assert [len(study.variants) for study in quick.studies] == [len(study.variants) for study in comparison.studies]
+    assert all(len(study.seeds) == 2 for study in quick.studies)
+
+
+def applied(*assignments):
+    configs = {name: experiment.load(name)[1] for name in ("a", "c")}
+    return {name: parse(name, one) for name, one in overrides.apply(configs, assignments).items()}
+
+
+def test_set_reaches_every_config_that_has_the_path():
+    found = applied("base.epochs=2", "study.main.grid.learning_rate=[0.3]", "a.base.seeds=6")
+    assert {s.variants[0].settings.epochs for one in found.values() for s in one.studies} == {2}
+    assert {v.settings.learning_rate for v in found["c"].studies[0].variants} == {0.3}
+    assert len(found["a"].studies[0].seeds) == 6
+    assert len(found["c"].studies[0].seeds) == 5
+
+
+def test_set_reaches_one_of_several_grids():
+    found = applied("study.digits.grid.2.learning_rate=[7]", "study.digits.base.epochs=1")
+    digits = next(study for study in found["a"].studies if study.name == "digits")
+    assert {v.settings.learning_rate for v in digits.variants if v.settings.loss == "mse"} == {7.0}
+    assert digits.variants[0].settings.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("base.epochs", "not of the form KEY=VALUE"),
+        ("=3", "not of the form KEY=VALUE"),
+        ("base.epoch=3", "did you mean epochs"),
+        ("bas.epochs=3", "did you mean base"),
+        ("study.mian.grid.loss=['mse']", "no study 'mian'"),
+        ("study.digits.grid.learning_rate=[1]", "has 2 grids; name one"),
+        ("study.digits.grid.5.learning_rate=[1]", "has 2 grids; name one"),
+        ("study.digits.grid=3", "not a path into a study"),
+        ("study.digits.gird.loss=[1]", "did you mean grid"),
+        ("base.hidden=256", "not a list"),
+    ],
+)
+def test_a_wrong_set_says_what_is_right(assignment, message):
+    with pytest.raises(ConfigError, match=message):
+        applied(assignment)
+
+
+def test_a_resolved_config_gives_the_same_variants():
+    from jaxcompare.pipeline import resolved
+
+    for name in names.EXPERIMENTS:
+        made = parse(name, experiment.load(name)[1])
+        again = parse(name, resolved(made))
+        assert [study.variants for study in again.studies] == [
+            tuple(type(v)(v.variant_id, w.label, v.settings) for v, w in zip(s.variants, t.variants, strict=True))
+            for s, t in zip(made.studies, again.studies, strict=True)
+        ]
+
+
+def test_static_factors_split_programs_and_traced_ones_do_not():
+    grid = {
+        "optimizer": ["sgd", "adamw"], "loss": ["mse", "cross_entropy"], "activation": ["relu", "tanh"],
+        "schedule": ["constant", "cosine"], "learning_rate": [0.1, 0.2], "clip_norm": [math.inf, 1.0],
+        "label_smoothing": [0.0, 0.1],
+    }  # fmt: skip
+    found = programs_of(parse("x", config(grid)))
+    assert [program.settings.optimizer for program in found] == ["sgd", "adamw"]
+    assert all(len(program.variants) == 64 and program.clip for program in found)
+    for key, values in (("batch_size", [8, 16]), ("hidden", [[8], [9]]), ("init", ["he_normal", "torch"])):
+        assert len(programs_of(parse("x", config({key: values})))) == 2
+
+
+def test_options_are_traced_only_where_they_depart():
+    program = programs_of(parse("x", config({"optimizer": ["adamw"], "beta1": [0.9, 0.8]})))[0]
+    assert program.optimizer_options == ("beta1",)
+    program = programs_of(parse("x", config({"optimizer": ["adamw"]})))[0]
+    assert program.optimizer_options == ()
+
+
+def test_a_plugin_gets_a_program_to_itself():
+    grid = {"activation": ["relu", "tanh", "jax.nn:relu6"]}
+    assert [program.activations for program in programs_of(parse("x", config(grid)))] == [
+        ("relu", "tanh"), ("jax.nn:relu6",)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variant_count", "seeds", "replicas"), [(1, 1, 1), (10, 5, 6), (18, 5, 4), (7, 3, 100), (3, 2, 1)]
+)
+def test_tiles_cover_every_replica_once(variant_count, seeds, replicas):
+    grid = {"learning_rate": [0.1 + i for i in range(variant_count)]}
+    program = programs_of(parse("x", config(grid, {"seeds": seeds})))[0]
+    shape = tile_shape(variant_count, seeds, replicas)
+    assert shape[0] * shape[1] <= max(replicas, 1)
+    cells = [
+        (seed, variant.variant_id)
+        for tile in tiles_of(program, shape)
+        for seed in tile.seeds
+        for variant in tile.variants
+    ]
+    assert len(cells) == len(set(cells)) == variant_count * seeds
+
+
+def test_measured_epochs_have_first_and_last():
+    settings = Settings(epochs=10, measure_every=4, snapshots=3)
+    assert snapshot_epochs(settings) == (0, 5, 10)
+    assert layer_epochs(settings) == (0, 4, 5, 8, 10)
+    assert snapshot_epochs(Settings(epochs=1, snapshots=9)) == (0, 1)
+
+
+def test_parameters_are_counted():
+    assert parameters(Settings(hidden=(256, 128)), 784, 10) == 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
+
+
+def test_every_key_has_a_rule():
+    assert all("kind" in key.metadata for key in KEYS.values())

@@ -1,0 +1,293 @@
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import synthetic
+
+import jaxcompare
+from jaxcompare import analysis, report, words
+from jaxcompare.report import markdown, view
+from jaxcompare.report.__main__ import main
+from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
+from jaxcompare.report.content import environment, records
+from jaxcompare.report.draw import draw_all
+from jaxcompare.report.findings import findings, leaders
+from jaxcompare.report.views import comparison_csvs, round_figures
+
+DOT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
+    "000049454e44ae426082"
+)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    found = synthetic.tables()
+    return found | {"summary": analysis.summarise(found["replicas"], found["history"], synthetic.TARGETS)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn():
+    """Pictures are dots: how they are drawn is tested elsewhere."""
+
+    def dots(tables, fields, workers=1):
+        names = report.names_of(tables, fields)
+        return {name: DOT for one in names.values() for name in one}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw_all", dots)
+        yield
+
+
+@pytest.fixture(scope="module")
+def files(tables):
+    return report.build(tables, synthetic.fields(tables["replicas"], 4), synthetic.MANIFEST)
+
+
+def views_of(tables, experiment):
+    return view.views(words.ENGLISH, tables, experiment, synthetic.TARGETS)
+
+
+def test_files_are_those_of_the_design(files):
+    csvs = {name for name in files if name.endswith(".csv")}
+    assert csvs == {
+        *(f"experiment_a_comparison_{dataset}.csv" for dataset in ("fashion_mnist", "digits")),
+        *(f"experiment_b_comparison_{dataset}.csv" for dataset in ("moons", "circles")),
+        "experiment_c_comprehensive_comparison.csv",
+    }
+    assert {"report.md", "report.html"} < set(files)
+    assert sum(name.endswith(".png") for name in files) == 2 + 12 + 12
+
+
+def test_reports_show_every_picture_and_no_hole(files):
+    page, text = files["report.html"].decode(), files["report.md"].decode()
+    for name in files:
+        if name.endswith(".png"):
+            assert f"({name})" in text
+            assert f"<code>{name}</code>" in page
+    plain = re.sub(r"data:image/png;base64,[^\"]+", "", page)
+    for told in (text, plain):
+        assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", told)
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 26
+
+
+def test_page_loads_nothing(files):
+    page = files["report.html"].decode()
+    assert not re.search(r"https?:|//[a-z]|<script|@import|url\(", re.sub(r"base64,[^\"]+", "", page))
+    for target in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert target.startswith(("data:", "#"))
+    anchors = set(re.findall(r'id="([^"]+)"', page))
+    assert {link[1:] for link in re.findall(r'href="(#[^"]+)"', page)} <= anchors
+
+
+def test_page_escapes_what_the_user_wrote():
+    manifest = {"experiments": {"mine": {"question": "<script>alert(1)</script> a|b *c*"}}}
+    made = report.build(synthetic.tables("mine"), {}, manifest)
+    assert "<script>" not in made["report.html"].decode()
+    assert r"a\|b \*c\*" in made["report.md"].decode()
+
+
+def test_report_stands_without_a_manifest_or_optional_tables(tables):
+    fewer = {name: tables[name] for name in ("replicas", "history")}
+    made = report.build(fewer)
+    assert b"dead" not in made["experiment_b_comparison_moons.csv"]
+    assert "activation_distributions_moons.png" not in made
+
+
+def test_csv_has_a_row_a_variant_and_says_what_failed(tables):
+    inside = analysis.summarise_layers(tables["replicas"], tables["layers"])
+    found = comparison_csvs("b", tables["replicas"], tables["summary"], inside)["experiment_b_comparison_moons.csv"]
+    assert len(found) == 9
+    assert found["best_rate"].sum() == 3
+    assert list(found.columns[:4]) == ["dataset", "activation", "learning_rate", "best_rate"]
+    stuck = found[(found["activation"] == "sigmoid") & (found["learning_rate"] == 0.01)].iloc[0]
+    assert (stuck["n_stuck"], stuck["reached"]) == (10, 0)
+    assert stuck["steps_to_target_median"] == float("inf")
+    assert stuck["gradient_ratio_initial"] < 1e-3
+    assert found["dead_fraction_final"].notna()[found["activation"] == "relu"].all()
+    whole = comparison_csvs("c", tables["replicas"], tables["summary"])["experiment_c_comprehensive_comparison.csv"]
+    assert len(whole) == 18
+    assert list(whole.columns[:4]) == ["dataset", "optimizer", "schedule", "learning_rate"]
+    assert pd.isna(whole[(whole["n_diverged"] > 0)]["test_accuracy_mean"]).all()
+
+
+def test_figures_are_rounded_to_five_digits():
+    found = round_figures(pd.DataFrame({"x": [1 / 3, 123456.7, float("nan"), float("inf")], "n": [1, 2, 3, 4]}))
+    assert found["x"].tolist()[:2] == [0.33333, 123460.0]
+    assert found["n"].tolist() == [1, 2, 3, 4]
+
+
+def claims(first, second, seeds=5):
+    """The reading and sentence of two variants with these test accuracies."""
+    table = synthetic.tables("a")
+    ids = ["a-digits-cross_entropy-0.1", "a-digits-mse-1.0"]
+    replicas = table["replicas"][table["replicas"]["variant_id"].isin(ids) & (table["replicas"]["seed"] < seeds)]
+    history = table["history"][table["history"]["replica_id"].isin(replicas["replica_id"])].copy()
+    last = history["epoch"] == history["epoch"].max()
+    for name, values in zip(ids, (first, second), strict=True):
+        mine = last & history["replica_id"].str.startswith(name)
+        history.loc[mine, ["test_accuracy", "validation_accuracy"]] = [[value, value] for value in values]
+    summary = analysis.summarise(replicas, history)
+    found = view.views(words.ENGLISH, {"replicas": replicas, "history": history, "summary": summary}, "a", {})[0]
+    difference = found.by_level[0]
+    return difference.reading(), findings(found)[0]
+
+
+def test_claims_follow_the_numbers():
+    clear = claims([0.90, 0.91, 0.92, 0.91, 0.90], [0.80, 0.82, 0.81, 0.80, 0.81])
+    assert clear[0] == "above"
+    assert clear[1].startswith("Cross-entropy is better than MSE on probabilities by 0.1000 [")
+    assert "in 5 of 5 seeds" in clear[1]
+    vague = claims([0.90, 0.80, 0.90, 0.80, 0.85], [0.85, 0.90, 0.80, 0.80, 0.85])
+    assert vague[0] == "none"
+    assert vague[1].startswith("No difference shown between")
+    few = claims([0.9, 0.9], [0.8, 0.8], seeds=2)
+    assert few[0] == "few"
+    assert "no difference is shown" in few[1]
+
+
+def test_leader_of_validation_that_loses_on_test_is_said_to():
+    pair = analysis.Paired(-0.02, -0.03, -0.01, 0, 0, 5, 0.001, 0.0625)
+    assert view.Difference(pd.Series(), pd.Series(), pair).reading() == "below"
+    nothing = pair._replace(mean=float("nan"), low=float("nan"), high=float("nan"))
+    assert view.Difference(pd.Series(), pd.Series(), nothing).reading() == "failed"
+
+
+def test_findings_name_edges_failures_dead_units_and_vanishing_gradients(tables):
+    moons = " ".join(findings(views_of(tables, "b")[0]))
+    assert "The best rate of sigmoid, 0.5, is the highest that was tried" in moons
+    assert "Sigmoid at rate 0.01: 10 of 10 stuck at chance." in moons
+    assert re.search(r"ReLU: \d+\.\d% of the hidden units are dead .* at rate 0\.5\.", moons)
+    assert re.search(r"Sigmoid: gradients vanish\..* first layer is 0\.000\d times", moons)
+    assert "ReLU: gradients vanish" not in moons
+    optimizers = " ".join(findings(views_of(tables, "c")[0]))
+    assert "AdamW (constant) at rate 0.1: 5 of 5 diverged." in optimizers
+    assert "Momentum (constant) at rate 0.1: 1 of 5 diverged." in optimizers
+
+
+def test_summary_has_a_line_for_each_comparison_and_schedule(tables):
+    lines = [line for name in "abc" for one in views_of(tables, name) for line in leaders(one, name)]
+    assert len(lines) == 2 + 2 + 2
+    assert all(re.search(r"test accuracy 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] \(n = \d+\)", line) for line in lines)
+
+
+def test_protocol_is_told(files):
+    text = files["report.md"].decode()
+    assert "cross-entropy 0.01, 0.1, 1; MSE on probabilities 0.1, 1, 10" in text
+    assert "The seeds that chose are those that are reported" in text
+    assert "At one common rate (1)" in text
+    assert "sign-flip p cannot fall below 0.0625" in text
+    assert "not the time that one run alone would take" in text
+
+
+def test_quick_runs_are_marked():
+    manifest = {"experiments": {"mine": {"quick": True, "title": "My own"}}}
+    made = report.build(synthetic.tables("mine"), {}, manifest)["report.md"].decode()
+    assert "> **A quick run (My own)" in made
+    assert "## My own" in made
+
+
+def test_records_lay_an_experiments_own_entry_over_the_rest():
+    manifest = {"device": "x", "titles": {"a": {"title": "A"}}, "experiments": {"a": {"device": "y"}}}
+    assert records(manifest, ["a", "b"]) == {"a": {"device": "y", "title": "A"}, "b": {"device": "x"}}
+
+
+def test_environment_has_a_column_an_experiment_where_they_differ():
+    told = {"a": {"device": "x"}, "b": {"device": "y"}}
+    table = environment(words.ENGLISH, told, {"a": "A", "b": "B"})[1]
+    assert table.columns[1:] == ("A", "B")
+    assert table.rows[0][1:] == ("x", "y")
+
+
+def test_markdown_escapes_only_what_is_markup():
+    blocks = [Heading(2, "he_normal", "x"), Paragraph("p < 0.001 [0, 1] (n) a_b _c_"), Items(("<b>",))]
+    blocks.append(Table("", ("a|b",), (("[x](y)",),)))
+    assert markdown.render(blocks) == (
+        "## he_normal\n\np < 0.001 [0, 1] (n) a_b \\_c\\_\n\n- \\<b>\n\n| a\\|b |\n| --- |\n| [x\\](y) |\n"
+    )
+
+
+def test_every_word_that_the_code_asks_for_is_there():
+    folder = Path(jaxcompare.__file__).parent
+    asked = set()
+    for path in [*folder.glob("plots/*.py"), *folder.glob("report/*.py")]:
+        asked |= set(re.findall(r'say\(\s*"([\w.]+)"', path.read_text(encoding="utf-8")))
+    assert len(asked) > 50
+    assert asked <= set(words.EN)
+    with pytest.raises(KeyError):
+        words.say("no.such.key")
+
+
+def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
+    found = synthetic.tables("a")
+    synthetic.save(tmp_path, found, {})
+    assert main([str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
+    assert not list(tmp_path.glob(".*"))
+    assert "wrote 6 files" in capsys.readouterr().out
+
+
+def broken(folder: Path, how: str) -> None:
+    damage = {
+        "no tables": lambda: [path.unlink() for path in (folder / "tables").glob("*")],
+        "no history": lambda: (folder / "tables" / "history.parquet").unlink(),
+        "a column less": lambda: (
+            pd.read_parquet(folder / "tables" / "history.parquet")
+            .drop(columns="test_accuracy")
+            .to_parquet(folder / "tables" / "history.parquet")
+        ),
+        "no rows": lambda: (
+            pd.read_parquet(folder / "tables" / "replicas.parquet")
+            .iloc[:0]
+            .to_parquet(folder / "tables" / "replicas.parquet")
+        ),
+        "half a table": lambda: (folder / "tables" / "replicas.parquet").write_bytes(b"PAR1 and no more"),
+        "half the fields": lambda: (folder / "tables" / "fields.npz").write_bytes(b"PK and no more"),
+        "no manifest": lambda: (folder / "manifest.json").unlink(),
+        "half a manifest": lambda: (folder / "manifest.json").write_text('{"versions": '),
+        "a list for a manifest": lambda: (folder / "manifest.json").write_text(json.dumps([1])),
+    }
+    damage[how]()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "no tables",
+        "no history",
+        "a column less",
+        "no rows",
+        "half a table",
+        "half the fields",
+        "no manifest",
+        "half a manifest",
+        "a list for a manifest",
+    ],
+)
+def test_broken_results_are_refused_and_nothing_is_written(tmp_path, how, capsys):
+    synthetic.save(tmp_path, synthetic.tables("mine"), {})
+    (tmp_path / "report.md").write_text("the old one")
+    broken(tmp_path, how)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("jaxcompare.report: ")
+    assert "Traceback" not in message
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "report.md").read_text() == "the old one"
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):
+    assert main([str(tmp_path / "none")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_processes_draw_the_same_bytes():
+    found = synthetic.tables("a")
+    found["summary"] = analysis.summarise(found["replicas"], found["history"])
+    fewer = {name: table for name, table in found.items() if name != "layers"}
+    assert draw_all(fewer, {}, workers=1) == draw_all(fewer, {}, workers=2)
