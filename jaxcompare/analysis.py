@@ -248,9 +248,13 @@ def score(summary: pd.DataFrame) -> pd.Series:
 
 
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
-    """Variants, best first: those with fewer failed runs before the others, then by their score."""
-    keyed = summary.assign(score=score(summary))
-    return keyed.sort_values(["n_failed", "score"], ascending=[True, False], kind="stable")
+    """Variants, best first: those with fewer failed runs before the others, then by their score, then by lower loss.
+
+    Accuracies on a small validation split tie easily; the loss on it, of one kind within a level, says more.
+    """
+    keyed = summary.assign(score=score(summary), tie=summary["validation_loss_median"].fillna(np.inf))
+    ranks = keyed.sort_values(["n_failed", "score", "tie"], ascending=[True, False, True], kind="stable")
+    return ranks.drop(columns="tie")
 
 
 def best_rates(summary: pd.DataFrame, factor: str, apart: tuple[str, ...] = ()) -> pd.DataFrame:

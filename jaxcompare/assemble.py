@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcompare import data as datasets
@@ -21,7 +20,7 @@ FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
 
 # Parameters of the largest network of which so many replicas train best side by side on one device: more amortise what a step
 # costs at least, fewer keep weights and optimizer state in the cache. Measured on two CPU cores (docs/performance.md).
-TILE_REPLICAS = {"cpu": ((20_000, 32), (100_000, 12), (1_000_000, 6)), "gpu": ((100_000, 512), (1_000_000, 128))}
+TILE_REPLICAS = {"cpu": ((20_000, 12), (100_000, 8), (1_000_000, 5)), "gpu": ((100_000, 512), (1_000_000, 128))}
 
 
 class Material(NamedTuple):
@@ -144,22 +143,19 @@ def group(program: Program, tiles: Sequence[Tile], shape: tuple[int, int], total
         return [*items, *[items[-1]] * (length - len(items))]
 
     padded = [(pad(tile.seeds, shape[0]), pad(tile.variants, shape[1])) for tile in tiles]
+
+    def stack(each: Sequence[Any]) -> Any:
+        # On the host: a stack on the device would be one more small program to compile for every shape.
+        return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *each)
+
     per_tile = [
-        sweep.stack_hparams([hparams(program, variant.settings, total_steps) for variant in variants])
-        for _, variants in padded
+        stack([hparams(program, variant.settings, total_steps) for variant in variants]) for _, variants in padded
     ]
     ranges = [
-        jax.tree.map(
-            lambda *leaves: jnp.stack(leaves),
-            *[segment.activation_ranges(variant.settings.activation) for variant in variants],
-        )
+        stack([segment.activation_ranges(variant.settings.activation) for variant in variants])
         for _, variants in padded
     ]
-    return sweep.Group(
-        np.asarray([seeds for seeds, _ in padded], np.int32),
-        jax.tree.map(lambda *leaves: jnp.stack(leaves), *per_tile),
-        jax.tree.map(lambda *leaves: jnp.stack(leaves), *ranges),
-    )
+    return sweep.Group(np.asarray([seeds for seeds, _ in padded], np.int32), stack(per_tile), stack(ranges))
 
 
 def levels(settings: Settings) -> list[int]:

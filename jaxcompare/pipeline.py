@@ -20,7 +20,7 @@ from jaxcompare import data as datasets
 from jaxcompare.progress import Progress
 
 if TYPE_CHECKING:
-    from jaxcompare import compare
+    from jaxcompare import planning
 
 # What --list reckons with: floating-point operations a second of one CPU core on products of this size, and what a step of
 # a replica costs beside them. Measured on two cores (docs/performance.md); a rough guide elsewhere.
@@ -31,13 +31,13 @@ COMPILE_SECONDS = 8.0
 
 def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) -> str:
     """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
-    from jaxcompare import compare
+    from jaxcompare import planning
 
-    loaded = compare.load_datasets(comparisons, data_dir)
+    loaded = planning.load_datasets(comparisons, data_dir)
     cores, lines, whole = usable_cores(), [], 0.0
     for comparison in comparisons:
         lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
-        plans = compare.plan(comparison, loaded, platform="cpu")
+        plans = planning.plan(comparison, loaded, platform="cpu")
         for study in comparison.studies:
             own = [plan for plan in plans if plan.program.study == study.name]
             seconds = sum(_seconds(plan, cores) for plan in own)
@@ -53,8 +53,8 @@ def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) 
     return "\n".join(lines)
 
 
-def _seconds(plan: compare.Plan, cores: int) -> float:
-    from jaxcompare.compare import replica_steps
+def _seconds(plan: planning.Plan, cores: int) -> float:
+    from jaxcompare.planning import replica_steps
     from jaxcompare.programs import parameters
 
     settings = plan.program.settings
@@ -106,21 +106,21 @@ def run(
         return
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
-    from jaxcompare import compare
+    from jaxcompare import compare, planning, report
 
-    loaded = compare.load_datasets(comparisons, arguments.data_dir)
+    loaded = planning.load_datasets(comparisons, arguments.data_dir)
     jax = start_jax()
     platform, device = jax.default_backend(), jax.devices()[0].device_kind
-    plans = {one.name: compare.plan(one, loaded, platform=platform) for one in comparisons}
+    plans = {one.name: planning.plan(one, loaded, platform=platform) for one in comparisons}
     for plan in (plan for each in plans.values() for plan in each):
-        compare.check(plan)
+        planning.check(plan)
     folder.begin(run_digest, command, force=arguments.force)
     parts = store.TileStore(folder.run / "parts", device)
     if arguments.again:
         shutil.rmtree(parts.folder, ignore_errors=True)
     wall = time.perf_counter()
-    with Progress(sum(compare.replica_steps(plan) for each in plans.values() for plan in each)) as progress:
-        found = [compare.train_comparison(one, plans[one.name], parts=parts, tick=progress.tick) for one in comparisons]
+    with Progress(sum(planning.replica_steps(plan) for each in plans.values() for plan in each)) as progress:
+        found = list(compare.train_comparisons(comparisons, plans, parts=parts, tick=progress.tick).values())
     wall = time.perf_counter() - wall
     print("writing tables, pictures and report", file=sys.stderr)
     now = {
@@ -130,8 +130,8 @@ def run(
     frames = compare.gather([tables.frames for tables in found])
     fields = {name: values for tables in found for name, values in tables.fields.items()}
     if previous:
-        frames = store.merge(store.read_tables(folder.out / "tables"), frames)
-        fields = store.read_fields(folder.out / "tables") | fields
+        frames = store.merge(report.read_tables(folder.out), frames)
+        fields = report.read_fields(folder.out) | fields
     publish(folder, frames, fields, manifest, configs)
     folder.complete(run_digest, command)
     print(f"done: {folder.out / 'report.html'}")
@@ -153,7 +153,7 @@ def publish(
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
         store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    report.write(staging, frames, fields, manifest)
+    report.write(staging, frames, fields, manifest, workers=usable_cores())
     store.write_manifest(staging, manifest)
     folder.publish()
 
@@ -170,7 +170,7 @@ def _previous(out: Path, comparisons: Sequence[experiment.Comparison]) -> dict[s
 
 def _record(
     comparison: experiment.Comparison,
-    plans: Sequence[compare.Plan],
+    plans: Sequence[planning.Plan],
     loaded: Mapping[tuple, datasets.Dataset],
     jax: Any,
     arguments: argparse.Namespace,

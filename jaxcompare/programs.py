@@ -133,18 +133,19 @@ def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:
 def tile_shape(variants: int, seeds: int, replicas: int) -> tuple[int, int]:
     """Seeds and variants of a tile: at most `replicas` of them, so that the whole takes the least time.
 
-    A tile's step is taken to cost as much as its replicas and one more. It does not depend on the number of devices, so that
-    a replica's numbers do not either.
+    Variants come first, and seeds only fill what they leave: a study that is given more seeds then keeps its tiles (unless it
+    has very few variants), and trains only the new ones. A tile's step is taken to cost as much as its replicas and one more.
+    The number of devices plays no part, so that a replica's numbers do not depend on it.
 
     >>> tile_shape(variants=10, seeds=5, replicas=6)
     (1, 5)
     """
 
-    def cost(shape: tuple[int, int]) -> float:
-        return math.ceil(seeds / shape[0]) * math.ceil(variants / shape[1]) * (shape[0] * shape[1] + 1)
+    def cost(width: int) -> int:
+        return math.ceil(variants / width) * (width + 1)
 
-    shapes = [(s, v) for s in range(1, seeds + 1) for v in range(1, variants + 1) if s * v <= replicas]
-    return min(shapes or [(1, 1)], key=lambda shape: (cost(shape), -shape[1]))
+    width = min(range(1, min(variants, replicas) + 1), key=cost, default=1)
+    return max(1, min(seeds, replicas // width)), width
 
 
 def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from jaxcompare.compare import Tick
+    from jaxcompare.trainer import Tick
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -18,41 +18,47 @@ class Progress:
     """Counts replica-steps; a context manager."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.trained = total, 0, 0
+        self.total, self.done = total, 0
+        self.pace_from: tuple[float, int] | None = None  # when the first steps were done, and how many
         self.terminal = sys.stderr.isatty()
         self.start = self.last_line = time.monotonic()
         self.bar: Any = None
 
     def __enter__(self) -> Progress:
         if self.terminal:
-            shape = "{percentage:3.0f}% {bar} {desc}, {elapsed} gone, {remaining} left"
+            shape = "{percentage:3.0f}% {bar} {desc}, {elapsed} gone"
             self.bar = tqdm(total=self.total, bar_format=shape, dynamic_ncols=True)
+        else:
+            print("compiling", file=sys.stderr, flush=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
         else:
-            self._line("trained")
+            self._line("stopped" if self.done < self.total else "trained")
 
     def tick(self, tick: Tick) -> None:
         """Hears that some replica-steps are done."""
         self.done += tick.steps
-        self.trained += 0 if tick.kept else tick.steps
+        if self.pace_from is None or tick.kept:
+            # What was kept from before took no time, and what was compiled before the first step will not be again.
+            self.pace_from = time.monotonic(), self.done
         if self.bar is not None:
-            self.bar.set_description_str(tick.program, refresh=False)
+            self.bar.set_description_str(f"{tick.program}, {self._left()}", refresh=False)
             self.bar.update(tick.steps)
         elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
             self._line(tick.program)
 
+    def _left(self) -> str:
+        since, done = self.pace_from or (0.0, 0)
+        if self.done <= done:
+            return "time left unknown yet"
+        seconds = (self.total - self.done) * (time.monotonic() - since) / (self.done - done)
+        return f"about {tqdm.format_interval(seconds)} left"
+
     def _line(self, what: str) -> None:
         self.last_line = time.monotonic()
-        gone = self.last_line - self.start
-        # Steps that were kept from before took no time and say nothing about the pace.
-        left = (self.total - self.done) * gone / self.trained if self.trained else 0.0
-        print(
-            f"{100 * self.done / max(1, self.total):3.0f}% {what}, "
-            f"{tqdm.format_interval(gone)} gone, about {tqdm.format_interval(left)} left",
-            file=sys.stderr,
-            flush=True,
-        )
+        gone = tqdm.format_interval(self.last_line - self.start)
+        share = 100 * self.done / max(1, self.total)
+        print(f"{share:3.0f}% {what}, {gone} gone, {self._left()}", file=sys.stderr, flush=True)

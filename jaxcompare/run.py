@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.list:
             print(pipeline.listing(comparisons, arguments.data_dir))
             return 0
-        command = shlex.join(["jaxcompare", *(sys.argv[1:] if argv is None else argv)])
+        command = shlex.join(["python", "-m", "jaxcompare.run", *(sys.argv[1:] if argv is None else argv)])
         pipeline.run(comparisons, configs, arguments, command)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,9 @@ from jaxcompare.settings import ConfigError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 READERS = ("plots", "report", "words.py", "analysis.py", "run.py", "bench.py", "validate.py")  # decide no numbers
+
+
+BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
 
 
 class StoreError(ConfigError):
@@ -79,11 +83,10 @@ class TileStore:
         """The tile's measurements, or None; a file that was damaged is none."""
         path = self._path(program, tile, shape, data)
         try:
-            with np.load(path) as arrays:
-                return dict(arrays)
+            return _read_arrays(path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, KeyError):
+        except BROKEN:
             path.unlink(missing_ok=True)
             return None
 
@@ -183,32 +186,9 @@ def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], fields: Mappi
         np.savez_compressed(folder / "fields.npz", **dict(fields))  # type: ignore[arg-type]
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Every table in a folder that `write_tables` made.
-
-    Raises:
-        StoreError: there is none, or one cannot be read.
-    """
-    found = {}
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            found[path.stem] = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: cannot be read as a table: {error}") from error
-    if "replicas" not in found:
-        raise StoreError(f"{folder}: no tables of a run here")
-    return found
-
-
-def read_fields(folder: Path) -> dict[str, np.ndarray]:
-    """The decision fields beside the tables; empty where no data set has two features."""
-    try:
-        with np.load(folder / "fields.npz") as arrays:
-            return dict(arrays)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, EOFError) as error:
-        raise StoreError(f"{folder / 'fields.npz'}: cannot be read: {error}") from error
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from jaxcompare.segment import HISTOGRAM_BINS
 from jaxcompare.settings import KEYS
 
 if TYPE_CHECKING:
-    from jaxcompare.compare import Measured, Plan
+    from jaxcompare.planning import Plan
+    from jaxcompare.trainer import Measured
 
 KINDS = ("pre_activation", "activation")
 

@@ -164,6 +164,7 @@ def variants(rows: list[tuple]) -> pd.DataFrame:
     """A summary of (level, rate, failed runs, validation accuracy)."""
     table = pd.DataFrame(rows, columns=["loss", "learning_rate", "n_failed", "validation_accuracy_mean"])
     shared = {"experiment": "a", "study": "main", "dataset": "digits", "variant_id": [str(i) for i in range(len(rows))]}
+    table["validation_loss_median"] = 1.0 - table["validation_accuracy_mean"]
     return table.assign(validation_accuracy_median=table["validation_accuracy_mean"], **shared)
 
 
@@ -183,6 +184,13 @@ def test_best_rates_rank_failures_last_and_flag_edges():
     assert chosen["edge"].to_dict() == {"y": "low", "x": "", "z": "high", "w": "only"}
     assert chosen["at_edge"].to_dict() == {"y": True, "x": False, "z": True, "w": True}
     assert chosen.index.tolist() == ["y", "x", "z", "w"]
+
+
+def test_a_tie_in_accuracy_goes_to_the_lower_loss():
+    table = variants([("x", 0.01, 0, 0.9), ("x", 0.1, 0, 0.9), ("x", 1.0, 0, 0.9)])
+    table["validation_loss_median"] = [0.3, 0.1, 0.2]
+    assert analysis.best_rates(table, "loss")["learning_rate"].tolist() == [0.1]
+    assert analysis.ranked(table)["learning_rate"].tolist() == [0.1, 1.0, 0.01]
 
 
 def test_common_rate_is_shared_by_all_levels():

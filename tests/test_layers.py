@@ -21,8 +21,10 @@ LAYERS = [
     {"segment", "overrides", "programs"},
     {"sweep", "analysis"},
     {"assemble", "store", "plots"},
-    {"tables", "progress", "report"},
-    {"compare"},
+    {"planning", "report"},
+    {"tables"},
+    {"trainer"},
+    {"compare", "progress"},
     {"pipeline"},
     {"run"},
 ]

@@ -184,7 +184,7 @@ def test_a_program_compiles_its_training_once():
     )
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        compare.train_comparison(made, plans(made, tile_replicas=1))
+        compare.train_comparisons([made], {made.name: plans(made, tile_replicas=1)})
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
     assert len(compiled) == 1, compiled

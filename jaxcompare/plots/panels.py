@@ -17,6 +17,7 @@ from jaxcompare.plots import style
 from jaxcompare.words import ENGLISH, level, say
 
 Tables = dict[str, pd.DataFrame]
+FEW_EPOCHS = 12
 
 
 class Line(NamedTuple):
@@ -100,7 +101,9 @@ def spread_over_epochs(ax: Axes, table: pd.DataFrame, tables: Tables, lines: Seq
 def _curve(ax: Axes, rows: pd.DataFrame, middle: str, sides: tuple[str, str], line: Line) -> None:
     """One line with its band, ended by a cross where later rows are incomplete."""
     epochs, values = rows["epoch"].to_numpy(), rows[middle].to_numpy()
-    ax.plot(epochs, values, color=line.colour, linestyle=line.dash, linewidth=line.width)
+    # Few points are shown as such: a line through one of them would not be seen.
+    marker = "o" if len(epochs) <= FEW_EPOCHS else ""
+    ax.plot(epochs, values, color=line.colour, linestyle=line.dash, linewidth=line.width, marker=marker, markersize=3.5)
     ax.fill_between(epochs, rows[sides[0]], rows[sides[1]], color=line.colour, alpha=0.15, linewidth=0)
     known = np.flatnonzero(np.isfinite(values))
     if known.size and known[-1] < len(values) - 1:

@@ -26,6 +26,7 @@ from jaxcompare.words import say
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 INK = "#333333"
 PALE = "#BBBBBB"
+FEW_EPOCHS_TO_CUT = 4  # with fewer, the start is most of what there is to see
 DASHES = ("-", "--", ":", "-.")
 RC: Any = {
     "figure.dpi": 200,
@@ -131,7 +132,7 @@ def log_values(ax: Axes) -> None:
     lines = [np.asarray(line.get_ydata(), float) for line in ax.lines]
     values = np.concatenate([line[np.isfinite(line) & (line > 0)] for line in lines]) if lines else np.zeros(0)
     if values.size:
-        ax.set_yscale("log")
+        ax.set_yscale("log", nonpositive="mask")  # a value of zero has no place: the line has a gap
         ax.set_ylim(bottom=float(values.min()) * 0.8)
         log_ticks(ax)
 
@@ -160,7 +161,7 @@ def later_values(ax: Axes) -> None:
     known = [line.get_xydata() for line in ax.lines]
     points = np.concatenate([np.asarray(line, float) for line in known]) if known else np.zeros((0, 2))
     points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
+    if not len(points) or points[:, 0].max() < FEW_EPOCHS_TO_CUT:
         return
     # The cross of a run that diverged early is a line of one point, and stays in sight.
     ends = [float(line[0, 1]) for line in map(np.asarray, known) if len(line) == 1]

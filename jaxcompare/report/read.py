@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow
 
 from jaxcompare.analysis import FIGURES, STEPS
+from jaxcompare.settings import ConfigError
 from jaxcompare.words import say
 
 BEST = ("best_validation_accuracy", "test_accuracy_at_best")  # found from the others
@@ -41,7 +42,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pyarrow.ArrowException)
 
 
-class ReportError(ValueError):
+class ReportError(ConfigError):
     """The results cannot be reported; its text is for the user."""
 
 

@@ -1,0 +1,129 @@
+"""What a comparison's programs need before they are compiled: data, tiles, steps; and whether they can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcompare import assemble, train
+from jaxcompare import data as datasets
+from jaxcompare.experiment import Comparison
+from jaxcompare.programs import Program, Tile, programs_of, tile_shape, tiles_of
+from jaxcompare.registry import is_plugin
+from jaxcompare.settings import ConfigError, Settings
+from jaxcompare.types import Batch
+
+DATA_KEYS = ("dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor")
+STEPS_A_SEGMENT = 400  # of tiny epochs so many are one segment, so that they do not each cost a call
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One program with all that is known before it is compiled."""
+
+    program: Program
+    material: assemble.Material
+    shape: tuple[int, int]
+    tiles: tuple[Tile, ...]
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        """Of one replica."""
+        return self.program.settings.epochs * self.steps_per_epoch
+
+    @property
+    def rows(self) -> int:
+        """Epochs' ends that one segment can measure."""
+        return max(1, min(self.program.settings.epochs, STEPS_A_SEGMENT // self.steps_per_epoch))
+
+
+def load_datasets(comparisons: Sequence[Comparison], data_dir: str | None = None) -> dict[tuple, datasets.Dataset]:
+    """Every data set that the comparisons name, by its data keys.
+
+    Raises:
+        DataError: one cannot be found or made.
+    """
+    found = {}
+    for comparison in comparisons:
+        for study in comparison.studies:
+            for variant in study.variants:
+                key = data_key(variant.settings)
+                if key not in found:
+                    options = dict(zip(DATA_KEYS[2:], key[2:], strict=True))
+                    found[key] = datasets.load(variant.settings.dataset, data_dir=data_dir, **options)
+    return found
+
+
+def data_key(settings: Settings) -> tuple:
+    """What decides a data set, before it is scaled."""
+    return tuple(getattr(settings, key) for key in DATA_KEYS)
+
+
+def plan(
+    comparison: Comparison,
+    loaded: Mapping[tuple, datasets.Dataset],
+    *,
+    platform: str,
+    split: tuple[str, ...] = (),
+    tile_replicas: int | None = None,
+) -> list[Plan]:
+    """A comparison's programs with their data and tiles.
+
+    Raises:
+        ConfigError: a batch larger than the training set.
+    """
+    plans = []
+    for program in programs_of(comparison, split=split):
+        settings = program.settings
+        material = assemble.material(loaded[data_key(settings)], settings)
+        limit = tile_replicas or assemble.tile_replicas(settings, material.features, material.classes, platform)
+        shape = tile_shape(len(program.variants), len(program.seeds), limit)
+        steps_per_epoch = len(material.data.train.y) // settings.batch_size
+        plans.append(Plan(program, material, shape, tuple(tiles_of(program, shape)), steps_per_epoch))
+    return plans
+
+
+def check(plan: Plan) -> None:
+    """Traces a program without compiling it: a user's own functions are found, and fit, before anything is trained.
+
+    Raises:
+        ConfigError: one of them is not there, cannot be called as ours are, or gives the wrong shape.
+    """
+    recipe = assemble.recipe(plan.program, plan.material.classes)
+    settings = plan.program.settings
+    hparams = assemble.hparams(plan.program, settings, plan.total_steps)
+    shapes: Any = (
+        jax.ShapeDtypeStruct((settings.batch_size, plan.material.features), np.float32),
+        jax.ShapeDtypeStruct((settings.batch_size,), np.int32),
+    )
+    batch = Batch(*shapes)
+
+    def one_step(batch: Batch) -> Any:
+        state = train.init_state(jax.random.key(0), recipe, hparams, batch.x)
+        return state, train.make_train_step(recipe)(state, batch, hparams)[0]
+
+    own = [
+        n
+        for n in (settings.optimizer, *plan.program.losses, *plan.program.activations, *plan.program.schedules)
+        if is_plugin(n)
+    ]
+    if not own:
+        return
+    try:
+        before, after = jax.eval_shape(one_step, batch)
+    except Exception as error:  # it is the user's code: anything may happen
+        raise ConfigError(
+            f"{plan.program.name}: {', '.join(own)} cannot be used: {type(error).__name__}: {error}"
+        ) from error
+    if jax.tree.map(lambda leaf: leaf.shape, before) != jax.tree.map(lambda leaf: leaf.shape, after):
+        raise ConfigError(f"{plan.program.name}: {', '.join(own)} changes the shape of the training state")
+
+
+def replica_steps(plan: Plan) -> int:
+    """How much training a plan is."""
+    return len(plan.program.variants) * len(plan.program.seeds) * plan.total_steps

@@ -1,0 +1,278 @@
+"""The command line from end to end, on the smallest comparison there is."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxcompare import run, sweep, trainer
+
+CONFIG = """
+title = "Tiny"
+question = "Does it run?"
+target = 0.8
+[base]
+hidden = [8, 8]
+samples = 300
+test_samples = 100
+batch_size = 32
+epochs = 2
+seeds = 2
+snapshots = 2
+[[study]]
+name = "main"
+[study.grid]
+dataset = ["moons", "circles"]
+optimizer = ["sgd", "momentum"]
+learning_rate = [0.1, 0.3]
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def same_devices(monkeypatch):
+    """JAX has started by now: the number of devices is the tests'."""
+    import jax
+
+    monkeypatch.setattr("jaxcompare.pipeline.start_jax", lambda: jax)
+
+
+def command(*arguments):
+    return run.main([str(argument) for argument in arguments])
+
+
+def tables(out):
+    return {path.stem: pd.read_parquet(path) for path in (out / "tables").glob("*.parquet")}
+
+
+def test_a_run_writes_everything_and_the_second_trains_nothing(config, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    assert command("--exp", config, "--out", out) == 0
+    found = tables(out)
+    assert set(found) == {"replicas", "history", "layers", "units", "histograms", "timing", "summary"}
+    assert all((out / "tables" / f"{name}.csv").is_file() for name in found)
+    assert len(found["replicas"]) == 16
+    assert len(found["history"]) == 16 * 3
+    assert found["history"].query("epoch == 0")["train_loss"].isna().all()
+    assert found["history"].query("epoch > 0")["train_loss"].notna().all()
+    assert len(found["layers"]) == 16 * 3 * 3
+    assert found["layers"].query("layer == 'output'")["dead_fraction"].isna().all()
+    assert len(found["units"]) == 16 * 2 * 2
+    assert (found["units"]["dead"].str.len() == 8).all()
+    counted = found["histograms"]["counts"].map(sum) + found["histograms"]["below"] + found["histograms"]["above"]
+    assert (counted == 270 * 8).all()  # every unit for every probe example
+    assert list(found["summary"]["n"]) == [2] * 8
+    with np.load(out / "tables" / "fields.npz") as fields:
+        assert len(fields) == 16 + 2 * 4
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["experiments"]["tiny"]["versions"]["jax"]
+    for name in manifest["files"]:
+        assert (out / name).is_file()
+    report = (out / "report.html").read_text()
+    assert "Does it run?" in report
+
+    monkeypatch.setattr(sweep, "build", lambda *_, **__: pytest.fail("compiled"))
+    assert command("--exp", config, "--out", out) == 0
+    assert "complete already" in capsys.readouterr().out
+
+
+def test_a_stopped_run_goes_on_and_ends_equal(config, tmp_path, monkeypatch, capsys):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert command("--exp", config, "--out", whole) == 0
+    done = []
+
+    def stop_in_the_second_program(job, parts, tick):
+        for measured in original(job, parts, tick):
+            if len(done) >= 3:
+                raise KeyboardInterrupt
+            done.append(measured)
+            yield measured
+
+    original = trainer.train_job
+    monkeypatch.setattr("jaxcompare.compare.train_job", stop_in_the_second_program)
+    assert command("--exp", config, "--out", stopped) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert not (stopped / "report.md").exists()
+    monkeypatch.setattr("jaxcompare.compare.train_job", original)
+
+    assert command("--exp", config, "--out", stopped, "--set", "base.epochs=1") == 2
+    assert "unfinished work of another config" in capsys.readouterr().err
+    trained = []
+    monkeypatch.setattr(
+        sweep, "train_group", lambda *a, train=sweep.train_group, **k: (trained.append(1), train(*a, **k))[1]
+    )
+    assert command("--exp", config, "--out", stopped) == 0
+    first, second = tables(whole), tables(stopped)
+    assert 0 < len(trained) < len(first["timing"])
+    for name in set(first) - {"timing"}:
+        pd.testing.assert_frame_equal(first[name], second[name], check_exact=True)
+
+
+def test_more_seeds_train_only_the_new_ones(config, tmp_path, monkeypatch):
+    config.write_text(CONFIG.replace('"circles"', "").replace('["sgd", "momentum"]', '["sgd"]'))
+    many = "study.main.grid.learning_rate=[0.1,0.2,0.3,0.4,0.5,0.6,0.7]"
+    trained = []
+
+    def train_group(executables, data, group, **options):
+        trained.append(group.seeds.tolist())
+        return original(executables, data, group, **options)
+
+    original = sweep.train_group
+    monkeypatch.setattr(sweep, "train_group", train_group)
+    out = tmp_path / "out"
+    assert command("--exp", config, "--out", out, "--set", many, "--seeds", 1) == 0
+    before = tables(out)["history"]
+    assert command("--exp", config, "--out", out, "--set", many, "--seeds", 3) == 0
+    after = tables(out)["history"]
+    assert trained == [[[0]] * 4, [[1], [2], [2], [2]]]  # on four devices, the last tile repeated where there are too few
+    assert len(after) == 3 * len(before)
+    old = after[after["replica_id"].isin(before["replica_id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(old, before, check_exact=True)
+
+
+def test_another_comparison_is_added_beside_the_first(config, tmp_path):
+    out = tmp_path / "out"
+    other = tmp_path / "other.toml"
+    other.write_text(CONFIG.replace('["moons", "circles"]', '["moons"]').replace('["sgd", "momentum"]', '["lion"]'))
+    assert command("--exp", config, "--out", out) == 0
+    assert command("--exp", other, "--out", out) == 0
+    found = tables(out)
+    assert set(found["replicas"]["experiment"]) == {"tiny", "other"}
+    assert len(found["summary"]) == 8 + 2
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert set(manifest["experiments"]) == {"tiny", "other"}
+    assert (out / "config" / "config_other.toml").is_file()
+
+
+def test_a_resolved_config_trains_the_same(config, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert command("--exp", config, "--out", first) == 0
+    assert command("--exp", first / "config" / "config_tiny.toml", "--out", second) == 0
+    columns = ["epoch", "test_loss", "train_loss", "validation_accuracy"]
+    pd.testing.assert_frame_equal(
+        tables(first)["history"][columns], tables(second)["history"][columns], check_exact=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--exp", "d"], "no comparison 'd'"),
+        (["--exp", "nowhere/mine.toml"], "there is no file nowhere/mine.toml"),
+        (["--set", "base.epoch=3"], "did you mean epochs"),
+        (["--epochs", "0"], "epochs = 0 is out of range; it must be at least 1"),
+        (["--set", "base.learning_rate=fast"], "learning_rate = 'fast' is not a number"),
+        (["--data-dir", "/no/such/folder"], "--data-dir /no/such/folder: there is no such folder"),
+        (["--out", __file__], "is a file, not a folder"),
+        (["--set", "base.activation=my_package:thing"], "cannot import 'my_package'"),
+        (["--set", "base.optimizer='optax:adamm'"], "did you mean adam"),
+        (["--set", "base.optimizer='optax:adam'", "--set", "base.options={beta=0.9}"], "no option 'beta'; .*b1"),
+        (["--set", "base.activation='jax.numpy:sum'"], "jax.numpy:sum cannot be used"),
+        (["--set", "base.batch_size=500"], "batch_size = 500 is more than the 270 training examples of moons"),
+    ],
+)
+def test_bad_input_is_exit_2_with_the_reason_and_loses_nothing(arguments, message, config, tmp_path, capsys):
+    import re
+
+    out = tmp_path / "out"
+    given = [str(argument) for argument in arguments]
+    if "--exp" not in given:
+        given += ["--exp", str(config), "--set", "study.main.grid.optimizer=['sgd']"] if "optimizer" not in str(given) else [
+            "--exp", str(config_without_optimizer(tmp_path))
+        ]  # fmt: skip
+    if "--out" not in given:
+        given += ["--out", str(out)]
+    assert command(*given) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert "Traceback" not in error
+    assert not (out / "tables").exists()
+
+
+def config_without_optimizer(folder):
+    path = folder / "plain.toml"
+    text = CONFIG.replace('optimizer = ["sgd", "momentum"]\n', "")
+    path.write_text(text.replace('["moons", "circles"]', '["moons"]'))
+    return path
+
+
+def test_unknown_option_names_the_nearest(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command("--quik")
+    assert stopped.value.code == 2
+    assert "did you mean --quick" in capsys.readouterr().err
+
+
+def test_list_says_what_would_train(config, capsys, tmp_path):
+    assert command("--exp", config, "--list", "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "8 variants x 2 seeds = 16 replicas in 4 programs, 16 steps each" in said
+    assert not (tmp_path / "out").exists()
+
+
+def seconds(*arguments):
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-m", "jaxcompare.run", *arguments], capture_output=True, text=True, check=False
+    )
+    return time.monotonic() - start, result
+
+
+def test_help_has_examples_and_wrong_input_takes_no_import_of_jax():
+    _, result = seconds("--help")
+    assert result.returncode == 0
+    assert "examples:" in result.stdout
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jaxcompare.run", "--set", "base.epoch=1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert loaded.returncode == 2
+    assert "Traceback" not in loaded.stderr
+    imported = {line.split("|")[-1].strip() for line in loaded.stderr.splitlines() if "import time" in line}
+    assert "jaxcompare.run" in imported or "argparse" in imported
+    assert not imported & {"jax", "numpy", "pandas", "flax"}
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_works_outside_the_checkout(tmp_path):
+    root = Path(__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(root)],
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("jaxcompare-*.whl")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(tmp_path / "site"),
+            str(wheel),
+        ],
+        check=True,
+    )
+    code = "import jaxcompare, sys; print(jaxcompare.__file__); from jaxcompare.run import main; sys.exit(main())"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "--exp", "b", "--quick", "--epochs", "1", "--seeds", "1", "--out", "out",
+         "--set", "study.main.grid.learning_rate=[0.1]"],
+        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert str(tmp_path / "site") in result.stdout
+    assert (tmp_path / "out" / "experiment_b_results_moons.png").stat().st_size > 10_000
