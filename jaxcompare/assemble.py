@@ -10,12 +10,12 @@ import numpy as np
 
 from jaxcompare import data as datasets
 from jaxcompare import models, names, optimizers, segment, sweep, train
-from jaxcompare.programs import Program, Tile, layer_epochs, parameters, snapshot_epochs
+from jaxcompare.programs import Program, Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
 from jaxcompare.registry import nearest
 from jaxcompare.settings import OPTIONS, ConfigError, Settings
 from jaxcompare.types import Hparams, Split
 
-FIELD_POINTS = 80  # decision fields are this many points wide and high
+FIELD_POINTS = 64  # decision fields are this many points wide and high
 FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
 
 # Parameters of the largest network of which so many replicas train best side by side on one device: more amortise what a step
@@ -160,11 +160,15 @@ def group(program: Program, tiles: Sequence[Tile], shape: tuple[int, int], total
 
 def levels(settings: Settings) -> list[int]:
     """What to measure at each epoch's end, 0 to the last: [epochs + 1]."""
-    layers, snapshots = layer_epochs(settings), snapshot_epochs(settings)
-    return [
-        segment.SNAPSHOT if epoch in snapshots else segment.LAYERS if epoch in layers else segment.FIGURES
-        for epoch in range(settings.epochs + 1)
-    ]
+    found = [segment.NOTHING] * (settings.epochs + 1)
+    for level, epochs in (
+        (segment.FIGURES, evaluated_epochs(settings)),
+        (segment.LAYERS, layer_epochs(settings)),
+        (segment.SNAPSHOT, snapshot_epochs(settings)),
+    ):
+        for epoch in epochs:
+            found[epoch] = level
+    return found
 
 
 def field_axes(points: Any) -> tuple[np.ndarray, np.ndarray]:

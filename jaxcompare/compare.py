@@ -10,7 +10,8 @@ import pandas as pd
 
 from jaxcompare import analysis, sweep, tables
 from jaxcompare.experiment import Comparison, parse
-from jaxcompare.planning import Plan, check, load_datasets, plan
+from jaxcompare.loading import load_datasets
+from jaxcompare.planning import Plan, check, plan
 from jaxcompare.trainer import Forgetful, Parts, Tick, prepare, train_job
 
 

@@ -15,25 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from jaxcompare import __version__, experiment, store
+from jaxcompare import __version__, experiment, loading, store
 from jaxcompare import data as datasets
 from jaxcompare.progress import Progress
 
 if TYPE_CHECKING:
     from jaxcompare import planning
 
-# What --list reckons with: floating-point operations a second of one CPU core on products of this size, and what a step of
-# a replica costs beside them. Measured on two cores (docs/performance.md); a rough guide elsewhere.
-CORE_SPEED = 45e9
-STEP_SECONDS = 1.2e-4
-COMPILE_SECONDS = 8.0
+COMPILE_SECONDS = 8.0  # of a program, for --list
 
 
 def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) -> str:
     """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
+    loaded = loading.load_datasets(comparisons, data_dir)
     from jaxcompare import planning
 
-    loaded = planning.load_datasets(comparisons, data_dir)
     cores, lines, whole = usable_cores(), [], 0.0
     for comparison in comparisons:
         lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
@@ -54,13 +50,9 @@ def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) 
 
 
 def _seconds(plan: planning.Plan, cores: int) -> float:
-    from jaxcompare.planning import replica_steps
-    from jaxcompare.programs import parameters
+    from jaxcompare.planning import replica_steps, step_seconds
 
-    settings = plan.program.settings
-    size = parameters(settings, plan.material.features, plan.material.classes)
-    a_step = 6 * size * settings.batch_size / CORE_SPEED + STEP_SECONDS
-    return COMPILE_SECONDS + replica_steps(plan) * a_step / cores
+    return COMPILE_SECONDS + replica_steps(plan) * step_seconds(plan) / cores
 
 
 def usable_cores() -> int:
@@ -106,9 +98,9 @@ def run(
         return
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
-    from jaxcompare import compare, planning, report
+    loaded = loading.load_datasets(comparisons, arguments.data_dir)
+    from jaxcompare import compare, planning, report  # JAX, from here on
 
-    loaded = planning.load_datasets(comparisons, arguments.data_dir)
     jax = start_jax()
     platform, device = jax.default_backend(), jax.devices()[0].device_kind
     plans = {one.name: planning.plan(one, loaded, platform=platform) for one in comparisons}
@@ -119,7 +111,9 @@ def run(
     if arguments.again:
         shutil.rmtree(parts.folder, ignore_errors=True)
     wall = time.perf_counter()
-    with Progress(sum(planning.replica_steps(plan) for each in plans.values() for plan in each)) as progress:
+    with Progress(
+        sum(planning.replica_steps(plan) * planning.step_seconds(plan) for each in plans.values() for plan in each)
+    ) as progress:
         found = list(compare.train_comparisons(comparisons, plans, parts=parts, tick=progress.tick).values())
     wall = time.perf_counter() - wall
     print("writing tables, pictures and report", file=sys.stderr)

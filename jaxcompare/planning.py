@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,16 @@ import numpy as np
 from jaxcompare import assemble, train
 from jaxcompare import data as datasets
 from jaxcompare.experiment import Comparison
-from jaxcompare.programs import Program, Tile, programs_of, tile_shape, tiles_of
+from jaxcompare.loading import data_key
+from jaxcompare.programs import Program, Tile, parameters, programs_of, tile_shape, tiles_of
 from jaxcompare.registry import is_plugin
-from jaxcompare.settings import ConfigError, Settings
+from jaxcompare.settings import ConfigError
 from jaxcompare.types import Batch
 
-DATA_KEYS = ("dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor")
+# What a step of a replica is reckoned to take on one CPU core: operations at this rate, and something besides. Measured on
+# two cores (docs/performance.md); elsewhere a rough guide, and the proportion between programs is what progress needs.
+CORE_OPERATIONS_A_SECOND = 65e9
+STEP_SECONDS = 1.5e-4
 STEPS_A_SEGMENT = 400  # of tiny epochs so many are one segment, so that they do not each cost a call
 
 
@@ -40,28 +44,6 @@ class Plan:
     def rows(self) -> int:
         """Epochs' ends that one segment can measure."""
         return max(1, min(self.program.settings.epochs, STEPS_A_SEGMENT // self.steps_per_epoch))
-
-
-def load_datasets(comparisons: Sequence[Comparison], data_dir: str | None = None) -> dict[tuple, datasets.Dataset]:
-    """Every data set that the comparisons name, by its data keys.
-
-    Raises:
-        DataError: one cannot be found or made.
-    """
-    found = {}
-    for comparison in comparisons:
-        for study in comparison.studies:
-            for variant in study.variants:
-                key = data_key(variant.settings)
-                if key not in found:
-                    options = dict(zip(DATA_KEYS[2:], key[2:], strict=True))
-                    found[key] = datasets.load(variant.settings.dataset, data_dir=data_dir, **options)
-    return found
-
-
-def data_key(settings: Settings) -> tuple:
-    """What decides a data set, before it is scaled."""
-    return tuple(getattr(settings, key) for key in DATA_KEYS)
 
 
 def plan(
@@ -127,3 +109,9 @@ def check(plan: Plan) -> None:
 def replica_steps(plan: Plan) -> int:
     """How much training a plan is."""
     return len(plan.program.variants) * len(plan.program.seeds) * plan.total_steps
+
+
+def step_seconds(plan: Plan) -> float:
+    """About how long one step of one replica takes on one CPU core, measurements and all."""
+    size = parameters(plan.program.settings, plan.material.features, plan.material.classes)
+    return 6 * size * plan.program.settings.batch_size / CORE_OPERATIONS_A_SECOND + STEP_SECONDS

@@ -22,7 +22,7 @@ from jaxcompare.settings import OPTIONS, Settings
 STATIC = (
     "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
     "model", "hidden", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
-    "train_subset", "probe_size", "measure_every", "snapshots",
+    "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots",
 )  # fmt: skip
 
 
@@ -174,6 +174,11 @@ def layer_epochs(settings: Settings) -> tuple[int, ...]:
     """The epochs at which the layers are measured: every `measure_every`-th, the snapshots' and the last."""
     regular = range(0, settings.epochs + 1, settings.measure_every)
     return tuple(sorted({*regular, *snapshot_epochs(settings), settings.epochs}))
+
+
+def evaluated_epochs(settings: Settings) -> tuple[int, ...]:
+    """The epochs that are evaluated on the splits: every `evaluate_every`-th, and those at which layers are measured."""
+    return tuple(sorted({*range(0, settings.epochs + 1, settings.evaluate_every), *layer_epochs(settings)}))
 
 
 def identity(program: Program, tile: Tile) -> dict[str, Any]:

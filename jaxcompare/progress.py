@@ -15,11 +15,11 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class Progress:
-    """Counts replica-steps; a context manager."""
+    """Counts training by what it was reckoned to take, in seconds; a context manager."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
-        self.pace_from: tuple[float, int] | None = None  # when the first steps were done, and how many
+    def __init__(self, total: float) -> None:
+        self.total, self.done = total, 0.0
+        self.pace_from: tuple[float, float] | None = None  # when the first training was done, and how much
         self.terminal = sys.stderr.isatty()
         self.start = self.last_line = time.monotonic()
         self.bar: Any = None
@@ -27,7 +27,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.terminal:
             shape = "{percentage:3.0f}% {bar} {desc}, {elapsed} gone"
-            self.bar = tqdm(total=self.total, bar_format=shape, dynamic_ncols=True)
+            self.bar = tqdm(total=self.total, desc="compiling", bar_format=shape, dynamic_ncols=True)
         else:
             print("compiling", file=sys.stderr, flush=True)
         return self
@@ -36,17 +36,17 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         else:
-            self._line("stopped" if self.done < self.total else "trained")
+            self._line("stopped" if self.done < 0.999 * self.total else "trained")
 
     def tick(self, tick: Tick) -> None:
-        """Hears that some replica-steps are done."""
-        self.done += tick.steps
+        """Hears that some training is done."""
+        self.done += tick.seconds
         if self.pace_from is None or tick.kept:
             # What was kept from before took no time, and what was compiled before the first step will not be again.
             self.pace_from = time.monotonic(), self.done
         if self.bar is not None:
             self.bar.set_description_str(f"{tick.program}, {self._left()}", refresh=False)
-            self.bar.update(tick.steps)
+            self.bar.update(tick.seconds)
         elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
             self._line(tick.program)
 
@@ -60,5 +60,5 @@ class Progress:
     def _line(self, what: str) -> None:
         self.last_line = time.monotonic()
         gone = tqdm.format_interval(self.last_line - self.start)
-        share = 100 * self.done / max(1, self.total)
+        share = 100 * self.done / max(1e-9, self.total)
         print(f"{share:3.0f}% {what}, {gone} gone, {self._left()}", file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxcompare import activations, diagnostics, train
 from jaxcompare.types import Batch, Hparams, Layer, Metrics, Split, TrainState
 
-HISTOGRAM_BINS = 60
+HISTOGRAM_BINS = 50
 
 # What is measured at an epoch's end, each level with all below it.
 NOTHING, FIGURES, LAYERS, SNAPSHOT = range(4)

@@ -90,6 +90,7 @@ class Settings:
 
     train_subset: int = _key(2000, int, low=1)  # training examples that are evaluated after each epoch
     probe_size: int = _key(512, int, low=1)  # examples that diagnostics are taken on
+    evaluate_every: int = _key(1, int, low=1)  # epochs between evaluations on the splits
     measure_every: int = _key(1, int, low=1)  # epochs between diagnostics of the layers
     snapshots: int = _key(5, int, low=2, high=1000)  # epochs at which units and histograms are kept
 
@@ -97,7 +98,7 @@ class Settings:
 KEYS = {key.name: key for key in dataclasses.fields(Settings)}
 
 # What every variant of a study shares, so that it stands in [base] only.
-NOT_FACTORS = ("seeds", "first_seed", "train_subset", "probe_size", "measure_every", "snapshots")
+NOT_FACTORS = ("seeds", "first_seed", "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots")
 
 # The keys that only some of a kind's members have: kind -> (its members with their options, the union of the options).
 OPTIONS = {

@@ -174,14 +174,14 @@ class RunFolder:
 
 
 def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], fields: Mapping[str, np.ndarray]) -> None:
-    """Every table as Parquet (exact) and CSV (seven digits), and `fields.npz`."""
+    """Every table as Parquet (exact) and CSV (five digits), and `fields.npz`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
         shown = frame
         if "counts" in frame:
             shown = frame.assign(counts=[" ".join(map(str, counts)) for counts in frame["counts"]])
-        shown.to_csv(folder / f"{name}.csv", index=False, float_format="%.7g")
+        shown.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
     if fields:
         np.savez_compressed(folder / "fields.npz", **dict(fields))  # type: ignore[arg-type]
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxcompare import activations, assemble
 from jaxcompare.experiment import Comparison, Variant, spell
-from jaxcompare.programs import Tile, layer_epochs, parameters, snapshot_epochs
+from jaxcompare.programs import Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
 from jaxcompare.segment import HISTOGRAM_BINS
 from jaxcompare.settings import KEYS
 
@@ -50,7 +50,7 @@ def tile_arrays(
     settings = plan.program.settings
     seeds, variants = len(tile.seeds), len(tile.variants)
     epochs = {
-        "figures": tuple(range(settings.epochs + 1)),
+        "figures": evaluated_epochs(settings),
         "layers": layer_epochs(settings),
         "snapshot": snapshot_epochs(settings),
     }
@@ -158,7 +158,7 @@ def _long(one: Measured, epochs: Sequence[int], **columns: np.ndarray) -> pd.Dat
 
 def _history(one: Measured) -> pd.DataFrame:
     settings, figures = one.plan.program.settings, _level(one, "figures")
-    epochs = range(settings.epochs + 1)
+    epochs = evaluated_epochs(settings)
     finite = figures.pop("finite")
     frame = _long(one, epochs, **figures, finite=finite)
     frame.insert(2, "step", frame["epoch"] * one.plan.steps_per_epoch)

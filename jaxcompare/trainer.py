@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxcompare import assemble, sweep, tables
-from jaxcompare.planning import Plan
+from jaxcompare.planning import Plan, step_seconds
 from jaxcompare.programs import Program, Tile
 
 Arrays = dict[str, np.ndarray]
@@ -52,7 +52,7 @@ class Tick(NamedTuple):
     """Some training that is done."""
 
     program: str
-    steps: int  # replica-steps since the last
+    seconds: float  # what it was reckoned to take, all in all, on one core
     kept: bool  # from an earlier run
 
 
@@ -99,7 +99,7 @@ class Trainer:
 
         def report(progress: sweep.Progress) -> None:
             nonlocal done
-            tick(Tick(plan.program.name, replicas * (progress.steps - done), kept=False))
+            tick(Tick(plan.program.name, replicas * (progress.steps - done) * step_seconds(plan), kept=False))
             done = progress.steps
 
         group, levels = self.group(tiles), assemble.levels(settings)
@@ -165,11 +165,12 @@ def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None]) -> Iterator[
     Args:
         job: of `prepare`.
         parts: where tiles are kept as soon as they are measured.
-        tick: told of each segment's replica-steps.
+        tick: told of each segment's training.
     """
     plan = job.plan
     for one in job.kept:
-        tick(Tick(plan.program.name, len(one.tile.seeds) * len(one.tile.variants) * plan.total_steps, kept=True))
+        replicas = len(one.tile.seeds) * len(one.tile.variants)
+        tick(Tick(plan.program.name, replicas * plan.total_steps * step_seconds(plan), kept=True))
         yield one
     if job.trainer is None:
         return

@@ -79,11 +79,10 @@ EN: dict[str, str] = {
     "panel.dead_layers": "{name}: dead units after the last epoch (n = {n})",
     "panel.dead_epochs": "{name}: dead units over training",
     "picture.n": "n = {n}",
-    "picture.k_of_n": "{k} of {n}",
     "picture.at_rate": "{name}, rate {rate:g}",
     "picture.title": "{experiment} on {dataset}",
     "picture.best_note": "Each at its best learning rate on validation. Line: mean over seeds, band: 95% interval "
-    "(t, from 5 seeds on). Cross: a run failed; a line ends where one diverges. Ring: best rate.",
+    "(t, from 5 seeds on). Cross: runs failed (so many of n); a line ends where one diverges. Ring: best rate.",
     "picture.band_note": "Line: mean over seeds, band: 95% interval (t, from 5 seeds on). Cross: a run failed; a "
     "line ends where one diverges. Ring: best rate.",
     "picture.distributions": "Activations by layer on {dataset}",
@@ -103,7 +102,7 @@ EN: dict[str, str] = {
     "key.epoch_last": "epoch {epoch}: {name}",
     "key.outside_first": "outside, first: {share:.1%}",
     "key.outside_last": "outside, last: {share:.1%}",
-    "key.rate_n": "rate {rate:g} ({n})",
+    "key.rate": "rate {rate:g}",
     "key.boundaries": "boundaries of {k} of {n} seeds",
     "key.cell_diverged": "{k} of {n}\ndiverged",
     "key.class": "class {index}",

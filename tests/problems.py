@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcompare import assemble, models, planning, segment, sweep, train
+from jaxcompare import assemble, loading, models, planning, segment, sweep, train
 from jaxcompare.experiment import parse
 from jaxcompare.types import Batch
 
@@ -20,7 +20,7 @@ def comparison(grid=None, name="tiny", **base):
 
 
 def plans(made, **options):
-    return planning.plan(made, planning.load_datasets([made]), platform="cpu", **options)
+    return planning.plan(made, loading.load_datasets([made]), platform="cpu", **options)
 
 
 def blobs(size=64, features=4, classes=3, seed=0):

@@ -18,7 +18,7 @@ LAYERS = [
     {"activations", "losses", "optimizers", "settings"},
     {"models", "data", "diagnostics"},
     {"train", "experiment"},
-    {"segment", "overrides", "programs"},
+    {"segment", "overrides", "programs", "loading"},
     {"sweep", "analysis"},
     {"assemble", "store", "plots"},
     {"planning", "report"},

@@ -94,17 +94,25 @@ def spread_over_epochs(ax: Axes, table: pd.DataFrame, tables: Tables, lines: Seq
     table, replicas = of_lines(table, tables, lines)
     found = analysis.bands(table, replicas, value=value)
     for line in lines:
-        _curve(ax, found[found["variant_id"] == line.variant_id], "median", ("least", "greatest"), line)
+        _curve(ax, found[found["variant_id"] == line.variant_id], "median", ("least", "greatest"), line, zeros=False)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _curve(ax: Axes, rows: pd.DataFrame, middle: str, sides: tuple[str, str], line: Line) -> None:
-    """One line with its band, ended by a cross where later rows are incomplete."""
+def _curve(
+    ax: Axes, rows: pd.DataFrame, middle: str, sides: tuple[str, str], line: Line, *, zeros: bool = True
+) -> None:
+    """One line with its band, ended by a cross where later rows are incomplete.
+
+    Without `zeros` the line has a gap where the value is zero, as the last update of a cosine schedule is: it has no place
+    on a logarithmic axis.
+    """
     epochs, values = rows["epoch"].to_numpy(), rows[middle].to_numpy()
     # Few points are shown as such: a line through one of them would not be seen.
     marker = "o" if len(epochs) <= FEW_EPOCHS else ""
-    ax.plot(epochs, values, color=line.colour, linestyle=line.dash, linewidth=line.width, marker=marker, markersize=3.5)
-    ax.fill_between(epochs, rows[sides[0]], rows[sides[1]], color=line.colour, alpha=0.15, linewidth=0)
+    drawn = values if zeros else np.where(values > 0, values, np.nan)
+    ax.plot(epochs, drawn, color=line.colour, linestyle=line.dash, linewidth=line.width, marker=marker, markersize=3.5)
+    low, high = (rows[side].where(np.isfinite(drawn)) for side in sides)
+    ax.fill_between(epochs, low, high, color=line.colour, alpha=0.15, linewidth=0)
     known = np.flatnonzero(np.isfinite(values))
     if known.size and known[-1] < len(values) - 1:
         ax.plot(epochs[known[-1]], values[known[-1]], marker="x", markersize=7, markeredgewidth=2, color=line.colour)
@@ -137,10 +145,13 @@ def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison, figure:
         place = failed[f"{figure}_mean"].fillna(failed[f"{figure}_median"]).fillna(foot)
         ax.plot(failed["learning_rate"], place, marker="x", markeredgewidth=2, **ring | {"markersize": 7})
         for rate, height, k, n in zip(failed["learning_rate"], place, failed["n_failed"], failed["n"], strict=True):
-            text = say("picture.k_of_n", k=k, n=n)
-            ax.annotate(text, (rate, height), (0, -12), textcoords="offset points", ha="center", color=line.colour)
+            # Short and small: at every rate there may be one.
+            drawn: Any = {"textcoords": "offset points", "ha": "center", "color": line.colour, "fontsize": 7}
+            ax.annotate(f"{k}/{n}", (rate, height), (0, -11), **drawn)
     style.rate_axis(ax, summary["learning_rate"].unique().tolist())
     ax.margins(x=0.14, y=0.16)
+    if "accuracy" in figure:  # an interval may reach beyond what an accuracy can be
+        ax.set_ylim(max(ax.get_ylim()[0], -0.1), min(ax.get_ylim()[1], 1.05))
     style.label(ax, "axis.learning_rate", f"axis.{figure}", "panel.sensitivity")
 
 

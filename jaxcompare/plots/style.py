@@ -132,7 +132,7 @@ def log_values(ax: Axes) -> None:
     lines = [np.asarray(line.get_ydata(), float) for line in ax.lines]
     values = np.concatenate([line[np.isfinite(line) & (line > 0)] for line in lines]) if lines else np.zeros(0)
     if values.size:
-        ax.set_yscale("log", nonpositive="mask")  # a value of zero has no place: the line has a gap
+        ax.set_yscale("log")
         ax.set_ylim(bottom=float(values.min()) * 0.8)
         log_ticks(ax)
 
@@ -174,7 +174,7 @@ def later_values(ax: Axes) -> None:
 def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     """A logarithmic axis of learning rates with a tick at each rate of the grid."""
     ax.set_xscale("log")
-    ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)])
+    ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)], rotation=30 if len(rates) > 6 else 0)
     ax.xaxis.set_minor_locator(NullLocator())
 
 
