@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 FEWEST_SEEDS = 5  # below it no interval is drawn
@@ -30,7 +31,14 @@ FIGURES = (
 STEPS = ("steps_to_target", "examples_to_target")
 NOT_FACTORS = {
     *("replica_id", "variant_id", "experiment", "study", "label", "seed", "steps_per_epoch", "parameters"),
-    *("first_nonfinite_step", "chance_accuracy", "train_examples", "validation_examples", "test_examples"),
+    *(
+        "first_nonfinite_step",
+        "chance_accuracy",
+        "train_examples",
+        "validation_examples",
+        "test_examples",
+        "data_digest",
+    ),
 }
 SCIENTIFIC = {"a": "loss", "b": "activation", "c": "optimizer"}
 # What a factor's options follow from comes first, so that an option that only follows is not taken for a choice.
@@ -97,13 +105,13 @@ def median(values: np.ndarray, worst: float = -np.inf) -> float:
     return float(middle.mean()) if np.isfinite(middle).all() else np.nan
 
 
-def stuck_at_chance(accuracy: np.ndarray, chance: np.ndarray, n_test: np.ndarray) -> np.ndarray:
-    """Whether a final test accuracy is not above `chance` by more than two binomial standard errors of `n_test`.
+def stuck_at_chance(accuracy: ArrayLike, chance: ArrayLike, n: ArrayLike) -> np.ndarray:
+    """Whether a final accuracy on `n` examples is not above `chance` by more than two binomial standard errors.
 
     False where the accuracy is not finite: that run diverged, it is not stuck.
     """
     accuracy, chance = np.asarray(accuracy, float), np.asarray(chance, float)
-    return accuracy <= chance + 2 * np.sqrt(chance * (1 - chance) / np.asarray(n_test, float))
+    return accuracy <= chance + 2 * np.sqrt(chance * (1 - chance) / np.asarray(n, float))
 
 
 def factors(replicas: pd.DataFrame) -> list[str]:
@@ -175,11 +183,12 @@ def finals(
     result["diverged"] = result["first_nonfinite_step"].notna()
     figures = pd.DataFrame(taken, dtype=float).reindex(index=result.index, columns=list(FIGURES))
     result[list(FIGURES)] = figures.mask(result["diverged"])
-    result["stuck"] = stuck_at_chance(
-        result["test_accuracy"].to_numpy(), result["chance_accuracy"].to_numpy(), result["test_examples"].to_numpy()
-    )
+    # On validation, so that the test split has no part in what is chosen; without one, on the training subset.
+    chosen_by = result["validation_accuracy"].fillna(result["train_subset_accuracy"])
+    examples = result["validation_examples"].where(result["validation_examples"] > 0, result["train_subset"])
+    result["stuck"] = stuck_at_chance(chosen_by, result["chance_accuracy"], examples)
     target = result["experiment"].map(lambda name: (targets or {}).get(name)).astype(float)
-    reached = measured[measured["validation_accuracy"] >= measured["replica_id"].map(target)]
+    reached = measured[measured["validation_accuracy"] >= measured["replica_id"].map(target).astype(float)]
     first = reached.groupby("replica_id").first().reindex(result.index)
     for name, column in zip(STEPS, ("step", "examples"), strict=True):
         steps = first[column].astype(float).fillna(np.inf).mask(result["diverged"], np.inf)
@@ -344,7 +353,8 @@ def gradient_ratio(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise_layers(replicas: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant: `gradient_ratio_initial`, `gradient_ratio_final` (medians), `dead_fraction_final` (mean).
+    """A row a variant: `gradient_ratio_initial`, `gradient_ratio_final` (medians), `dead_fraction_initial`,
+    `dead_fraction_final` (means).
 
     Over seeds; NaN where a replica's figure is not finite. The dead share is over hidden layers of equal weight.
     """
@@ -354,11 +364,13 @@ def summarise_layers(replicas: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFra
         {
             "gradient_ratio_initial": ratio.agg(lambda values: values.iloc[0]),
             "gradient_ratio_final": ratio.agg(lambda values: values.iloc[-1]),
+            "dead_fraction_initial": dead.agg(lambda values: values.iloc[0]),
             "dead_fraction_final": dead.agg(lambda values: values.iloc[-1]),
         }
     ).reindex(replicas["replica_id"])
     groups = runs.groupby(replicas["variant_id"].to_numpy(), sort=False)
     found = groups.median()
-    found["dead_fraction_final"] = groups["dead_fraction_final"].mean()
+    for name in ("dead_fraction_initial", "dead_fraction_final"):
+        found[name] = groups[name].mean()
     complete = groups.count().eq(groups.size(), axis=0)
     return found.where(complete).rename_axis("variant_id").reset_index()

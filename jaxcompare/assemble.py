@@ -103,6 +103,13 @@ def recipe(program: Program, classes: int) -> train.Recipe:
                 raise ConfigError(
                     f"optimizer {settings.optimizer!r} has no option {option!r}; {nearest(option, taken)}"
                 )
+    if program.schedules[0] not in names.SCHEDULES:
+        taken = optimizers.options_of(made.schedules[0])
+        for option in program.schedule_options:
+            if option not in taken:
+                raise ConfigError(
+                    f"schedule {program.schedules[0]!r} has no option {option!r}; {nearest(option, taken)}"
+                )
     return made
 
 

@@ -144,6 +144,15 @@ def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
             raise ConfigError(f"{where}: no key {key!r}; {nearest(key, keys)}")
 
 
+def check_shape(config: Mapping[str, Any], where: str) -> None:
+    """Raises ConfigError unless the config's tables are tables, so that it may be changed before it is checked."""
+    for name, table in [("base", config.get("base", {}))] + [
+        (f"study {study['name']!r}: base", study["base"]) for study in studies_of(config, where)
+    ]:
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{where}: {name} = {table!r} is not a table")
+
+
 def quick(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config with fewer epochs and seeds and the same grids, so that every file is still written."""
     changed = copy.deepcopy(dict(config))
@@ -202,6 +211,8 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -
                     f"{where}: the variant {dict(zip(axes, cell, strict=True))} stands twice in its grids"
                 )
             found[repr(settings)] = settings
+    if not found:
+        raise ConfigError(f"{where}: grid = [] has no variants; leave it out for a single one")
     everything = list(found.values())
     gridded = dict.fromkeys(key for grid in study["grid"] for key in _flatten(grid))
     varied = tuple(key for key in gridded if len({repr(_value(s, key)) for s in everything}) > 1)

@@ -56,7 +56,7 @@ def apply(configs: Mapping[str, dict[str, Any]], assignments: Sequence[str]) -> 
 
 
 class _ElsewhereError(ConfigError):
-    """This config has no such study; another may."""
+    """It cannot be set in this config, but perhaps in another."""
 
 
 def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
@@ -77,6 +77,11 @@ def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where:
     key = _key(rest, where)
     if key not in KEYS and not key.startswith("options."):
         raise ConfigError(f"{where}: no key {key!r} in base; {nearest(key, KEYS)}")
+    for study in studies_of(config, where):
+        if any(key in grid for grid in study["grid"]):
+            raise _ElsewhereError(
+                f"{where}: {key} varies in study {study['name']!r}; set study.{study['name']}.grid.{key}=[...]"
+            )
     config.setdefault("base", {})[key] = value
     for study in config.get("study", []):
         if key in study.get("base", {}):

@@ -90,9 +90,14 @@ def run(
         DataError: a data set cannot be found.
     """
     folder = store.RunFolder(Path(arguments.out))
-    run_digest = experiment.digest(
-        [[comparison.as_dict() for comparison in comparisons], store.versions(), store.code_digest(), __version__]
-    )
+    plugins = [
+        store.plugin_digests(variant.settings)
+        for comparison in comparisons
+        for study in comparison.studies
+        for variant in study.variants
+    ]
+    described = [comparison.as_dict() for comparison in comparisons]
+    run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__])
     if folder.is_complete(run_digest) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
         return
@@ -106,10 +111,11 @@ def run(
     plans = {one.name: planning.plan(one, loaded, platform=platform) for one in comparisons}
     for plan in (plan for each in plans.values() for plan in each):
         planning.check(plan)
+    state = folder.state()
     folder.begin(run_digest, command, force=arguments.force)
     parts = store.TileStore(folder.run / "parts", device)
-    if arguments.again:
-        shutil.rmtree(parts.folder, ignore_errors=True)
+    if arguments.again and (state.get("complete") or state.get("digest") != run_digest):
+        shutil.rmtree(parts.folder, ignore_errors=True)  # once: if it is stopped, it goes on
     wall = time.perf_counter()
     with Progress(
         sum(planning.replica_steps(plan) * planning.step_seconds(plan) for each in plans.values() for plan in each)
@@ -154,7 +160,7 @@ def publish(
 
 def _previous(out: Path, comparisons: Sequence[experiment.Comparison]) -> dict[str, Any]:
     """The manifest of results that are there, where they have comparisons that this run has not: those are kept."""
-    if not (out / "manifest.json").is_file():
+    if not store.is_results(out):
         return {}
     manifest = store.read_manifest(out)
     mine = {one.name for one in comparisons}
@@ -182,7 +188,7 @@ def _record(
         "command": command,
         "quick": bool(arguments.quick),
         "started": started.isoformat(timespec="seconds"),
-        "training_seconds_of_the_whole_run": round(wall, 1),
+        "training_seconds_of_this_session": round(wall, 1),
         "versions": {**store.versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
         "code": store.code_digest(),
         "device": {

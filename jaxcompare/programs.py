@@ -48,7 +48,7 @@ class Program:
 
     @property
     def name(self) -> str:
-        """For people: the study and what this program has for itself."""
+        """For people: the comparison, and what this program has for itself."""
         return " ".join([self.comparison.upper(), self.settings.dataset, self.settings.optimizer, *self.activations])
 
 
@@ -88,6 +88,9 @@ def _static_key(settings: Settings, split: Sequence[str]) -> str:
         )
         if getattr(settings, key) not in builtin
     ]
+    # What an optimizer of one's own is not given takes its default, which is not ours to know.
+    given = [key for key in OPTIONS["optimizer"][1] if getattr(settings, key) is not None]
+    values.append(given if settings.optimizer not in names.OPTIMIZERS else [])
     return repr([*values, sorted(settings.options)])
 
 
@@ -97,11 +100,6 @@ def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Pr
     def distinct(key: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(getattr(settings, key) for settings in everything))
 
-    own = tuple(everything[0].options) + tuple(
-        key
-        for key in (*OPTIONS["optimizer"][1], "weight_decay")
-        if everything[0].optimizer not in names.OPTIMIZERS and getattr(everything[0], key) is not None
-    )
     return Program(
         comparison,
         study.name,
@@ -110,7 +108,7 @@ def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Pr
         distinct("loss"),
         distinct("activation"),
         distinct("schedule"),
-        tuple(dict.fromkeys(_traced(everything, "optimizer") + own)),
+        (*_traced(everything, "optimizer"), *everything[0].options),
         _traced(everything, "schedule"),
         any(settings.clip_norm < math.inf for settings in everything),
     )
@@ -119,6 +117,9 @@ def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Pr
 def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:
     """The options that some variant has at another value than the default."""
     members, keys = OPTIONS[kind]
+    everything = list(everything)
+    if getattr(everything[0], kind) not in members:  # a user's own: a program to itself, which takes what it is given
+        return tuple(key for key in keys if getattr(everything[0], key) is not None)
     return tuple(
         key
         for key in keys

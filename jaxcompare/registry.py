@@ -7,16 +7,19 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+MANY = 24  # names that are still read
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the closest known name, then all of them.
+    """The end of an error message: the closest known name, then all of them, or the closest of many.
 
     >>> nearest("adam_w", ["sgd", "adamw"])
     'did you mean adamw? (known: sgd, adamw)'
     """
     known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    everything = f"known: {', '.join(known)}"
+    few = known if len(known) <= MANY else difflib.get_close_matches(str(name), known, n=5, cutoff=0.0)
+    everything = f"known: {', '.join(few)}{'' if few is known else ', ...'}"
     return f"did you mean {close[0]}? ({everything})" if close else everything
 
 

@@ -73,6 +73,8 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[experiment.Com
     """
     chosen = list(names.EXPERIMENTS) if arguments.exp == "all" else [arguments.exp]
     configs = dict(experiment.load(one) for one in chosen)
+    for name, config in configs.items():
+        experiment.check_shape(config, name)
     if arguments.quick:
         configs = {name: experiment.quick(config) for name, config in configs.items()}
     shorthands = [
@@ -93,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         comparisons, configs = read_comparisons(arguments)
+        # Where a user's own functions may lie: beside the config, or where the command was given.
+        sys.path[:0] = [str(Path(arguments.exp).parent)] if arguments.exp.endswith(".toml") else []
+        sys.path.append(str(Path.cwd()))
         from jaxcompare import pipeline  # NumPy and pandas: only once the config is known to be good
 
         if arguments.list:

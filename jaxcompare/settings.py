@@ -196,6 +196,8 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
                 )
             else:
                 chosen[key] = None
+    if "init_scale" in varied and settings.init != "truncated_normal":
+        raise ConfigError(f"{where}: init_scale = {settings.init_scale} has no effect on init {settings.init!r}")
     if settings.options and settings.optimizer in names.OPTIMIZERS:
         known = names.OPTIMIZERS[settings.optimizer]
         option = next(iter(settings.options))

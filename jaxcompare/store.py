@@ -10,12 +10,14 @@ extended trains only what is new.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,11 @@ import pandas as pd
 
 from jaxcompare.experiment import digest
 from jaxcompare.programs import Program, Tile, identity
-from jaxcompare.settings import ConfigError
+from jaxcompare.registry import is_plugin
+from jaxcompare.settings import ConfigError, Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-READERS = ("plots", "report", "words.py", "analysis.py", "run.py", "bench.py", "validate.py")  # decide no numbers
+READERS = ("plots", "report", "words.py", "analysis.py", "run.py", "progress.py")  # decide no numbers
 
 
 BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
@@ -54,6 +57,23 @@ def code_digest() -> str:
     return digest(sources)
 
 
+def plugin_digests(settings: Settings) -> dict[str, str]:
+    """The sha256 of each module that a variant's own functions come from: a function that was edited is another one.
+
+    What such a module imports is not followed. A module that is not there is told of when it is used.
+    """
+    found = {}
+    for key in ("activation", "loss", "optimizer", "schedule"):
+        name = getattr(settings, key)
+        if is_plugin(name):
+            module = name.partition(":")[0]
+            with contextlib.suppress(ImportError, ValueError, OSError, TypeError):
+                spec = importlib.util.find_spec(module)
+                if spec is not None and spec.origin is not None:
+                    found[module] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    return found
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """The file is either as it was or whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +96,8 @@ class TileStore:
         self.common = {"versions": versions(), "code": code_digest(), "device": device}
 
     def _path(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> Path:
-        content = {**self.common, "tile": identity(program, tile), "shape": shape, "data": data}
+        plugins = [plugin_digests(variant.settings) for variant in tile.variants]
+        content = {**self.common, "tile": identity(program, tile), "shape": shape, "data": data, "plugins": plugins}
         return self.folder / f"{digest(content)[:32]}.npz"
 
     def get(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> dict[str, np.ndarray] | None:
@@ -133,6 +154,11 @@ class RunFolder:
             StoreError: it is a file, cannot be written, or holds unfinished work of another config.
         """
         state = self.state()
+        if not state and not force and not is_results(self.out) and any(_visible(self.out)):
+            raise StoreError(
+                f"--out {self.out}: holds files that no run wrote ({next(_visible(self.out)).name} is one); choose an "
+                "empty or a new folder, or add results to it with --force"
+            )
         if state and not state.get("complete") and state.get("digest") != run_digest and not force:
             raise StoreError(
                 f"--out {self.out}: holds unfinished work of another config or version ({state.get('command')}). "
@@ -158,7 +184,7 @@ class RunFolder:
 
         Files of the last run that this one has not are removed; files that no run wrote are left alone.
         """
-        old = set(read_manifest(self.out).get("files", [])) if (self.out / "manifest.json").is_file() else set()
+        old = set(read_manifest(self.out)["files"]) if is_results(self.out) else set()
         new = [path.relative_to(self.staging) for path in sorted(self.staging.rglob("*")) if path.is_file()]
         last = Path("manifest.json")  # it says that the rest is there
         for path in [*(path for path in new if path != last), last]:
@@ -202,6 +228,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def is_results(folder: Path) -> bool:
+    """Whether a run of ours was published here: its manifest says so."""
+    try:
+        manifest = read_manifest(folder)
+    except StoreError:
+        return False
+    return isinstance(manifest, dict) and {"jaxcompare", "experiments", "files"} <= manifest.keys()
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("*") if not path.name.startswith("."))
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
         frames["histograms"].append(_histograms(one))
         if "field" in one.arrays:
             fields |= _fields(one)
-    order = {variant.variant_id: i for i, s in enumerate(_variants(comparison)) for variant in [s]}
+    order = {variant.variant_id: i for i, variant in enumerate(_variants(comparison))}
     table = pd.DataFrame(replicas)
     table = table.sort_values("seed", kind="stable").sort_values(
         "variant_id", kind="stable", key=lambda ids: ids.map(order)
@@ -141,7 +141,9 @@ def _replica_rows(one: Measured) -> list[dict[str, Any]]:
                 "steps_per_epoch": plan.steps_per_epoch,
                 "parameters": parameters(settings, material.features, material.classes),
                 "train_examples": len(material.data.train.y),
+                "validation_examples": len(material.data.validation.y),
                 "test_examples": len(material.data.test.y),
+                "data_digest": material.digest[:12],
                 "chance_accuracy": material.chance,
                 "first_nonfinite_step": np.nan if step < 0 else float(step),
             }
@@ -194,6 +196,11 @@ def _layers(one: Measured) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).sort_values(["replica_id", "epoch", "layer_index"], ignore_index=True)
 
 
+def _finite(one: Measured, epoch: int, s: int, v: int) -> bool:
+    """Whether there was anything to measure in a replica at an epoch."""
+    return bool(one.arrays["figures/finite"][evaluated_epochs(one.plan.program.settings).index(epoch), s, v])
+
+
 def _units(one: Measured) -> pd.DataFrame:
     settings = one.plan.program.settings
     dead = one.arrays["snapshot/dead"]  # [E, S, V, H, units]
@@ -207,6 +214,7 @@ def _units(one: Measured) -> pd.DataFrame:
         for s, v, seed, variant in _cells(one)
         if variant.settings.activation in activations.CAN_BE_ZERO
         for e, epoch in enumerate(snapshot_epochs(settings))
+        if _finite(one, epoch, s, v)
         for layer, width in enumerate(settings.hidden)
     ]
     return pd.DataFrame(rows, columns=["replica_id", "epoch", "layer", "dead"])
@@ -235,6 +243,7 @@ def _histograms(one: Measured) -> pd.DataFrame:
                 "counts": counts[e, s, v, layer, k, 1 : HISTOGRAM_BINS + 1].tolist(),
             }
             for e, epoch in enumerate(snapshot_epochs(settings))
+            if _finite(one, epoch, s, v)
             for layer in range(len(settings.hidden))
             for k, kind in enumerate(KINDS)
         ]
@@ -242,13 +251,13 @@ def _histograms(one: Measured) -> pd.DataFrame:
 
 
 def _fields(one: Measured) -> dict[str, np.ndarray]:
-    data, dataset = one.plan.material.data, one.plan.program.settings.dataset
+    data, place = one.plan.material.data, one.plan.material.digest[:12]
     x, y = assemble.field_axes(data.train.x)
     found: dict[str, Any] = {
-        f"{dataset}/x": x,
-        f"{dataset}/y": y,
-        f"{dataset}/points": data.probe.x.astype(np.float32),
-        f"{dataset}/labels": data.probe.y,
+        f"{place}/x": x,
+        f"{place}/y": y,
+        f"{place}/points": data.probe.x.astype(np.float32),
+        f"{place}/labels": data.probe.y,
     }
     size = assemble.FIELD_POINTS
     for s, v, seed, variant in _cells(one):

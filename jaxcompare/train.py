@@ -73,7 +73,10 @@ def make_hparams(
     schedule_options: dict[str, float] | None = None,
     optimizer_options: dict[str, float] | None = None,
 ) -> Hparams:
-    """Hparams of the right dtypes from plain numbers. Options left out take their function's defaults."""
+    """Hparams of the right dtypes from plain numbers. Options left out take their function's defaults.
+
+    `total_steps` is the length of the schedule: every schedule but `constant` needs it.
+    """
     number = partial(jnp.asarray, dtype=float)  # float32, or float64 where JAX is told to use it
     index = partial(jnp.asarray, dtype=jnp.int32)
     return Hparams(
@@ -223,7 +226,9 @@ def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -
     """What the next step would see and do on `batch`; the state is left as it is."""
     gradients, _, layers = _gradients(recipe, state.params, batch, hparams)
     clipped = _clip(gradients, hparams.clip_norm) if recipe.clip else gradients
-    updates, _ = _optimizer(recipe, hparams, state.step).update(clipped, state.opt_state, state.params)
+    # After the last step there is no next one, and a schedule may have come to zero: the last step's rate stands in.
+    step = jnp.minimum(state.step, hparams.total_steps - 1)
+    updates, _ = _optimizer(recipe, hparams, step).update(clipped, state.opt_state, state.params)
     return Observation(state.params, gradients, updates, layers)
 
 

@@ -102,7 +102,7 @@ EN: dict[str, str] = {
     "key.epoch_last": "epoch {epoch}: {name}",
     "key.outside_first": "outside, first: {share:.1%}",
     "key.outside_last": "outside, last: {share:.1%}",
-    "key.rate": "rate {rate:g}",
+    "key.rate_n": "rate {rate:g} (n = {n})",
     "key.boundaries": "boundaries of {k} of {n} seeds",
     "key.cell_diverged": "{k} of {n}\ndiverged",
     "key.class": "class {index}",
@@ -212,6 +212,7 @@ EN: dict[str, str] = {
     "{p_sign_flip}, sign flip).",
     "difference.below": "{first}, ahead on validation, is worse than {second} on test: {difference}, better in "
     "{wins} of {n} seeds (p {p_t}, paired t; {p_sign_flip}, sign flip).",
+    "difference.with_failures": "{told} Failed runs are in the mean: {failures}.",
     "difference.none": "No difference shown between {first} and {second}: {difference}, better in {wins} of {n} "
     "seeds (p {p_t}, paired t; {p_sign_flip}, sign flip).",
     "difference.few": "{first} and {second} differ by {difference}, better in {wins} of {n} seeds: too few seeds for "
@@ -225,8 +226,9 @@ EN: dict[str, str] = {
     "finding.edge_only": "{name} was tried at one rate only, {rate:g}: it was not tuned.",
     "finding.failed": "{name} at rate {rate:g}: {failures}.",
     "finding.dead": "{name}: {share:.1%} of the hidden units are dead after the last epoch at its best rate "
-    "({rate:g}).",
-    "finding.dead_worst": "{name}: {share:.1%} of the hidden units are dead after the last epoch at rate {rate:g}.",
+    "({rate:g}), {first:.1%} before the first step.",
+    "finding.dead_worst": "{name}: {share:.1%} of the hidden units are dead after the last epoch at rate {rate:g}, "
+    "{first:.1%} before the first step.",
     "finding.vanishing": "{name}: gradients vanish. At initialisation their norm in the first layer is {ratio:.1g} "
     "times that in the last (median over seeds, rate {rate:g}).",
     "finding.order": "At the common rate {rate:g}{where} the order on validation is another: {common}; at best "

@@ -159,7 +159,13 @@ def _replica(parts: dict[str, list], plan: Plan, dataset: str, cell: dict, seed:
             "parameters": 235_146,
         }
         | {"first_nonfinite_step": np.nan if gone is None else gone * steps - 3, "chance_accuracy": 1 / classes}
-        | {"test_examples": test, "train_examples": train}
+        | {
+            "test_examples": test,
+            "train_examples": train,
+            "validation_examples": test // 2,
+            "data_digest": dataset,
+            "train_subset": 2000,
+        }
     )
     random = np.random.default_rng([seed, len(variant_id), int(1000 * cell["learning_rate"])])
     name, rate = level(plan, cell), cell["learning_rate"]

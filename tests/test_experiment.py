@@ -114,6 +114,8 @@ WRONG = {
     "role": (config({}, roles={"loss": "science"}), "roles.loss = 'science'; did you mean scientific"),
     "role key": (config({}, roles={"los": "fixed"}), "no key 'los'; did you mean loss"),
     "target": ({**config(), "target": 85}, "target = 85 is not an accuracy"),
+    "no variants": ({"study": [{"grid": []}]}, r"grid = \[\] has no variants"),
+    "init scale": (config({"init_scale": [0.1, 0.2]}), "init_scale = 0.1 has no effect on init 'he_normal'"),
     "two names": ({"study": [{"name": "s"}, {"name": "s"}]}, "study name 's'"),
 }
 
@@ -143,6 +145,18 @@ def test_shipped_configs_are_what_the_readme_says(name):
     quick = parse(name, experiment.quick(read))
     assert [len(study.variants) for study in quick.studies] == [len(study.variants) for study in comparison.studies]
     assert all(len(study.seeds) == 2 for study in quick.studies)
+
+
+@pytest.mark.parametrize("wrong", [{"study": {"name": "main"}}, {"base": 3, "study": [{}]}, {"study": [{"base": 3}]}])
+def test_a_config_of_the_wrong_shape_is_refused_before_it_is_changed(wrong):
+    with pytest.raises(ConfigError, match=r"no \[\[study\]\]|is not a table"):
+        experiment.check_shape(wrong, "x")
+
+
+def test_optimizers_of_ones_own_split_by_what_they_are_given():
+    grids = [{"optimizer": ["optax:nadam"]}, {"optimizer": ["optax:nadam"], "options": {"b1": [0.8]}}]
+    found = programs_of(parse("x", config(grids)))
+    assert [program.optimizer_options for program in found] == [(), ("b1",)]
 
 
 def applied(*assignments):

@@ -106,7 +106,7 @@ def test_a_diverged_run_ends_its_line_and_is_counted(tables):
 def test_failed_variants_stay_in_the_sensitivity_panel(tables):
     figure = plots.pictures("a", tables)["experiment_a_results_digits.png"]()
     texts = [text.get_text() for text in figure.axes[-1].texts]
-    assert texts == ["1 of 5"]
+    assert texts == ["1/5"]
 
 
 def test_losses_of_different_scale_have_panels_of_their_own(tables):

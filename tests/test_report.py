@@ -159,7 +159,9 @@ def test_findings_name_edges_failures_dead_units_and_vanishing_gradients(tables)
     moons = " ".join(findings(views_of(tables, "b")[0]))
     assert "The best rate of sigmoid, 0.5, is the highest that was tried" in moons
     assert "Sigmoid at rate 0.01: 10 of 10 stuck at chance." in moons
-    assert re.search(r"ReLU: \d+\.\d% of the hidden units are dead .* at rate 0\.5\.", moons)
+    assert re.search(
+        r"ReLU: \d+\.\d% of the hidden units are dead .* at rate 0\.5, \d+\.\d% before the first step\.", moons
+    )
     assert re.search(r"Sigmoid: gradients vanish\..* first layer is 0\.000\d times", moons)
     assert "ReLU: gradients vanish" not in moons
     optimizers = " ".join(findings(views_of(tables, "c")[0]))

@@ -94,7 +94,7 @@ def test_a_stopped_run_goes_on_and_ends_equal(config, tmp_path, monkeypatch, cap
 
     def stop_in_the_second_program(job, parts, tick):
         for measured in original(job, parts, tick):
-            if len(done) >= 3:
+            if len(done) >= 1:
                 raise KeyboardInterrupt
             done.append(measured)
             yield measured
@@ -168,6 +168,90 @@ def test_a_resolved_config_trains_the_same(config, tmp_path):
     )
 
 
+PLAIN = CONFIG.replace('"circles"', "").replace('["sgd", "momentum"]', '["sgd"]')
+
+
+def test_a_function_that_was_edited_is_another_one(tmp_path):
+    """A run with a plug-in that was changed since trains anew; nothing of the old one is left."""
+    path, module, out = tmp_path / "own.toml", tmp_path / "edited_since.py", tmp_path / "out"
+    path.write_text(PLAIN.replace("[base]", '[base]\nactivation = "edited_since:square"'))
+    module.write_text("def square(x):\n    return x * x\n")
+    assert command("--exp", path, "--out", out) == 0
+    first = tables(out)["history"]["test_loss"]
+    module.write_text("def square(x):\n    return 0.5 * x * x  # edited\n")
+    sys.modules.pop("edited_since")
+    assert command("--exp", path, "--out", out) == 0
+    assert (tables(out)["history"]["test_loss"] != first).any()
+
+
+def test_without_a_validation_split_everything_is_written(tmp_path):
+    path, out = tmp_path / "own.toml", tmp_path / "out"
+    path.write_text(PLAIN.replace("[base]", "[base]\nvalidation_fraction = 0"))
+    assert command("--exp", path, "--out", out) == 0
+    summary = tables(out)["summary"]
+    assert summary["validation_accuracy_mean"].isna().all()
+    assert summary["test_accuracy_mean"].notna().all()
+
+
+def test_options_reach_a_schedule_of_ones_own(tmp_path):
+    path, out = tmp_path / "own.toml", tmp_path / "out"
+    (tmp_path / "own_schedule.py").write_text(
+        "def fade(progress, *, final_factor):\n    return final_factor + 0 * progress\n"
+    )
+    text = PLAIN.replace("[base]", '[base]\nschedule = "own_schedule:fade"')
+    path.write_text(text.replace("learning_rate = [0.1, 0.3]", "final_factor = [0.0, 1.0]"))
+    assert command("--exp", path, "--out", out) == 0
+    found = tables(out)["layers"].merge(tables(out)["replicas"][["replica_id", "final_factor"]], on="replica_id")
+    assert (found.query("final_factor == 0.0")["update_ratio"] == 0.0).all()
+    assert (found.query("final_factor == 1.0")["update_ratio"] > 0.0).all()
+    path.write_text(path.read_text().replace("final_factor", "step_factor").replace("0.0, 1.0", "0.5, 1.0"))
+    assert command("--exp", path, "--out", tmp_path / "other") == 2
+
+
+def test_a_folder_with_files_of_others_is_left_alone(config, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "precious.txt").write_text("mine")
+    (out / "manifest.json").write_text('{"files": ["precious.txt"]}')
+    assert command("--exp", config, "--out", out) == 2
+    assert "holds files that no run wrote" in capsys.readouterr().err
+    assert command("--exp", config, "--out", out, "--force", "--epochs", 1) == 0
+    assert (out / "precious.txt").read_text() == "mine"
+
+
+def test_two_comparisons_on_one_data_set_keep_their_own_points(config, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other.toml"
+    other.write_text(PLAIN.replace("[base]", "[base]\nnoise = 0.9"))
+    assert command("--exp", config, "--out", out) == 0
+    with np.load(out / "tables" / "fields.npz") as fields:
+        before = {name: fields[name] for name in fields.files}
+    assert command("--exp", other, "--out", out) == 0
+    with np.load(out / "tables" / "fields.npz") as fields:
+        for name, values in before.items():
+            np.testing.assert_array_equal(fields[name], values)
+        assert len(fields.files) > len(before)
+
+
+def test_again_trains_anew_once(config, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert command("--exp", config, "--out", out) == 0
+    trained = []
+    original = sweep.train_group
+
+    def train_group(*arguments, **options):
+        if len(trained) == 1 and not stopped:
+            stopped.append(True)
+            raise KeyboardInterrupt
+        trained.append(True)
+        return original(*arguments, **options)
+
+    stopped = []
+    monkeypatch.setattr(sweep, "train_group", train_group)
+    assert command("--exp", config, "--out", out, "--again") == 130
+    assert command("--exp", config, "--out", out, "--again") == 0
+    assert len(trained) == len(tables(out)["timing"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -175,13 +259,17 @@ def test_a_resolved_config_trains_the_same(config, tmp_path):
         (["--exp", "nowhere/mine.toml"], "there is no file nowhere/mine.toml"),
         (["--set", "base.epoch=3"], "did you mean epochs"),
         (["--epochs", "0"], "epochs = 0 is out of range; it must be at least 1"),
-        (["--set", "base.learning_rate=fast"], "learning_rate = 'fast' is not a number"),
+        (["--set", "base.momentum=fast"], "momentum = 'fast' is not a number"),
         (["--data-dir", "/no/such/folder"], "--data-dir /no/such/folder: there is no such folder"),
         (["--out", __file__], "is a file, not a folder"),
         (["--set", "base.activation=my_package:thing"], "cannot import 'my_package'"),
         (["--set", "base.optimizer='optax:adamm'"], "did you mean adam"),
         (["--set", "base.optimizer='optax:adam'", "--set", "base.options={beta=0.9}"], "no option 'beta'; .*b1"),
         (["--set", "base.activation='jax.numpy:sum'"], "jax.numpy:sum cannot be used"),
+        (
+            ["--set", "base.learning_rate=0.5"],
+            r"learning_rate varies in study 'main'; set study.main.grid.learning_rate",
+        ),
         (["--set", "base.batch_size=500"], "batch_size = 500 is more than the 270 training examples of moons"),
     ],
 )

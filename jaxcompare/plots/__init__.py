@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots.activations import DYING, activation_distributions, dead_heatmap
-from jaxcompare.plots.boundaries import Fields, decision_boundary
+from jaxcompare.plots.boundaries import Fields, data_of, decision_boundary
 from jaxcompare.plots.curves import learning_curves
 from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
 from jaxcompare.plots.panels import Tables
@@ -48,7 +48,8 @@ def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pict
             found[f"activation_distributions_{dataset}.png"] = partial(activation_distributions, tables, one)
         if _measured(tables, "layers", one) and set(levels) & set(DYING):
             found[f"dead_relu_heatmap_{dataset}.png"] = partial(dead_heatmap, tables, one)
-        if f"{dataset}/x" in fields:
+        rows = analysis.rows_of(tables["summary"], one)
+        if rows["variant_id"].map(lambda variant: f"{data_of(tables, variant)}/x" in fields).all():
             for name in levels:
                 draw = partial(decision_boundary, tables, fields, one, name)
                 found[f"decision_boundary_{dataset}_{name}.png"] = draw

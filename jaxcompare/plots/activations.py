@@ -123,14 +123,14 @@ def dead_heatmap(tables: panels.Tables, comparison: Comparison) -> Figure:
         images.append(_heatmap(above, tables, cells, name))
         lines = []
         for _, row in cells.iterrows():
-            text = say("key.rate", rate=row["learning_rate"])
+            text = say("key.rate_n", rate=row["learning_rate"], n=row["n"])
             lines.append(panels.Line(row["variant_id"], text, colours[row["learning_rate"]]))
         panels.over_epochs(below, tables, lines, "dead_fraction", means)
         style.label(below, "axis.epoch", "axis.dead_mean")
         below.set_title(say("panel.dead_epochs", name=level(name)))
         below.set_ylim(-0.02, 1.02)
     figure.colorbar(images[0], ax=axes[: len(shown)], pad=0.02).set_label(say("axis.dead"))
-    style.legend_below(figure, panels.handles(lines), columns=8)
+    style.legend_below(figure, panels.handles(lines), columns=4)
     return figure
 
 

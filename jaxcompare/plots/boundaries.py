@@ -29,7 +29,8 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
     ids = replicas["replica_id"][replicas["variant_id"] == row["variant_id"]]
     found = [np.asarray(fields[key], float) for key in ids if key in fields]
     finite = [field for field in found if np.isfinite(field).all()]
-    x, y = fields[f"{comparison.dataset}/x"], fields[f"{comparison.dataset}/y"]
+    place = data_of(tables, row["variant_id"])
+    x, y = fields[f"{place}/x"], fields[f"{place}/y"]
     figure = Figure(figsize=(6.4, 6.0), layout="constrained")
     ax = figure.subplots()
     ax.grid(False)
@@ -43,7 +44,7 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
     crossing = [field for field in finite if field.min() < 0.5 < field.max()]
     for field in crossing:
         ax.contour(x, y, field, levels=[0.5], colors=style.INK, linewidths=0.7, alpha=0.8)
-    _points(ax, fields, comparison.dataset)
+    _points(ax, fields, place)
     ax.set_xlim(extent[:2])
     ax.set_ylim(extent[2:])
     style.label(ax, "axis.feature_1", "axis.feature_2")
@@ -67,9 +68,15 @@ def _marker(index: int, text: str) -> Line2D:
     return Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=text)
 
 
-def _points(ax: Axes, fields: Fields, dataset: str) -> None:
+def data_of(tables: panels.Tables, variant_id: str) -> str:
+    """Under which name the fields have the data that a variant was trained on."""
+    replicas = tables["replicas"]
+    return str(replicas.loc[replicas["variant_id"] == variant_id, "data_digest"].iloc[0])
+
+
+def _points(ax: Axes, fields: Fields, place: str) -> None:
     """Training examples, evenly thinned where there are many, by mark and colour of their class."""
-    points, labels = fields.get(f"{dataset}/points"), fields.get(f"{dataset}/labels")
+    points, labels = fields.get(f"{place}/points"), fields.get(f"{place}/labels")
     if points is None or labels is None:
         return
     thin = max(1, len(points) // MOST_POINTS)

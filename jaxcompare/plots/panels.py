@@ -45,13 +45,14 @@ def lines_of(rows: pd.DataFrame, comparison: Comparison) -> list[Line]:
     """A line a row of `summary`: coloured by level, dashed by the factors kept apart, labelled with rate and n."""
     cells = [tuple(str(row[name]) for name in comparison.apart) for _, row in rows.iterrows()]
     order = {cell: index for index, cell in enumerate(dict.fromkeys(cells))}
+    colours = style.colours_of(rows[comparison.factor])
     found: list[Line] = []
     for (_, row), cell in zip(rows.iterrows(), cells, strict=True):
         name = cell_name(row, comparison)
         if comparison.factor != "learning_rate":
             name = say("picture.at_rate", name=name, rate=row["learning_rate"])
         dash = style.DASHES[order[cell] % len(style.DASHES)]
-        colour = style.colour_of(row[comparison.factor])
+        colour = colours[row[comparison.factor]]
         # The first lines lie below and are wider, so that lines that coincide all show.
         width = max(1.4, 3.0 - 0.8 * len(found))
         found.append(Line(row["variant_id"], f"{name} ({failures(row)})", colour, dash, width))

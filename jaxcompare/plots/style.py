@@ -6,7 +6,7 @@ import functools
 import io
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import matplotlib
@@ -63,6 +63,17 @@ def colour_of(level: object) -> str:
     """The colour of a level of a factor: one throughout, whatever else is on the sheet."""
     key = f"{level:g}" if isinstance(level, float) else str(level)
     return COLOURS.get(key) or PALETTE[zlib.crc32(key.encode()) % len(PALETTE)]
+
+
+def colours_of(levels: Iterable[object]) -> dict[object, str]:
+    """A colour for each of the levels on a sheet, no two alike as long as there are enough."""
+    unique = sorted(dict.fromkeys(levels), key=str)
+    found = {level: COLOURS[str(level)] for level in unique if str(level) in COLOURS}
+    for level in unique:
+        if level not in found:
+            spare = [colour for colour in PALETTE if colour not in found.values()]
+            found[level] = spare[0] if spare else colour_of(level)
+    return found
 
 
 def colours_of_rates(rates: Sequence[float]) -> dict[float, Any]:

@@ -83,9 +83,13 @@ def environment(words: Words, told: Mapping[str, Mapping[str, Any]], titles: Map
         rows = tuple((key, *(facts[name].get(key, none) for name in shown)) for key in keys)
         blocks.append(Table("", (words.say("column.what"), *heads), rows))
     names = ("source", "digest", "train", "validation", "test")
-    data = {key: about for one in told.values() for key, about in (one.get("data") or {}).items()}
+    data = {  # a row a data set, and one more where comparisons made theirs in different ways
+        (key, *(str(about.get(name, none)) for name in names)): None
+        for one in told.values()
+        for key, about in (one.get("data") or {}).items()
+    }
     if data:
-        body = tuple((words.level(key), *(str(about.get(name, none)) for name in names)) for key, about in data.items())
+        body = tuple((words.level(key), *rest) for key, *rest in data)
         columns = (words.say("column.dataset"), *(words.say(f"column.{name}") for name in names))
         blocks.append(Table(words.say("report.data"), columns, body))
     return blocks

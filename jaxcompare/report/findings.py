@@ -32,7 +32,7 @@ def sentence(view: View, difference: Difference) -> str:
     """A difference with its interval, wins and p, or why none is shown."""
     first, second, paired = difference
     failures = "; ".join(f"{view.name(row)}: {view.failures(row)}" for row in (first, second) if view.failures(row))
-    return view.words.say(
+    told = view.words.say(
         f"difference.{difference.reading()}",
         first=view.name(first),
         second=view.name(second),
@@ -43,6 +43,10 @@ def sentence(view: View, difference: Difference) -> str:
         p_t=p_value(view.words, paired.p_t, "number.p_is"),
         p_sign_flip=p_value(view.words, paired.p_sign_flip),
     )
+    # A mean over seeds of which some failed stands for neither kind.
+    if failures and difference.reading() != "failed":
+        told = view.words.say("difference.with_failures", told=told, failures=failures)
+    return told
 
 
 def differences(view: View) -> list[str]:
@@ -72,12 +76,21 @@ def dead_units(view: View) -> list[str]:
     """Dead units at the best rates, and the rate with the most of them where it is another."""
     found = []
     for _, row in view.chosen.iterrows():
-        mine = view.summary[view.summary[view.comparison.factor] == row[view.comparison.factor]]
+        level = view.summary[view.comparison.factor]
+        mine = view.summary[
+            (level == row[view.comparison.factor]) | (level.isna() & pd.isna(row[view.comparison.factor]))
+        ]
         worst = mine.sort_values("dead_fraction_final", na_position="first").iloc[-1]
         rows = [("finding.dead", row)]
         rows += [("finding.dead_worst", worst)] if worst["learning_rate"] != row["learning_rate"] else []
         found += [
-            view.words.say(key, name=view.name(one), share=one["dead_fraction_final"], rate=one["learning_rate"])
+            view.words.say(
+                key,
+                name=view.name(one),
+                share=one["dead_fraction_final"],
+                first=one["dead_fraction_initial"],
+                rate=one["learning_rate"],
+            )
             for key, one in rows
             if one["dead_fraction_final"] >= DEAD
         ]

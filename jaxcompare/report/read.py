@@ -21,7 +21,8 @@ MEASURED = tuple(name for name in FIGURES if name not in BEST)
 REQUIRED: dict[str, tuple[str, ...]] = {
     "replicas": (
         *("replica_id", "variant_id", "experiment", "study", "label", "dataset", "learning_rate", "seed"),
-        *("steps_per_epoch", "first_nonfinite_step", "chance_accuracy", "test_examples"),
+        *("steps_per_epoch", "first_nonfinite_step", "chance_accuracy", "validation_examples"),
+        *("train_subset", "data_digest"),
     ),
     "history": ("replica_id", "epoch", "step", "examples", *MEASURED),
 }
