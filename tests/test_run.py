@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,11 +41,19 @@ def config(tmp_path):
     return path
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """What is tested here is what becomes of numbers, not how fast they come."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    sweep._COMPILED.clear()
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    sweep._COMPILED.clear()
+
+
 @pytest.fixture(autouse=True)
 def same_devices(monkeypatch):
     """JAX has started by now: the number of devices is the tests'."""
-    import jax
-
     monkeypatch.setattr("jaxcompare.pipeline.start_jax", lambda: jax)
 
 
