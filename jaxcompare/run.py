@@ -60,7 +60,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--data-dir", metavar="DIR", help="where to look for data sets first")
     made.add_argument("--list", action="store_true", help="say what would train, and stop")
-    made.add_argument("--force", action="store_true", help="give up another run's unfinished work in --out")
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="use --out though it holds another run's unfinished work, or files that no run wrote",
+    )
     made.add_argument("--again", action="store_true", help="train anew what is already there")
     return made
 
