@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
+from jaxcompare.plots.style import for_page
 from jaxcompare.report import html, markdown
 from jaxcompare.report.content import content, records, targets_of
 from jaxcompare.report.draw import draw_all, names_of
@@ -52,7 +53,7 @@ def build(
         for name, rows in comparison_csvs(experiment, found["replicas"], found["summary"], inside).items():
             files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
     files["report.md"] = markdown.render(blocks).encode()
-    files["report.html"] = html.render(blocks, pictures).encode()
+    files["report.html"] = html.render(blocks, {name: for_page(data) for name, data in pictures.items()}).encode()
     return files
 
 

@@ -58,7 +58,7 @@ def content(
 def _plain(value: object) -> str:
     """A value of the manifest as text."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{str(key).replace('_', ' ')} {part}" for key, part in value.items())
+        return ", ".join(f"{str(key).replace('_', ' ')} {part}" for key, part in sorted(value.items()))
     return str(value)
 
 
@@ -70,7 +70,7 @@ def environment(words: Words, told: Mapping[str, Mapping[str, Any]], titles: Map
             for key in ("device", "started", "code")
             if about.get(key) is not None
         }
-        | {key: str(version) for key, version in (about.get("versions") or {}).items()}
+        | {key: str(version) for key, version in sorted((about.get("versions") or {}).items())}
         for name, about in told.items()
     }
     none = words.say("number.none")
