@@ -63,7 +63,7 @@ def test_unfinished_work_of_another_config_is_not_overwritten(tmp_path):
 
 def test_a_folder_without_state_is_no_finished_run(tmp_path):
     folder = store.RunFolder(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}")
+    store.write_manifest(tmp_path, OURS)  # as in a fresh clone
     assert not folder.is_complete("one")
     folder.begin("one", "command")
     folder.complete("one", "command")
@@ -71,11 +71,14 @@ def test_a_folder_without_state_is_no_finished_run(tmp_path):
     assert not folder.is_complete("two")
 
 
+OURS = {"jaxcompare": "0.1.0", "experiments": {}}
+
+
 def publish(folder, files, manifest=None):
     staging = folder.fresh_staging()
     for name, content in files.items():
         store.write_atomically(staging / name, content.encode())
-    store.write_manifest(staging, manifest or {})
+    store.write_manifest(staging, manifest or OURS)
     folder.publish()
 
 

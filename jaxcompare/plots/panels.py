@@ -148,6 +148,7 @@ def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison, figure:
         for rate, height, k, n in zip(failed["learning_rate"], place, failed["n_failed"], failed["n"], strict=True):
             # Short and small: at every rate there may be one.
             drawn: Any = {"textcoords": "offset points", "ha": "center", "color": line.colour, "fontsize": 7}
+            drawn["bbox"] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6}  # over an interval's bar
             ax.annotate(f"{k}/{n}", (rate, height), (0, -11), **drawn)
     style.rate_axis(ax, summary["learning_rate"].unique().tolist())
     ax.margins(x=0.14, y=0.16)

@@ -104,7 +104,8 @@ def png(figure: Figure) -> bytes:
 def for_page(picture: bytes) -> bytes:
     """A PNG at three fifths of its size: as wide as a page shows it, so that a file that holds many stays small."""
     whole = Image.open(io.BytesIO(picture))
-    small = whole.convert("RGB").resize((whole.width * 3 // 5, whole.height * 3 // 5), Image.Resampling.LANCZOS)
+    size = (max(1, whole.width * 3 // 5), max(1, whole.height * 3 // 5))
+    small = whole.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     return _encoded(small, 120, colours=64)
 
 
