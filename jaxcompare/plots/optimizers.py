@@ -34,13 +34,7 @@ def optimizer_at_rate(tables: panels.Tables, comparison: Comparison, name: objec
     title = say("picture.optimizer", name=level(name), rate=rate, dataset=level(comparison.dataset))
     inside = "layers" in tables
     figure, axes = style.sheet(6 if inside else 3, title, say("picture.optimizer_note"))
-    panels.over_epochs(axes[0], tables, lines, "train_loss")
-    style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
-    style.log_values(axes[0])
-    for ax, value in zip(axes[1:], ("validation_accuracy", "test_accuracy"), strict=False):
-        panels.over_epochs(ax, tables, lines, value)
-        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
-        style.later_values(ax)
+    _loss_and_accuracies(axes, tables, lines)
     if inside:
         _by_layer(axes[3], tables, lines, "gradient_norm")
         ratio = analysis.gradient_ratio(panels.of_lines(tables["layers"], tables, lines)[0])
@@ -50,6 +44,17 @@ def optimizer_at_rate(tables: panels.Tables, comparison: Comparison, name: objec
         _by_layer(axes[5], tables, lines, "update_ratio")
     style.legend_below(figure, panels.handles(lines))
     return figure
+
+
+def _loss_and_accuracies(axes: list[Axes], tables: panels.Tables, lines: list[panels.Line]) -> None:
+    """The first three panels: training loss, validation and test accuracy over the epochs."""
+    panels.over_epochs(axes[0], tables, lines, "train_loss")
+    style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
+    style.log_values(axes[0])
+    for ax, value in zip(axes[1:], ("validation_accuracy", "test_accuracy"), strict=False):
+        panels.over_epochs(ax, tables, lines, value)
+        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
+        style.later_values(ax)
 
 
 def _by_layer(ax: Axes, tables: panels.Tables, lines: list[panels.Line], value: str) -> None:
@@ -80,13 +85,7 @@ def rates_of_optimizer(tables: panels.Tables, comparison: Comparison, name: obje
     ]
     title = say("picture.rates", name=level(name), dataset=level(comparison.dataset))
     figure, axes = style.sheet(4, title, say("picture.band_note"), columns=2, size=(5.2, 3.2))
-    panels.over_epochs(axes[0], tables, lines, "train_loss")
-    style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
-    style.log_values(axes[0])
-    for ax, value in zip(axes[1:], ("validation_accuracy", "test_accuracy"), strict=False):
-        panels.over_epochs(ax, tables, lines, value)
-        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
-        style.later_values(ax)
+    _loss_and_accuracies(axes, tables, lines)
     panels.sensitivity(axes[3], rows, comparison)
     style.legend_below(figure, panels.handles(lines), columns=2)
     return figure
