@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import pandas as pd
+from jax.sharding import Mesh
 
 from jaxcompare import analysis, sweep, tables
 from jaxcompare.experiment import Comparison, parse
@@ -19,16 +20,28 @@ def train_comparisons(
     comparisons: Sequence[Comparison],
     plans: Mapping[str, Sequence[Plan]],
     *,
+    mesh: Mesh | None = None,
     parts: Parts | None = None,
     tick: Callable[[Tick], None] = lambda tick: None,
+    done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
 ) -> dict[str, tables.Tables]:
-    """Every table of each comparison but `summary`: trains what is not in `parts`."""
+    """Every table of each comparison but `summary`: trains what is not in `parts`.
+
+    Args:
+        comparisons: checked and expanded.
+        plans: of each one's programs, by its name.
+        mesh: of `sweep.local_mesh`; None takes all local devices.
+        parts: where measured tiles are kept.
+        tick: told of each segment's training.
+        done: told of each comparison's tables as soon as it is trained.
+    """
     kept = parts or Forgetful()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], sweep.local_mesh(), kept)
+    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh or sweep.local_mesh(), kept)
     found = {}
     for one in comparisons:
         own = [job for job in jobs if job.plan.program.comparison == one.name]
         found[one.name] = tables.build(one, [measured for job in own for measured in train_job(job, kept, tick)])
+        done(one, found[one.name])
     return found
 
 
@@ -42,7 +55,7 @@ def gather(each: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame
 
 
 def compare(
-    config: Mapping[str, Any], *, name: str = "comparison", data_dir: str | None = None
+    config: Mapping[str, Any], *, name: str = "comparison", data_dir: str | None = None, mesh: Mesh | None = None
 ) -> dict[str, pd.DataFrame]:
     """Trains a comparison and returns its tables, without files.
 
@@ -53,6 +66,7 @@ def compare(
         config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`.
         name: stands in the tables as `experiment`.
         data_dir: where to look for data first.
+        mesh: of `sweep.local_mesh`; None takes all local devices, each with replicas of its own.
 
     Returns:
         Tables by name, as in docs/tables.md, `summary` among them.
@@ -70,6 +84,6 @@ def compare(
     plans = plan(comparison, load_datasets([comparison], data_dir), platform=jax.default_backend())
     for each in plans:
         check(each)
-    found = train_comparisons([comparison], {name: plans})[name].frames
+    found = train_comparisons([comparison], {name: plans}, mesh=mesh)[name].frames
     targets = {name: comparison.target}
     return {**found, "summary": analysis.summarise(found["replicas"], found["history"], targets)}

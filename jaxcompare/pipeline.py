@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from jaxcompare import __version__, experiment, loading, store
-from jaxcompare import data as datasets
+from jaxcompare.devices import EVERY_DEVICE, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
 from jaxcompare.progress import Progress
 
 if TYPE_CHECKING:
     from jaxcompare import planning
+    from jaxcompare.tables import Tables
 
 COMPILE_SECONDS = 8.0  # of a program, for --list
 
@@ -55,28 +54,6 @@ def _seconds(plan: planning.Plan, cores: int) -> float:
     return COMPILE_SECONDS + replica_steps(plan) * step_seconds(plan) / cores
 
 
-def usable_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def start_jax() -> Any:
-    """Imports JAX with one CPU device a core and a cache of compiled programs.
-
-    Products this small gain nothing from two threads: replicas spread over cores do. There are at least two devices, because
-    XLA compiles for one alone by other passes, which round otherwise: so a replica's bits are the same on any CPU count.
-    """
-    import jax
-
-    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", max(2, usable_cores()))
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcompare" / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    return jax
-
-
 def run(
     comparisons: Sequence[experiment.Comparison],
     configs: Mapping[str, Mapping[str, Any]],
@@ -89,13 +66,11 @@ def run(
         ConfigError: the folder cannot be used, or a user's own function is not there.
         DataError: a data set cannot be found.
     """
+    shape = parse_mesh(arguments.mesh) if arguments.mesh else EVERY_DEVICE
+    every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
+    check_batches(shape, every)
     folder = store.RunFolder(Path(arguments.out))
-    plugins = [
-        store.plugin_digests(variant.settings)
-        for comparison in comparisons
-        for study in comparison.studies
-        for variant in study.variants
-    ]
+    plugins = [store.plugin_digests(settings) for settings in every]
     described = [comparison.as_dict() for comparison in comparisons]
     run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__])
     if folder.is_complete(run_digest) and not arguments.again:
@@ -104,27 +79,44 @@ def run(
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
     loaded = loading.load_datasets(comparisons, arguments.data_dir)
-    from jaxcompare import compare, planning, report  # JAX, from here on
+    from jaxcompare import analysis, compare, planning, report  # JAX, from here on
+    from jaxcompare import manifest as manifests
 
-    jax = start_jax()
+    jax = start_jax(shape)
+    mesh = make_mesh(shape)
     platform, device = jax.default_backend(), jax.devices()[0].device_kind
     plans = {one.name: planning.plan(one, loaded, platform=platform) for one in comparisons}
     for plan in (plan for each in plans.values() for plan in each):
         planning.check(plan)
     state = folder.state()
     folder.begin(run_digest, command, force=arguments.force)
-    parts = store.TileStore(folder.run / "parts", device)
+    # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
+    parts = store.TileStore(folder.run / "parts", device if shape.data == 1 else f"{device}, {shape.data} to a tile")
     if arguments.again and (state.get("complete") or state.get("digest") != run_digest):
         shutil.rmtree(parts.folder, ignore_errors=True)  # once: if it is stopped, it goes on
     wall = time.perf_counter()
-    with Progress(
-        sum(planning.replica_steps(plan) * planning.step_seconds(plan) for each in plans.values() for plan in each)
-    ) as progress:
-        found = list(compare.train_comparisons(comparisons, plans, parts=parts, tick=progress.tick).values())
-    wall = time.perf_counter() - wall
-    print("writing tables, pictures and report", file=sys.stderr)
+    everything = (plan for each in plans.values() for plan in each)
+    with report.Background() as background:
+
+        def trained(comparison: experiment.Comparison, tables: Tables) -> None:
+            if comparison is not comparisons[-1]:  # nothing trains after the last one
+                summary = analysis.summarise(
+                    tables.frames["replicas"], tables.frames["history"], {comparison.name: comparison.target}
+                )
+                background.start({**tables.frames, "summary": summary}, tables.fields)
+
+        with Progress(
+            sum(planning.replica_steps(plan) * planning.step_seconds(plan) for plan in everything)
+        ) as progress:
+            results = compare.train_comparisons(
+                comparisons, plans, mesh=mesh, parts=parts, tick=progress.tick, done=trained
+            )
+        wall = time.perf_counter() - wall
+        print("writing tables, pictures and report", file=sys.stderr)
+        drawn = background.collect()
+    found = list(results.values())
     now = {
-        one.name: _record(one, plans[one.name], loaded, jax, arguments, command, started, wall) for one in comparisons
+        one.name: manifests.record(one, plans[one.name], mesh, arguments, command, started, wall) for one in comparisons
     }
     manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
     frames = compare.gather([tables.frames for tables in found])
@@ -132,7 +124,7 @@ def run(
     if previous:
         frames = store.merge(report.read_tables(folder.out), frames)
         fields = report.read_fields(folder.out) | fields
-    publish(folder, frames, fields, manifest, configs)
+    publish(folder, frames, fields, manifest, drawn)
     folder.complete(run_digest, command)
     print(f"done: {folder.out / 'report.html'}")
 
@@ -142,7 +134,7 @@ def publish(
     frames: dict[str, Any],
     fields: dict[str, Any],
     manifest: dict[str, Any],
-    configs: Mapping[str, Mapping[str, Any]],
+    drawn: Mapping[tuple[str, str], Any],
 ) -> None:
     """Writes everything beside what is there, then moves it into place."""
     from jaxcompare import analysis, report
@@ -153,7 +145,7 @@ def publish(
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
         store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    report.write(staging, frames, fields, manifest, workers=usable_cores())
+    report.write(staging, frames, fields, manifest, workers=usable_cores(), drawn=drawn)
     store.write_manifest(staging, manifest)
     folder.publish()
 
@@ -166,77 +158,3 @@ def _previous(out: Path, comparisons: Sequence[experiment.Comparison]) -> dict[s
     mine = {one.name for one in comparisons}
     others = {name: one for name, one in manifest.get("experiments", {}).items() if name not in mine}
     return {**manifest, "experiments": others} if others else {}
-
-
-def _record(
-    comparison: experiment.Comparison,
-    plans: Sequence[planning.Plan],
-    loaded: Mapping[tuple, datasets.Dataset],
-    jax: Any,
-    arguments: argparse.Namespace,
-    command: str,
-    started: datetime,
-    wall: float,
-) -> dict[str, Any]:
-    """What a reader must know of how a comparison was run."""
-    devices = jax.devices()
-    return {
-        "title": comparison.title,
-        "question": comparison.question,
-        "target": comparison.target,
-        "config": resolved(comparison),
-        "command": command,
-        "quick": bool(arguments.quick),
-        "started": started.isoformat(timespec="seconds"),
-        "training_seconds_of_this_session": round(wall, 1),
-        "versions": {**store.versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
-        "code": store.code_digest(),
-        "device": {
-            "platform": devices[0].platform,
-            "kind": devices[0].device_kind,
-            "count": len(devices),
-            "cpu_cores": usable_cores(),
-            "default_matmul_precision": str(jax.config.jax_default_matmul_precision),
-        },
-        "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),
-        "data": {
-            plan.program.settings.dataset: {
-                "source": plan.material.source,
-                "digest": plan.material.digest,
-                "train": len(plan.material.data.train.y),
-                "validation": len(plan.material.data.validation.y),
-                "test": len(plan.material.data.test.y),
-            }
-            for plan in plans
-        },
-        "programs": [
-            {
-                "name": plan.program.name,
-                "study": plan.program.study,
-                "variants": len(plan.program.variants),
-                "seeds": len(plan.program.seeds),
-                "tile": {"seeds": plan.shape[0], "variants": plan.shape[1]},
-            }
-            for plan in plans
-        ],
-    }
-
-
-def resolved(comparison: experiment.Comparison) -> dict[str, Any]:
-    """The comparison as a config that says everything: each variant a grid of its own, with every key."""
-
-    def plain(value: Any) -> Any:
-        return list(value) if isinstance(value, tuple) else value
-
-    studies = []
-    for study in comparison.studies:
-        every = [
-            {key: plain(value) for key, value in asdict(variant.settings).items() if value is not None}
-            for variant in study.variants
-        ]
-        shared = {key: value for key, value in every[0].items() if all(one.get(key) == value for one in every)}
-        own = [{key: [value] for key, value in one.items() if key not in shared} for one in every]
-        studies.append({"name": study.name, "base": shared, "roles": study.roles, "grid": own})
-    texts = {"title": comparison.title, "question": comparison.question}
-    target = {} if comparison.target is None else {"target": comparison.target}
-    return {**texts, **target, "study": studies}

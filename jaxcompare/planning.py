@@ -64,7 +64,8 @@ def plan(
         settings = program.settings
         material = assemble.material(loaded[data_key(settings)], settings)
         limit = tile_replicas or assemble.tile_replicas(settings, material.features, material.classes, platform)
-        shape = tile_shape(len(program.variants), len(program.seeds), limit)
+        at_once = assemble.TILES_AT_ONCE.get(platform, 1)
+        shape = tile_shape(len(program.variants), len(program.seeds), limit, at_once=at_once)
         steps_per_epoch = len(material.data.train.y) // settings.batch_size
         plans.append(Plan(program, material, shape, tuple(tiles_of(program, shape)), steps_per_epoch))
     return plans

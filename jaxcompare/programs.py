@@ -131,22 +131,35 @@ def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:
     )
 
 
-def tile_shape(variants: int, seeds: int, replicas: int) -> tuple[int, int]:
+def tile_shape(variants: int, seeds: int, replicas: int, *, at_once: int = 1) -> tuple[int, int]:
     """Seeds and variants of a tile: at most `replicas` of them, so that the whole takes the least time.
 
     Variants come first, and seeds only fill what they leave: a study that is given more seeds then keeps its tiles (unless it
-    has very few variants), and trains only the new ones. A tile's step is taken to cost as much as its replicas and one more.
-    The number of devices plays no part, so that a replica's numbers do not depend on it.
+    has very few replicas), and trains only the new ones. A tile's step is taken to cost as much as its replicas and one more.
+    The number of devices plays no part, so that a replica's numbers do not depend on it; only that a kind of
+    device comes in twos or more does.
+
+    Args:
+        variants: of the program.
+        seeds: of the study.
+        replicas: as many as a tile may hold.
+        at_once: tiles that any machine of this kind trains side by side; where there are fewer, they are made smaller.
 
     >>> tile_shape(variants=10, seeds=5, replicas=6)
     (1, 5)
+    >>> tile_shape(variants=3, seeds=1, replicas=6, at_once=2)
+    (1, 2)
     """
 
-    def cost(width: int) -> int:
-        return math.ceil(variants / width) * (width + 1)
+    def cost(per_seed: int, width: int) -> float:
+        tiles = math.ceil(variants / width) * math.ceil(seeds / per_seed)
+        # Of many tiles the last round's empty places do not count: so more seeds do not change the shape.
+        rounds = math.ceil(tiles / at_once) if tiles <= 2 * at_once else tiles / at_once
+        return rounds * (per_seed * width + 1)
 
-    width = min(range(1, min(variants, replicas) + 1), key=cost, default=1)
-    return max(1, min(seeds, replicas // width)), width
+    width = min(range(1, min(variants, replicas) + 1), key=lambda width: cost(1, width), default=1)
+    most = min(seeds, replicas // width) if width == variants else 1
+    return min(range(1, most + 1), key=lambda per_seed: cost(per_seed, width), default=1), width
 
 
 def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:

@@ -59,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments", help="any key of the config"
     )
     made.add_argument("--data-dir", metavar="DIR", help="where to look for data sets first")
+    made.add_argument(
+        "--mesh",
+        metavar="replica=N,data=M",
+        help="N tiles of replicas side by side, M devices to each (default: all, 1)",
+    )
     made.add_argument("--list", action="store_true", help="say what would train, and stop")
     made.add_argument(
         "--force",

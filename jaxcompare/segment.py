@@ -77,6 +77,7 @@ def train_segment(
     window: Window,
     *,
     batch_size: int,
+    share: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> tuple[Carry, dict[str, Metrics]]:
     """Runs the window's steps; measures at the epochs' ends.
 
@@ -89,6 +90,7 @@ def train_segment(
         ranges: for the diagnostics.
         window: which steps.
         batch_size: B; what is left of an epoch after its whole batches is dropped.
+        share: puts each batch where it is worked on; the values stay as they are.
 
     Returns:
         The carry, and rows [K, ...] of measurements; rows of epochs that were not reached or not measured are zero.
@@ -107,7 +109,7 @@ def train_segment(
 
         def one_step(number: jax.Array, carry: Carry) -> Carry:
             examples = jax.lax.dynamic_slice(order, ((number - first) * batch_size,), (batch_size,))
-            batch = Batch(train.scale(data.train.x[examples], data.scaling), data.train.y[examples])
+            batch = share(Batch(train.scale(data.train.x[examples], data.scaling), data.train.y[examples]))
             state, metrics = step(carry.state, batch, hparams)
             sums = (carry.loss_sum, carry.accuracy_sum)
             loss_sum, accuracy_sum = (jnp.where(number == first, 0.0, so_far) for so_far in sums)  # anew each epoch

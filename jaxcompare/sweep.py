@@ -1,6 +1,8 @@
 """Training MANY replicas: vmap over variants and seeds, jit, donation, and tiles spread over the local devices.
 
-The axes are `[T, S, V]`: tiles (one a device), seeds, variants. `train` and `segment` know nothing of them.
+The axes are `[T, S, V]`: tiles, seeds, variants. `train` and `segment` know nothing of them. Devices form a mesh of two axes:
+along `replica` each has a tile of its own and runs the same local program, without a word to the others; along `data`, where a
+replica alone is too large or too slow, devices share a tile and each sees a part of every batch.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from jax.sharding import PartitionSpec as P
 from jaxcompare import segment, train
 from jaxcompare.types import Batch, Hparams, Metrics, TrainState
 
-TILES = "tiles"  # the mesh axis
+REPLICA, DATA = "replica", "data"  # the mesh's axes
 
 
 def make_step(
@@ -59,15 +61,27 @@ class Executables(NamedTuple):
     compile_seconds: float
 
 
-def local_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """One axis over all local devices, or over those given."""
+def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
+    """All local devices, or those given, `data` of them to a tile.
+
+    Raises:
+        ValueError: the devices cannot be shared out so.
+    """
     devices = list(devices or jax.local_devices())
-    return jax.make_mesh((len(devices),), (TILES,), axis_types=(AxisType.Auto,), devices=devices)
+    if len(devices) % data:
+        raise ValueError(f"{len(devices)} devices cannot be shared out {data} to a tile")
+    shape = (len(devices) // data, data)
+    return jax.make_mesh(shape, (REPLICA, DATA), axis_types=(AxisType.Auto, AxisType.Auto), devices=devices)
+
+
+def tiles_at_once(mesh: Mesh) -> int:
+    """T, how many tiles train side by side."""
+    return mesh.shape[REPLICA]
 
 
 def shard(mesh: Mesh, group: Group) -> Group:
     """The group with each of its tiles on its device."""
-    return jax.device_put(group, NamedSharding(mesh, P(TILES)))
+    return jax.device_put(group, NamedSharding(mesh, P(REPLICA)))
 
 
 def replicate(mesh: Mesh, data: Any) -> Any:
@@ -84,11 +98,19 @@ def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Calla
 
         return _grid(one, (True, False), (False, True))(group.seeds, group.hparams)
 
+    shared = mesh.shape[DATA] > 1
+
+    def share(batch: Batch) -> Batch:
+        # XLA splits the step along the examples, and adds up what each device finds of the gradients.
+        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, P(DATA)), batch) if shared else batch
+
     def train_tiles(carry: segment.Carry, data: segment.Data, group: Group, window: segment.Window) -> tuple:
         def one(
             carry: segment.Carry, seed: jax.Array, hparams: Hparams, ranges: segment.Ranges
         ) -> tuple[segment.Carry, dict[str, Metrics]]:
-            return segment.train_segment(recipe, carry, data, seed, hparams, ranges, window, batch_size=batch_size)
+            return segment.train_segment(
+                recipe, carry, data, seed, hparams, ranges, window, batch_size=batch_size, share=share
+            )
 
         over = _grid(one, (True, True, False, False), (True, False, True, True))
         return over(carry, group.seeds, group.hparams, group.ranges)
@@ -100,10 +122,12 @@ def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Calla
         return _grid(one, (True, False), (True, True))(carry.state.params, group.hparams)
 
     def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
-        specs = tuple(P(TILES) if is_tiled else P() for is_tiled in tiled)
+        specs = tuple(P(REPLICA) if is_tiled else P() for is_tiled in tiled)
         local = _one_tile(function, tiled)
-        # Every device runs the same local program on its own tile; there is nothing for the checker to prove.
-        mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P(TILES), check_vma=False)
+        # Every device runs the same local program on its own tile; there is nothing for the checker to prove. Along the
+        # data axis XLA alone decides who does what.
+        axes = {REPLICA} if shared else {REPLICA, DATA}
+        mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P(REPLICA), axis_names=axes, check_vma=False)
         return jax.jit(mapped, **options)
 
     return (
@@ -179,7 +203,7 @@ def _compile(
 ) -> Executables:
     init, run, predict = (cast(Any, function) for function in functions)
     start = time.perf_counter()
-    tiled = NamedSharding(mesh, P(TILES))
+    tiled = NamedSharding(mesh, P(REPLICA))
     carry = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=tiled), jax.eval_shape(init, data, group)
     )

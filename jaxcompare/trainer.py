@@ -78,7 +78,7 @@ class Trainer:
             assemble.recipe(plan.program, plan.material.classes),
             mesh,
             self.data,
-            self.group(tiles[: mesh.size]),
+            self.group(tiles[: sweep.tiles_at_once(mesh)]),
             batch_size=plan.program.settings.batch_size,
             rows=plan.rows,
             points=self.points,
@@ -88,7 +88,7 @@ class Trainer:
 
     def group(self, tiles: Sequence[Tile]) -> sweep.Group:
         """Tiles side by side on the devices, the last one repeated where there are too few."""
-        padded = [*tiles, *[tiles[-1]] * (self.mesh.size - len(tiles))]
+        padded = [*tiles, *[tiles[-1]] * (sweep.tiles_at_once(self.mesh) - len(tiles))]
         return sweep.shard(self.mesh, assemble.group(self.plan.program, padded, self.plan.shape, self.plan.total_steps))
 
     def run(self, tiles: Sequence[Tile], tick: Callable[[Tick], None]) -> Iterator[Arrays]:
@@ -174,7 +174,7 @@ def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None]) -> Iterator[
         yield one
     if job.trainer is None:
         return
-    at_once = job.trainer.mesh.size
+    at_once = sweep.tiles_at_once(job.trainer.mesh)
     for begin in range(0, len(job.missing), at_once):
         tiles = job.missing[begin : begin + at_once]
         for tile, arrays in zip(tiles, job.trainer.run(tiles, tick), strict=True):

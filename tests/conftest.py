@@ -2,7 +2,7 @@ import jax
 import pytest
 
 # Before JAX starts: tests of tiles need more than one device, whatever the machine.
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_platforms", "cpu")
 
 

@@ -200,7 +200,7 @@ def test_a_wrong_set_says_what_is_right(assignment, message):
 
 
 def test_a_resolved_config_gives_the_same_variants():
-    from jaxcompare.pipeline import resolved
+    from jaxcompare.manifest import resolved
 
     for name in names.EXPERIMENTS:
         made = parse(name, experiment.load(name)[1])
@@ -241,10 +241,11 @@ def test_a_plugin_gets_a_program_to_itself():
 @pytest.mark.parametrize(
     ("variant_count", "seeds", "replicas"), [(1, 1, 1), (10, 5, 6), (18, 5, 4), (7, 3, 100), (3, 2, 1)]
 )
-def test_tiles_cover_every_replica_once(variant_count, seeds, replicas):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_tiles_cover_every_replica_once(variant_count, seeds, replicas, at_once):
     grid = {"learning_rate": [0.1 + i for i in range(variant_count)]}
     program = programs_of(parse("x", config(grid, {"seeds": seeds})))[0]
-    shape = tile_shape(variant_count, seeds, replicas)
+    shape = tile_shape(variant_count, seeds, replicas, at_once=at_once)
     assert shape[0] * shape[1] <= max(replicas, 1)
     cells = [
         (seed, variant.variant_id)
@@ -253,6 +254,19 @@ def test_tiles_cover_every_replica_once(variant_count, seeds, replicas):
         for variant in tile.variants
     ]
     assert len(cells) == len(set(cells)) == variant_count * seeds
+
+
+@pytest.mark.parametrize(
+    ("variants", "seeds", "expected"), [(2, 1, (1, 1)), (3, 1, (1, 2)), (1, 2, (1, 1)), (4, 1, (1, 2))]
+)
+def test_few_replicas_are_shared_out_over_the_devices_that_there_are_at_least(variants, seeds, expected):
+    assert tile_shape(variants, seeds, 12, at_once=2) == expected
+
+
+@pytest.mark.parametrize("seeds", [5, 6, 10, 11])
+@pytest.mark.parametrize("variants", [6, 10, 24])
+def test_more_seeds_leave_the_tiles_as_they_are(variants, seeds):
+    assert tile_shape(variants, seeds, 5, at_once=2) == tile_shape(variants, 20, 5, at_once=2)
 
 
 def test_measured_epochs_have_first_and_last():

@@ -24,7 +24,8 @@ LAYERS = [
     {"planning", "report"},
     {"tables"},
     {"trainer"},
-    {"compare", "progress"},
+    {"compare", "progress", "devices"},
+    {"manifest"},
     {"pipeline"},
     {"run"},
 ]

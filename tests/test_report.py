@@ -12,7 +12,7 @@ from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
 from jaxcompare.report.content import environment, records
-from jaxcompare.report.draw import draw_all
+from jaxcompare.report.draw import Background, Picture, draw_all
 from jaxcompare.report.findings import findings, leaders
 from jaxcompare.report.views import comparison_csvs, round_figures
 
@@ -32,9 +32,9 @@ def tables():
 def undrawn():
     """Pictures are dots: how they are drawn is tested elsewhere."""
 
-    def dots(tables, fields, workers=1):
+    def dots(tables, fields, workers=1, drawn=None):
         names = report.names_of(tables, fields)
-        return {name: DOT for one in names.values() for name in one}
+        return {name: Picture(DOT, DOT) for one in names.values() for name in one}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "draw_all", dots)
@@ -292,4 +292,12 @@ def test_processes_draw_the_same_bytes():
     found = synthetic.tables("a")
     found["summary"] = analysis.summarise(found["replicas"], found["history"])
     fewer = {name: table for name, table in found.items() if name != "layers"}
-    assert draw_all(fewer, {}, workers=1) == draw_all(fewer, {}, workers=2)
+    here = draw_all(fewer, {}, workers=1)
+    assert here == draw_all(fewer, {}, workers=2)
+    with Background() as background:
+        background.start(fewer, {})
+        background.futures[0].result()
+        drawn = background.collect()
+    assert drawn
+    assert drawn.items() <= {("a", name): picture for name, picture in here.items()}.items()
+    assert draw_all(fewer, {}, drawn=drawn) == here

@@ -54,7 +54,7 @@ def quick_compilation():
 @pytest.fixture(autouse=True)
 def same_devices(monkeypatch):
     """JAX has started by now: the number of devices is the tests'."""
-    monkeypatch.setattr("jaxcompare.pipeline.start_jax", lambda: jax)
+    monkeypatch.setattr("jaxcompare.pipeline.start_jax", lambda shape: jax)
 
 
 def command(*arguments):

@@ -11,19 +11,19 @@ from jaxcompare.programs import tiles_of
 from jaxcompare.types import Batch
 
 
-def train_tiles(plan, devices, segment_steps=None):
+def train_tiles(plan, devices, segment_steps=None, data=1):
     """Final carries and measurements by (seed, variant)."""
-    mesh = sweep.local_mesh(jax.devices()[:devices])
-    data = sweep.replicate(mesh, plan.material.data)
+    mesh = sweep.local_mesh(jax.devices()[: devices * data], data=data)
+    on_mesh = sweep.replicate(mesh, plan.material.data)
     made = assemble.recipe(plan.program, plan.material.classes)
     tiles, found = tiles_of(plan.program, plan.shape), {}
     for begin in range(0, len(tiles), devices):
         chosen = tiles[begin : begin + devices]
         padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
         group = sweep.shard(mesh, assemble.group(plan.program, padded, plan.shape, plan.total_steps))
-        built = sweep.build(made, mesh, data, group, batch_size=plan.program.settings.batch_size, rows=plan.rows)
+        built = sweep.build(made, mesh, on_mesh, group, batch_size=plan.program.settings.batch_size, rows=plan.rows)
         carry, measured = sweep.train_group(
-            built, data, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
+            built, on_mesh, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
             levels=assemble.levels(plan.program.settings), rows=plan.rows, segment_steps=segment_steps,
         )  # fmt: skip
         for t, tile in enumerate(chosen):
@@ -111,8 +111,15 @@ def assert_close(found, expected):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_the_number_of_devices_changes_no_bit(plan, tiled):
-    assert_equal(train_tiles(plan, 4), tiled)
+@pytest.mark.parametrize("devices", [4, 8])
+def test_the_number_of_devices_changes_no_bit(plan, tiled, devices):
+    assert_equal(train_tiles(plan, devices), tiled)
+
+
+@pytest.mark.parametrize("data", [2, 4])
+def test_devices_that_share_a_tile_change_rounding_only(plan, tiled, data):
+    """Each has a part of every batch; XLA adds up their gradients."""
+    assert_close(train_tiles(plan, 8 // data, data=data), tiled)
 
 
 def test_one_device_alone_changes_rounding_only(plan, tiled):
@@ -209,9 +216,9 @@ def test_public_step_trains_and_compiles_once():
 
 
 def test_compiled_training_has_no_collective(plan):
-    mesh = sweep.local_mesh(jax.devices()[:4])
+    mesh = sweep.local_mesh(jax.devices()[:8])
     data = sweep.replicate(mesh, plan.material.data)
-    tiles = [tiles_of(plan.program, plan.shape)[0]] * 4
+    tiles = [tiles_of(plan.program, plan.shape)[0]] * 8
     group = sweep.shard(mesh, assemble.group(plan.program, tiles, plan.shape, plan.total_steps))
     made = assemble.recipe(plan.program, plan.material.classes)
     text = sweep.build(made, mesh, data, group, batch_size=32, rows=plan.rows).train.as_text()

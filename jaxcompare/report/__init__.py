@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
-from jaxcompare.plots.style import for_page
 from jaxcompare.report import html, markdown
 from jaxcompare.report.content import content, records, targets_of
-from jaxcompare.report.draw import draw_all, names_of
+from jaxcompare.report.draw import Background, Picture, draw_all, names_of
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
 from jaxcompare.report.views import comparison_csvs
 
-__all__ = ["ReportError", "build", "read_fields", "read_manifest", "read_tables", "write"]
+__all__ = ["Background", "ReportError", "build", "read_fields", "read_manifest", "read_tables", "write"]
 
 
 def build(
@@ -30,13 +29,14 @@ def build(
     manifest: Mapping[str, Any] | None = None,
     *,
     workers: int = 1,
+    drawn: Mapping[tuple[str, str], Picture] | None = None,
 ) -> dict[str, bytes]:
     """Every file of a report by its name: pictures, comparison CSVs, `report.md`, `report.html`.
 
     `tables` are those of `docs/tables.md`, of which `replicas` and `history` are needed; `summary` is computed where it
     is missing. The manifest has a record for each experiment under `experiments` (or `titles`), and may say once what
     holds for all: title, question, protocol, target, quick, command, started, device, code, versions, data. A missing
-    key only leaves out what it would have told. Raises ReportError.
+    key only leaves out what it would have told. Pictures in `drawn` are taken as they are. Raises ReportError.
     """
     found = {name: table for name, table in tables.items() if name in REQUIRED or len(table)}
     arrays = dict(fields or {})
@@ -46,14 +46,14 @@ def build(
         found["summary"] = analysis.summarise(found["replicas"], found["history"], targets_of(told))
     inside = analysis.summarise_layers(found["replicas"], found["layers"]) if "layers" in found else None
     names = names_of(found, arrays)
-    pictures = draw_all(found, arrays, workers)
+    pictures = draw_all(found, arrays, workers, drawn)
     blocks = content(found, told, names)
-    files = dict(pictures)
+    files = {name: picture.full for name, picture in pictures.items()}
     for experiment in names:
         for name, rows in comparison_csvs(experiment, found["replicas"], found["summary"], inside).items():
             files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
     files["report.md"] = markdown.render(blocks).encode()
-    files["report.html"] = html.render(blocks, {name: for_page(data) for name, data in pictures.items()}).encode()
+    files["report.html"] = html.render(blocks, {name: picture.page for name, picture in pictures.items()}).encode()
     return files
 
 
@@ -64,13 +64,14 @@ def write(
     manifest: Mapping[str, Any] | None = None,
     *,
     workers: int = 1,
+    drawn: Mapping[tuple[str, str], Picture] | None = None,
 ) -> list[Path]:
     """Draws, tells and writes a report into a folder; returns the paths of its files.
 
     Nothing is written before everything is made, and each file replaces an older one at once. Raises ReportError, and
     OSError where the folder cannot be written.
     """
-    files = build(tables, fields, manifest, workers=workers)
+    files = build(tables, fields, manifest, workers=workers, drawn=drawn)
     folder = Path(results_dir)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

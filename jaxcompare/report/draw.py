@@ -1,42 +1,108 @@
-"""Every picture as PNG bytes, drawn here or spread over processes."""
+"""Every picture as PNG bytes: drawn here, spread over processes, or in a process of its own while training goes on."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import NamedTuple
 
 import pandas as pd
 
 from jaxcompare import plots
 from jaxcompare.plots.boundaries import Fields
+from jaxcompare.plots.style import for_page
 
 
-def names_of(tables: dict[str, pd.DataFrame], fields: Fields) -> dict[str, list[str]]:
+class Picture(NamedTuple):
+    """A picture as PNG bytes, twice."""
+
+    full: bytes  # as its own file
+    page: bytes  # as the page holds it
+
+
+def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, list[str]]:
     """The pictures' file names by experiment."""
     experiments = tables["replicas"]["experiment"].unique()
-    return {experiment: list(plots.pictures(experiment, tables, fields)) for experiment in experiments}
+    return {experiment: list(plots.pictures(experiment, dict(tables), fields)) for experiment in experiments}
 
 
-def draw(tables: dict[str, pd.DataFrame], fields: Fields, wanted: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+def wanted_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> list[tuple[str, str]]:
+    """Every picture (experiment, file name)."""
+    return [(experiment, name) for experiment, names in names_of(tables, fields).items() for name in names]
+
+
+def draw(
+    tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Picture]:
     """The pictures `wanted` (experiment, file name), one after another."""
-    registries = {experiment: plots.pictures(experiment, tables, fields) for experiment in {one for one, _ in wanted}}
-    return {name: plots.png(registries[experiment][name]()) for experiment, name in wanted}
+    experiments = {one for one, _ in wanted}
+    registries = {experiment: plots.pictures(experiment, dict(tables), fields) for experiment in experiments}
+    found = {}
+    for experiment, name in wanted:
+        full = plots.png(registries[experiment][name]())
+        found[experiment, name] = Picture(full, for_page(full))
+    return found
 
 
-def draw_all(tables: dict[str, pd.DataFrame], fields: Fields, workers: int = 1) -> dict[str, bytes]:
-    """Every picture; with more than one worker they are shared out over spawned processes.
+def draw_all(
+    tables: Mapping[str, pd.DataFrame],
+    fields: Fields,
+    workers: int = 1,
+    drawn: Mapping[tuple[str, str], Picture] | None = None,
+) -> dict[str, Picture]:
+    """Every picture by its file name, those `drawn` already as they are; the others by so many processes.
 
     Spawned, not forked: the caller may hold JAX's threads. A script that asks for workers needs the usual
     `if __name__ == "__main__":` guard.
     """
-    wanted = [(experiment, name) for experiment, names in names_of(tables, fields).items() for name in names]
+    every = wanted_of(tables, fields)
+    done = dict(drawn or {})
+    wanted = [one for one in every if one not in done]
     workers = min(workers, len(wanted))
     if workers <= 1:
-        return draw(tables, fields, wanted)
-    shares = [wanted[start::workers] for start in range(workers)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        parts = list(pool.map(draw, [tables] * workers, [fields] * workers, shares))
-    drawn = {name: data for part in parts for name, data in part.items()}
-    return {name: drawn[name] for _, name in wanted}
+        done |= draw(tables, fields, wanted)
+    else:
+        shares = [wanted[start::workers] for start in range(workers)]
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for part in pool.map(draw, [tables] * workers, [fields] * workers, shares):
+                done |= part
+    return {name: done[experiment, name] for experiment, name in every}
+
+
+class Background:
+    """Draws in one patient process while the caller goes on training; a context manager."""
+
+    def __init__(self) -> None:
+        self.pool: ProcessPoolExecutor | None = None
+        self.futures: list[Future] = []
+
+    def __enter__(self) -> Background:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def start(self, tables: Mapping[str, pd.DataFrame], fields: Fields) -> None:
+        """Begins with every picture of these tables, `summary` among them."""
+        if self.pool is None:
+            context = multiprocessing.get_context("spawn")
+            # Training comes first: drawing takes what time it leaves.
+            self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_patient)
+        tables = {name: table for name, table in tables.items() if len(table)}
+        wanted = wanted_of(tables, fields)
+        self.futures += [self.pool.submit(draw, tables, fields, [one]) for one in wanted]
+
+    def collect(self) -> dict[tuple[str, str], Picture]:
+        """What is drawn by now; what is not yet begun is given up, and left to whoever builds the report."""
+        for future in self.futures:
+            future.cancel()
+        kept = [future for future in self.futures if not future.cancelled()]
+        return {name: picture for future in kept for name, picture in future.result().items()}
+
+
+def _patient() -> None:
+    if hasattr(os, "nice"):
+        os.nice(10)

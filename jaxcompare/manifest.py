@@ -1,0 +1,100 @@
+"""What a reader must know of how a comparison was run, as the manifest keeps it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from jaxcompare import __version__, experiment, planning, store
+from jaxcompare.devices import usable_cores
+
+
+def record(
+    comparison: experiment.Comparison,
+    plans: Sequence[planning.Plan],
+    mesh: Mesh,
+    arguments: argparse.Namespace,
+    command: str,
+    started: datetime,
+    wall: float,
+) -> dict[str, Any]:
+    """A comparison's part of the manifest.
+
+    Args:
+        comparison: as it was run.
+        plans: of its programs.
+        mesh: the devices.
+        arguments: of the command line.
+        command: as it was given.
+        started: when.
+        wall: seconds that training took, compilation included, of all comparisons of the command.
+    """
+    devices = list(mesh.devices.flat)
+    return {
+        "title": comparison.title,
+        "question": comparison.question,
+        "target": comparison.target,
+        "config": resolved(comparison),
+        "command": command,
+        "quick": bool(arguments.quick),
+        "started": started.isoformat(timespec="seconds"),
+        "training_seconds_of_this_session": round(wall, 1),
+        "versions": {**store.versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
+        "code": store.code_digest(),
+        "device": {
+            "platform": devices[0].platform,
+            "kind": devices[0].device_kind,
+            "count": len(devices),
+            "mesh": dict(mesh.shape),
+            "cpu_cores": usable_cores(),
+            "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
+        },
+        "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),
+        "data": {
+            plan.program.settings.dataset: {
+                "source": plan.material.source,
+                "digest": plan.material.digest,
+                "train": len(plan.material.data.train.y),
+                "validation": len(plan.material.data.validation.y),
+                "test": len(plan.material.data.test.y),
+            }
+            for plan in plans
+        },
+        "programs": [
+            {
+                "name": plan.program.name,
+                "study": plan.program.study,
+                "variants": len(plan.program.variants),
+                "seeds": len(plan.program.seeds),
+                "tile": {"seeds": plan.shape[0], "variants": plan.shape[1]},
+            }
+            for plan in plans
+        ],
+    }
+
+
+def resolved(comparison: experiment.Comparison) -> dict[str, Any]:
+    """The comparison as a config that says everything: each variant a grid of its own, with every key."""
+
+    def plain(value: Any) -> Any:
+        return list(value) if isinstance(value, tuple) else value
+
+    studies = []
+    for study in comparison.studies:
+        every = [
+            {key: plain(value) for key, value in asdict(variant.settings).items() if value is not None}
+            for variant in study.variants
+        ]
+        shared = {key: value for key, value in every[0].items() if all(one.get(key) == value for one in every)}
+        own = [{key: [value] for key, value in one.items() if key not in shared} for one in every]
+        studies.append({"name": study.name, "base": shared, "roles": study.roles, "grid": own})
+    texts = {"title": comparison.title, "question": comparison.question}
+    target = {} if comparison.target is None else {"target": comparison.target}
+    return {**texts, **target, "study": studies}
