@@ -12,24 +12,52 @@ from jaxcompare import analysis, sweep, tables
 from jaxcompare.experiment import Comparison, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
+from jaxcompare.protocol import confirming
 from jaxcompare.trainer import Forgetful, Parts, Tick, prepare, train_job
+
+Planner = Callable[[Comparison], list[Plan]]
 
 
 def train_comparisons(
     comparisons: Sequence[Comparison],
     plans: Mapping[str, Sequence[Plan]],
     *,
+    planner: Planner | None = None,
     parts: Parts | None = None,
     tick: Callable[[Tick], None] = lambda tick: None,
 ) -> dict[str, tables.Tables]:
-    """Every table of each comparison but `summary`: trains what is not in `parts`."""
+    """Every table of each comparison that is measured: trains what is not in `parts`.
+
+    Where a study has `confirm` the variants that it selects are then trained again on fresh seeds, by plans of
+    `planner`; without one they are not.
+    """
     kept = parts or Forgetful()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], sweep.local_mesh(), kept)
+    found = _train(comparisons, [plan for one in comparisons for plan in plans[one.name]], kept, tick)
+    for one in comparisons:
+        wanted = planner is not None and any(study.confirm for study in one.studies)
+        second = confirmation(one, found[one.name]) if wanted else None
+        if planner is not None and second is not None:
+            again = _train([second], planner(second), kept, tick)[one.name]
+            frames = gather([found[one.name].frames, again.frames])
+            found[one.name] = tables.Tables(frames, found[one.name].fields | again.fields)
+    return found
+
+
+def _train(
+    comparisons: Sequence[Comparison], plans: Sequence[Plan], kept: Parts, tick: Callable[[Tick], None]
+) -> dict[str, tables.Tables]:
+    jobs = prepare(plans, sweep.local_mesh(), kept)
     found = {}
     for one in comparisons:
         own = [job for job in jobs if job.plan.program.comparison == one.name]
         found[one.name] = tables.build(one, [measured for job in own for measured in train_job(job, kept, tick)])
     return found
+
+
+def confirmation(one: Comparison, measured: tables.Tables) -> Comparison | None:
+    """The comparison that trains what `one` has selected again on fresh seeds; None where no study asks for it."""
+    replicas, history = measured.frames["replicas"], measured.frames["history"]
+    return confirming(one, analysis.selected(replicas, analysis.summarise(replicas, history)))
 
 
 def gather(each: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
@@ -55,7 +83,7 @@ def compare(
         data_dir: where to look for data first.
 
     Returns:
-        Tables by name, as in docs/tables.md, `summary` among them.
+        Tables by name, as in docs/tables.md: those that were measured, and those computed from them (`analysis.results`).
 
     Raises:
         ConfigError: whatever is wrong with the config.
@@ -67,9 +95,13 @@ def compare(
     ['sgd', 'adam']
     """
     comparison = parse(name, config)
-    plans = plan(comparison, load_datasets([comparison], data_dir), platform=jax.default_backend())
+    loaded = load_datasets([comparison], data_dir)
+
+    def planner(one: Comparison) -> list[Plan]:
+        return plan(one, loaded, platform=jax.default_backend())
+
+    plans = planner(comparison)
     for each in plans:
         check(each)
-    found = train_comparisons([comparison], {name: plans})[name].frames
-    targets = {name: comparison.target}
-    return {**found, "summary": analysis.summarise(found["replicas"], found["history"], targets)}
+    found = train_comparisons([comparison], {name: plans}, planner=planner)[name].frames
+    return {**found, **analysis.results(found, {name: comparison.target}, comparison.declared())}

@@ -36,13 +36,14 @@ def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) 
         plans = planning.plan(comparison, loaded, platform="cpu")
         for study in comparison.studies:
             own = [plan for plan in plans if plan.program.study == study.name]
-            seconds = sum(_seconds(plan, cores) for plan in own)
+            seconds = sum(_seconds(plan, cores) for plan in own) * (1 + experiment.confirming_share(study))
             whole += seconds
             steps = ", ".join(str(steps) for steps in sorted({plan.total_steps for plan in own}))
             lines.append(
                 f"  {study.name}: {len(study.variants)} variants x {len(study.seeds)} seeds = "
                 f"{len(study.variants) * len(study.seeds)} replicas in {len(own)} program{'s'[: len(own) != 1]}, "
                 f"{steps} steps each, about {seconds / 60:.1f} min"
+                + (f", the selected ones again on {study.confirm} fresh seeds" if study.confirm else "")
             )
             lines += [f"    {variant.label} ({variant.settings.dataset})" for variant in study.variants]
     lines.append(f"about {whole / 60:.1f} minutes of training in all on this machine's {cores} CPU cores (an estimate)")
@@ -120,7 +121,14 @@ def run(
     with Progress(
         sum(planning.replica_steps(plan) * planning.step_seconds(plan) for each in plans.values() for plan in each)
     ) as progress:
-        found = list(compare.train_comparisons(comparisons, plans, parts=parts, tick=progress.tick).values())
+
+        def planner(second: experiment.Comparison) -> list[planning.Plan]:
+            made = planning.plan(second, loaded, platform=platform)
+            progress.more(sum(planning.replica_steps(plan) * planning.step_seconds(plan) for plan in made))
+            return made
+
+        trained = compare.train_comparisons(comparisons, plans, planner=planner, parts=parts, tick=progress.tick)
+        found = list(trained.values())
     wall = time.perf_counter() - wall
     print("writing tables, pictures and report", file=sys.stderr)
     now = {
@@ -148,7 +156,7 @@ def publish(
     from jaxcompare import analysis, report
 
     targets = {name: one["target"] for name, one in manifest["experiments"].items()}
-    frames["summary"] = analysis.summarise(frames["replicas"], frames["history"], targets)
+    frames |= analysis.results(frames, targets, analysis.declared_in(manifest["experiments"]))
     staging = folder.fresh_staging()
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
@@ -236,7 +244,9 @@ def resolved(comparison: experiment.Comparison) -> dict[str, Any]:
         ]
         shared = {key: value for key, value in every[0].items() if all(one.get(key) == value for one in every)}
         own = [{key: [value] for key, value in one.items() if key not in shared} for one in every]
-        studies.append({"name": study.name, "base": shared, "roles": study.roles, "grid": own})
+        claims = {"claims": [claim.as_table() for claim in study.claims]} if study.claims else {}
+        confirm = {"confirm": study.confirm} if study.confirm else {}
+        studies.append({"name": study.name, "base": shared, "roles": study.roles, **claims, **confirm, "grid": own})
     texts = {"title": comparison.title, "question": comparison.question}
     target = {} if comparison.target is None else {"target": comparison.target}
     return {**texts, **target, "study": studies}

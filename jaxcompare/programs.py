@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxcompare import names
-from jaxcompare.experiment import Comparison, Study, Variant, choices
+from jaxcompare.experiment import Comparison, Study, Variant, choices, label
 from jaxcompare.settings import OPTIONS, Settings
 
 # One program for each value of these. The data set is among them because its shapes are; two sets of one shape and one
@@ -40,6 +40,7 @@ class Program:
     optimizer_options: tuple[str, ...]  # traced; the others are at their defaults in all variants, and constants
     schedule_options: tuple[str, ...]
     clip: bool
+    distinct: str = ""  # in words, the static values by which it differs from the study's other programs
 
     @property
     def settings(self) -> Settings:
@@ -49,7 +50,9 @@ class Program:
     @property
     def name(self) -> str:
         """For people: the comparison, and what this program has for itself."""
-        return " ".join([self.comparison.upper(), self.settings.dataset, self.settings.optimizer, *self.activations])
+        study = [self.study] if self.study not in ("main", self.settings.dataset) else []
+        parts = [self.settings.dataset, *study, self.settings.optimizer, *self.activations]
+        return " ".join([self.comparison.upper(), *parts, *([self.distinct] if self.distinct else [])])
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,12 @@ def programs_of(comparison: Comparison, *, split: Sequence[str] = ()) -> list[Pr
         groups: dict[str, list[Variant]] = {}
         for variant in study.variants:
             groups.setdefault(_static_key(variant.settings, split), []).append(variant)
-        found += [_program(comparison.name, study, tuple(group)) for group in groups.values()]
+        firsts = [group[0].settings for group in groups.values()]
+        named = ("dataset", "optimizer")  # stand in a program's name anyway
+        apart = [key for key in STATIC if key not in named and len({repr(getattr(s, key)) for s in firsts}) > 1]
+        for group in groups.values():
+            distinct = label(group[0].settings, apart) if apart else ""
+            found.append(replace(_program(comparison.name, study, tuple(group)), distinct=distinct))
     return found
 
 

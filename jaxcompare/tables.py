@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import activations, assemble
-from jaxcompare.experiment import Comparison, Variant, spell
+from jaxcompare.experiment import Comparison, Study, Variant, spell
 from jaxcompare.programs import Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
 from jaxcompare.segment import HISTOGRAM_BINS
 from jaxcompare.settings import KEYS
@@ -71,9 +71,10 @@ def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
     """Every table but `summary`, the replicas in the order of the config."""
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in ("history", "layers", "units", "histograms")}
     replicas: list[dict[str, Any]] = []
+    studies = {study.name: study for study in comparison.studies}
     fields: dict[str, np.ndarray] = {}
     for one in measured:
-        replicas += _replica_rows(one)
+        replicas += _replica_rows(one, _design(studies[one.plan.program.study]))
         frames["history"].append(_history(one))
         frames["layers"].append(_layers(one))
         frames["units"].append(_units(one))
@@ -120,7 +121,16 @@ def _ids(one: Measured) -> np.ndarray:
     return np.asarray([replica_id(variant, seed) for _, _, seed, variant in _cells(one)])
 
 
-def _replica_rows(one: Measured) -> list[dict[str, Any]]:
+def _design(study: Study) -> dict[str, str]:
+    """What a study compares and tunes (factors, parted by spaces), and which study it confirms."""
+    of_role = {
+        role: " ".join(key for key in study.varied if study.roles.get(key) == role)
+        for role in ("scientific", "nuisance")
+    }
+    return {"compared": of_role["scientific"], "tuned": of_role["nuisance"], "confirms": study.confirms}
+
+
+def _replica_rows(one: Measured, design: dict[str, str]) -> list[dict[str, Any]]:
     plan, material = one.plan, one.plan.material
     rows = []
     for s, v, seed, variant in _cells(one):
@@ -136,6 +146,8 @@ def _replica_rows(one: Measured) -> list[dict[str, Any]]:
                 "experiment": plan.program.comparison,
                 "study": plan.program.study,
                 "label": variant.label,
+                **design,
+                "program": plan.program.name,
                 **factors,
                 "seed": seed,
                 "steps_per_epoch": plan.steps_per_epoch,

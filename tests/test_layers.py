@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent / "jaxcompare"
 LAYERS = [
     {"types", "names", "registry", "words", "__init__"},
     {"activations", "losses", "optimizers", "settings"},
-    {"models", "data", "diagnostics"},
+    {"models", "data", "diagnostics", "protocol"},
     {"train", "experiment"},
     {"segment", "overrides", "programs", "loading"},
     {"sweep", "analysis"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"run"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
-BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "names", "registry")
+BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry")
 
 
 def modules():
