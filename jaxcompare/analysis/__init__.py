@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from jaxcompare.analysis.claims import Declared, claims, declared_in, effects, selected
+from jaxcompare.analysis.case import Case, cases
 from jaxcompare.analysis.curves import area_under_curve, jumps_and_spikes, late_deviation, seconds_per_step
 from jaxcompare.analysis.design import (
     CONFIRMED,
@@ -31,6 +31,7 @@ from jaxcompare.analysis.estimates import (
     stuck_at_chance,
     t_quantile,
 )
+from jaxcompare.analysis.finding import Finding
 from jaxcompare.analysis.gradients import (
     EXPLODED,
     LAYER_FIGURES,
@@ -43,6 +44,8 @@ from jaxcompare.analysis.gradients import (
     vanished_layer,
 )
 from jaxcompare.analysis.paired import Paired, effect_size, holm, paired_difference, paired_variants, sign_flip_p
+from jaxcompare.analysis.pairs import Declared, claims, declared_in, effects, selected
+from jaxcompare.analysis.rules import findings
 from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals
 from jaxcompare.analysis.selection import best_rates, common_rate, ranked, score
 from jaxcompare.analysis.sensitivity import expected_best, rate_sensitivity, trials, weights_of_best
@@ -88,13 +91,16 @@ __all__ = [
     "SECONDS",
     "STEPS",
     "VANISHED",
+    "Case",
     "Comparison",
     "Declared",
+    "Finding",
     "Interval",
     "Paired",
     "area_under_curve",
     "bands",
     "best_rates",
+    "cases",
     "cells",
     "claims",
     "common_rate",
@@ -105,6 +111,7 @@ __all__ = [
     "expected_best",
     "factors",
     "finals",
+    "findings",
     "gradient_flow",
     "gradient_growth",
     "gradient_ratio",

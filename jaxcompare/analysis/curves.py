@@ -26,9 +26,9 @@ def area_under_curve(history: pd.DataFrame, value: str = "validation_accuracy") 
     width = groups["examples"].diff()
     height = (ordered[value] + groups[value].shift()) / 2
     parts = pd.DataFrame({"replica_id": ordered["replica_id"], "area": height * width, "width": width})
-    sums = parts[width.notna()].groupby("replica_id")[["area", "width"]]
-    complete = sums["area"].count() == sums["width"].count()
-    return (sums["area"].sum() / sums["width"].sum()).where(complete)
+    sums = parts[width.notna()].groupby("replica_id")
+    areas, widths = sums["area"], sums["width"]
+    return (areas.sum() / widths.sum()).where(areas.count() == widths.count())
 
 
 def late_deviation(history: pd.DataFrame, value: str = "validation_accuracy") -> pd.Series:
