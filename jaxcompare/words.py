@@ -212,12 +212,13 @@ EN: dict[str, str] = {
     "reading.few": "too few seeds",
     "reading.failed": "a run diverged",
     "difference.above": "{first} beats {second} by {difference} points{interval}, {wins} of {n} seeds, d = {effect}, "
-    "p {p} after correction for {family} claims.",
+    "p {p}.",
     "difference.below": "{first} loses to {second} by {difference} points{interval}, better in {wins} of {n} seeds, "
-    "d = {effect}, p {p} after correction for {family} claims.",
+    "d = {effect}, p {p}.",
+    "difference.corrected": "{p} after correction for {family} claims",
     "difference.with_failures": "{told} Failed runs are in the mean: {failures}.",
     "difference.none": "No difference shown between {first} and {second}: {difference} points{interval}, better in "
-    "{wins} of {n} seeds, d = {effect}, p {p} after correction for {family} claims.",
+    "{wins} of {n} seeds, d = {effect}, p {p}.",
     "difference.few": "{first} and {second} differ by {difference} points, better in {wins} of {n} seeds: too few seeds "
     "for an interval, so no difference is shown.",
     "difference.failed": "{first} and {second} have no mean difference, since runs diverged ({failures}); the first "

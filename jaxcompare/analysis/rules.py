@@ -128,7 +128,7 @@ def under_tuned(case: Case) -> list[Finding]:
                 pair = paired_variants(case.runs, rows[special]["variant_id"], rows[general]["variant_id"])
                 if not pair.low > 0:
                     continue
-                values = {"name": name_of(case, rows[general]), "special": name_of(case, rows[special])}
+                values: dict[str, Any] = {"name": name_of(case, rows[general]), "special": name_of(case, rows[special])}
                 values |= {"difference": 100 * pair.mean, "low": 100 * pair.low, "high": 100 * pair.high}
                 threshold = "the special case is ahead: 95% interval of the paired difference in test accuracy above 0"
                 both = [rows[general], rows[special]]

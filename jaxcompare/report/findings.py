@@ -61,9 +61,11 @@ def _difference(view: View, finding: Finding) -> str:
         "effect": f"{values['effect']:.1f}" + words.bounds(values["effect_low"], values["effect_high"], ".1f"),
         "p": p_value(words, values["p"], "number.p_is"),
     }
+    if values["family"] > 1:
+        points["p"] = words.say("difference.corrected", p=points["p"], family=values["family"])
     failures = "; ".join(f"{view.named(name)}: {words.failures(*counts)}" for name, counts in values["failures"])
     names = {key: view.named(values[key]) for key in ("first", "second")}
-    counts = {key: values[key] for key in ("wins", "n", "family")}
+    counts = {key: values[key] for key in ("wins", "n")}
     told = words.say(finding.key, **names, **points, **counts, failures=failures)
     # A mean over seeds of which some failed stands for neither kind.
     if failures and finding.key != "difference.failed":

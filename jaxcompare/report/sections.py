@@ -142,7 +142,7 @@ def differences(view: View) -> Table:
             (
                 view.name(rows[one["first_id"]]),
                 view.name(rows[one["second_id"]]),
-                words.interval(*(100 * one[name] for name in ("difference", "low", "high")), "+.2f"),
+                words.interval(*(100 * one[name] for name in ("difference", "low", "high")), form="+.2f"),
                 words.say(key, wins=one["wins"], ties=one["ties"], n=one["n"]),
                 _effect(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
                 *(p_value(words, one[name]) for name in ("p_t", "p_t_holm", "p_sign_flip_holm")),
