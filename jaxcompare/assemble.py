@@ -84,6 +84,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
         init=settings.init,
         init_scale=settings.init_scale,
         bias_init=settings.bias_init,
+        **{key: getattr(settings, key) for key in names.MODELS[settings.model]},
     )
     try:
         made = train.make_recipe(

@@ -6,6 +6,8 @@ entry with the registry that implements it; nothing here is computed.
 
 from __future__ import annotations
 
+from typing import Any
+
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "mish")
 
 LOSSES = ("cross_entropy", "mse", "mse_half_sum", "mse_logits", "mse_logits_half_sum")
@@ -31,7 +33,12 @@ SCHEDULES: dict[str, dict[str, float]] = {
     "linear": {"final_factor": 0.0},
 }
 
-MODELS = ("mlp",)
+# Each model's own options with their defaults; `hidden` is every model's (the dense layers, of cnn those after the last
+# pooling).
+MODELS: dict[str, dict[str, Any]] = {
+    "mlp": {},
+    "cnn": {"channels": (32, 64), "kernel_size": 5},
+}
 
 INITIALIZERS = (
     "he_normal",
@@ -54,6 +61,9 @@ DATASETS: dict[str, dict[str, float]] = {
     "moons": {"samples": 2000, "test_samples": 1000, "noise": 0.2},
     "circles": {"samples": 2000, "test_samples": 1000, "noise": 0.1, "factor": 0.5},
 }
+
+# The data sets of images, square and grey, with their side in pixels: what a cnn can be trained on.
+IMAGES = {"fashion_mnist": 28, "digits": 8}
 
 INPUT_SCALINGS = ("unit", "standardised", "none")
 

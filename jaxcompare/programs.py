@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxcompare import names
 from jaxcompare.experiment import Comparison, Study, Variant, choices, label
@@ -21,7 +21,7 @@ from jaxcompare.settings import OPTIONS, Settings
 # recipe still share the executable, which is looked up by recipe and shapes.
 STATIC = (
     "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
-    "model", "hidden", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
+    "model", "hidden", "channels", "kernel_size", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
     "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots",
 )  # fmt: skip
 
@@ -169,8 +169,38 @@ def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:
 
 def parameters(settings: Settings, features: int, classes: int) -> int:
     """How many numbers the network has."""
-    widths = [features, *settings.hidden, classes]
-    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+    return sum((layer.inputs + 1) * layer.units for layer in layers(settings, features, classes))
+
+
+def operations(settings: Settings, features: int, classes: int) -> int:
+    """How many multiplications (each with its addition) one example takes through the network."""
+    return sum((layer.inputs + 1) * layer.units * layer.positions for layer in layers(settings, features, classes))
+
+
+class LayerShape(NamedTuple):
+    """A layer's kernel, and how often it is applied to one example."""
+
+    name: str
+    inputs: int  # weights that end in one unit
+    units: int
+    positions: int  # of a convolution the pixels, else 1
+
+
+def layers(settings: Settings, features: int, classes: int) -> list[LayerShape]:
+    """The network's layers, first to last: `conv_1` .., `hidden_1` .., `output`."""
+    found = []
+    inputs, side = features, math.isqrt(features)
+    depth = 1  # images are grey
+    for number, channels in enumerate(settings.channels or (), start=1):
+        found.append(LayerShape(f"conv_{number}", (settings.kernel_size or 1) ** 2 * depth, channels, side * side))
+        depth, side = channels, side // 2
+        inputs = side * side * depth
+    widths = [inputs, *settings.hidden, classes]
+    names = [*(f"hidden_{number}" for number in range(1, len(settings.hidden) + 1)), "output"]
+    return found + [
+        LayerShape(name, fan_in, units, 1)
+        for name, (fan_in, units) in zip(names, itertools.pairwise(widths), strict=True)
+    ]
 
 
 def snapshot_epochs(settings: Settings) -> tuple[int, ...]:

@@ -57,6 +57,8 @@ class Settings:
 
     model: str = _key("mlp", str, choices=names.MODELS)
     hidden: tuple[int, ...] = _key((256, 128), tuple, low=1)
+    channels: tuple[int, ...] | None = _key(None, tuple, low=1)  # of a cnn's convolutions, each followed by 2x2 pooling
+    kernel_size: int | None = _key(None, int, low=1)
     init: str = _key("he_normal", str, choices=names.INITIALIZERS)
     init_scale: float = _key(0.05, float, low=0, open_low=True)  # deviation of truncated_normal
     bias_init: str = _key("zeros", str, choices=names.BIAS_INITIALIZERS)
@@ -107,6 +109,7 @@ OPTIONS = {
         ("optimizer", names.OPTIMIZERS),
         ("schedule", names.SCHEDULES),
         ("dataset", names.DATASETS),
+        ("model", names.MODELS),
     )
 }
 
@@ -205,4 +208,23 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
             f"{where}: options.{option} is for an optimizer of your own; {settings.optimizer}'s are keys: "
             f"{nearest(option, known)}"
         )
-    return dataclasses.replace(settings, **chosen)
+    settings = dataclasses.replace(settings, **chosen)
+    _check_images(settings, where)
+    return settings
+
+
+def _check_images(settings: Settings, where: str) -> None:
+    """Raises ConfigError for a cnn on data that are no images, or that are too small for its poolings."""
+    if settings.channels is None:
+        return
+    if settings.dataset not in names.IMAGES:
+        raise ConfigError(
+            f"{where}: model {settings.model!r} needs images, and dataset {settings.dataset!r} has none; "
+            f"{nearest(settings.dataset, names.IMAGES)}"
+        )
+    side = names.IMAGES[settings.dataset]
+    if side >> len(settings.channels) == 0:
+        raise ConfigError(
+            f"{where}: channels = {list(settings.channels)} halves an image {len(settings.channels)} times, and those of "
+            f"{settings.dataset} are {side} by {side}; it must be at most {side.bit_length() - 1} long"
+        )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxcompare import activations, assemble
 from jaxcompare.experiment import Comparison, Study, Variant, spell
-from jaxcompare.programs import Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
+from jaxcompare.programs import LayerShape, Tile, evaluated_epochs, layer_epochs, layers, parameters, snapshot_epochs
 from jaxcompare.segment import HISTOGRAM_BINS
 from jaxcompare.settings import KEYS
 
@@ -136,7 +136,7 @@ def _replica_rows(one: Measured, design: dict[str, str]) -> list[dict[str, Any]]
     for s, v, seed, variant in _cells(one):
         settings = variant.settings
         factors = {key: getattr(settings, key) for key in KEYS if key not in ("seeds", "first_seed", "options")}
-        factors["hidden"] = spell(settings.hidden)
+        factors = {key: spell(value) if isinstance(value, tuple) else value for key, value in factors.items()}
         factors |= {f"options.{key}": value for key, value in settings.options.items()}
         step = int(one.arrays["first_nonfinite_step"][s, v])
         rows.append(
@@ -186,14 +186,15 @@ def _level(one: Measured, level: str) -> dict[str, np.ndarray]:
     }
 
 
-def layer_labels(hidden: int) -> list[str]:
-    """The layers' names, first to last."""
-    return [*(f"hidden_{number}" for number in range(1, hidden + 1)), "output"]
+def _shapes(one: Measured) -> list[LayerShape]:
+    """The layers, first to last."""
+    material = one.plan.material
+    return layers(one.plan.program.settings, material.features, material.classes)
 
 
 def _layers(one: Measured) -> pd.DataFrame:
     settings = one.plan.program.settings
-    labels = layer_labels(len(settings.hidden))
+    labels = [layer.name for layer in _shapes(one)]
     parts = []
     for index, label in enumerate(labels):
         columns = {
@@ -220,14 +221,14 @@ def _units(one: Measured) -> pd.DataFrame:
         {
             "replica_id": replica_id(variant, seed),
             "epoch": epoch,
-            "layer": f"hidden_{layer + 1}",
-            "dead": "".join("1" if unit else "0" for unit in dead[e, s, v, layer, :width]),
+            "layer": shape.name,
+            "dead": "".join("1" if unit else "0" for unit in dead[e, s, v, layer, : shape.units]),
         }
         for s, v, seed, variant in _cells(one)
         if variant.settings.activation in activations.CAN_BE_ZERO
         for e, epoch in enumerate(snapshot_epochs(settings))
         if _finite(one, epoch, s, v)
-        for layer, width in enumerate(settings.hidden)
+        for layer, shape in enumerate(_shapes(one)[:-1])
     ]
     return pd.DataFrame(rows, columns=["replica_id", "epoch", "layer", "dead"])
 
@@ -246,7 +247,7 @@ def _histograms(one: Measured) -> pd.DataFrame:
             {
                 "replica_id": replica_id(variant, seed),
                 "epoch": epoch,
-                "layer": f"hidden_{layer + 1}",
+                "layer": shape.name,
                 "kind": kind,
                 "low": limits[kind][0],
                 "high": limits[kind][1],
@@ -256,7 +257,7 @@ def _histograms(one: Measured) -> pd.DataFrame:
             }
             for e, epoch in enumerate(snapshot_epochs(settings))
             if _finite(one, epoch, s, v)
-            for layer in range(len(settings.hidden))
+            for layer, shape in enumerate(_shapes(one)[:-1])
             for k, kind in enumerate(KINDS)
         ]
     return pd.DataFrame(rows)

@@ -54,8 +54,8 @@ class TrainState(NamedTuple):
 class Layer(NamedTuple):
     """What passes through one hidden layer for a batch."""
 
-    pre_activation: jax.Array  # [B, units]
-    activation: jax.Array  # [B, units]
+    pre_activation: jax.Array  # [B, units]; of a convolution [B * pixels, filters]
+    activation: jax.Array  # the same
 
 
 class Observation(NamedTuple):

@@ -30,6 +30,7 @@ EN: dict[str, str] = {
     "level.lion": "Lion",
     "level.fashion_mnist": "Fashion-MNIST",
     "level.mlp": "MLP",
+    "level.cnn": "CNN",
     "about.mse": "MSE on probabilities is the mean over the classes of (softmax - label)^2, like the Brier score; "
     "the mean divides the gradient by the number of classes, and so scales the best rate.",
     "about.mse_half_sum": "The half summed square error on probabilities is half the sum over the classes of "

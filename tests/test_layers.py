@@ -25,8 +25,8 @@ LAYERS = [
     {"tables"},
     {"trainer"},
     {"compare", "progress"},
-    {"pipeline"},
-    {"run"},
+    {"pipeline", "known"},
+    {"run", "validate"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
 BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry")

@@ -13,11 +13,13 @@ def layer_names(params: Params) -> tuple[str, ...]:
 
     >>> layer_names({"hidden_10": 0, "hidden_2": 0, "output": 0})
     ('hidden_2', 'hidden_10', 'output')
+    >>> layer_names({"hidden_1": 0, "conv_1": 0, "conv_2": 0, "output": 0})
+    ('conv_1', 'conv_2', 'hidden_1', 'output')
     """
 
-    def position(name: str) -> tuple[bool, int, str]:
-        digits = "".join(character for character in name if character.isdigit())
-        return name == "output", int(digits or 0), name
+    def position(name: str) -> tuple[bool, str, int]:
+        kind, _, digits = name.rpartition("_")  # convolutions come before dense layers, as their names do
+        return name == "output", kind, int(digits) if digits.isdigit() else 0
 
     return tuple(sorted(params, key=position))
 
