@@ -1,4 +1,5 @@
 # make results   sets everything up and runs the main job: all three comparisons into results/
+# make validate  known values, exact and published, against what is computed here (ARGS=--quick: without Fashion-MNIST)
 # make test      the same set-up, then the tests
 # ARGS is handed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
 
@@ -12,7 +13,7 @@ GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 comma := ,
 EXTRAS := test$(if $(filter-out 0,$(GPU)),$(comma)cuda12)
 
-.PHONY: results data report test slow lint types format clean
+.PHONY: results data report validate test slow lint types format clean
 
 results: data
 	$(BIN)/python -m jaxcompare.run --exp all $(ARGS)
@@ -22,6 +23,9 @@ data: $(INSTALLED)
 
 report: $(INSTALLED)
 	$(BIN)/python -m jaxcompare.report results
+
+validate: data
+	$(BIN)/python -m jaxcompare.validate $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxcompare import data as datasets
-from jaxcompare import models, names, optimizers, segment, sweep, train
+from jaxcompare import models, names, optimizers, precision, segment, sweep, train
 from jaxcompare.programs import Program, Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
 from jaxcompare.registry import nearest
 from jaxcompare.settings import OPTIONS, ConfigError, Settings
@@ -85,6 +85,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
         init=settings.init,
         init_scale=settings.init_scale,
         bias_init=settings.bias_init,
+        **{key: getattr(settings, key) for key in names.MODELS[settings.model]},
     )
     try:
         made = train.make_recipe(
@@ -94,6 +95,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
             activation=program.activations,
             schedule=program.schedules,
             clip=program.clip,
+            policy=policy(settings),
         )
     except ValueError as error:
         raise ConfigError(f"{program.comparison}: study {program.study!r}: {error}") from error
@@ -114,6 +116,21 @@ def recipe(program: Program, classes: int) -> train.Recipe:
     return made
 
 
+def policy(settings: Settings) -> precision.Policy:
+    """A variant's precision, with its loss scaling if it has one."""
+    numbers = [getattr(settings, key) for key in names.LOSS_SCALING]
+    return precision.resolve(settings.precision, None if None in numbers else precision.LossScaling(*numbers))
+
+
+def learning_rate(settings: Settings) -> float:
+    """The learning rate at the variant's batch size: as it stands, or in proportion to the batch (Goyal et al. 2017) or to its
+    square root (Krizhevsky 2014)."""
+    ratio = settings.batch_size / settings.reference_batch_size
+    return (
+        settings.learning_rate * {"fixed": 1.0, "linear": ratio, "square_root": ratio**0.5}[settings.learning_rate_rule]
+    )
+
+
 def hparams(program: Program, settings: Settings, total_steps: int) -> Hparams:
     """One variant's traced choices, for its program."""
 
@@ -125,7 +142,7 @@ def hparams(program: Program, settings: Settings, total_steps: int) -> Hparams:
         return next(float(members[key]) for members in OPTIONS["schedule"][0].values() if key in members)
 
     return train.make_hparams(
-        settings.learning_rate,
+        learning_rate(settings),
         clip_norm=settings.clip_norm,
         label_smoothing=settings.label_smoothing,
         total_steps=total_steps,

@@ -13,36 +13,58 @@ from jaxcompare import analysis, sweep, tables
 from jaxcompare.experiment import Comparison, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
-from jaxcompare.trainer import Forgetful, Parts, Tick, prepare, train_job
+from jaxcompare.protocol import confirming
+from jaxcompare.trainer import Forgetful, Job, Parts, Tick, prepare, train_job
+
+Planner = Callable[[Comparison], list[Plan]]
 
 
 def train_comparisons(
     comparisons: Sequence[Comparison],
     plans: Mapping[str, Sequence[Plan]],
     *,
+    planner: Planner | None = None,
     mesh: Mesh | None = None,
     parts: Parts | None = None,
     tick: Callable[[Tick], None] = lambda tick: None,
     done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
 ) -> dict[str, tables.Tables]:
-    """Every table of each comparison but `summary`: trains what is not in `parts`.
+    """Every table of each comparison that is measured: trains what is not in `parts`.
 
     Args:
         comparisons: checked and expanded.
         plans: of each one's programs, by its name.
+        planner: where a study has `confirm`, the variants that it selects are trained again on fresh seeds, by plans of this;
+            without one they are not.
         mesh: of `sweep.local_mesh`; None takes all local devices.
         parts: where measured tiles are kept.
         tick: told of each segment's training.
         done: told of each comparison's tables as soon as it is trained.
     """
-    kept = parts or Forgetful()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh or sweep.local_mesh(), kept)
+    kept, mesh = parts or Forgetful(), mesh or sweep.local_mesh()
+    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept)
     found = {}
     for one in comparisons:
-        own = [job for job in jobs if job.plan.program.comparison == one.name]
-        found[one.name] = tables.build(one, [measured for job in own for measured in train_job(job, kept, tick)])
-        done(one, found[one.name])
+        measured = _train(one, [job for job in jobs if job.plan.program.comparison == one.name], kept, tick)
+        wanted = planner is not None and any(study.confirm for study in one.studies)
+        second = confirmation(one, measured) if wanted else None
+        if planner is not None and second is not None:
+            again = _train(second, prepare(planner(second), mesh, kept), kept, tick)
+            frames = gather([measured.frames, again.frames])
+            measured = tables.Tables(frames, measured.fields | again.fields)
+        found[one.name] = measured
+        done(one, measured)
     return found
+
+
+def _train(comparison: Comparison, jobs: Sequence[Job], kept: Parts, tick: Callable[[Tick], None]) -> tables.Tables:
+    return tables.build(comparison, [measured for job in jobs for measured in train_job(job, kept, tick)])
+
+
+def confirmation(one: Comparison, measured: tables.Tables) -> Comparison | None:
+    """The comparison that trains what `one` has selected again on fresh seeds; None where no study asks for it."""
+    replicas, history = measured.frames["replicas"], measured.frames["history"]
+    return confirming(one, analysis.selected(replicas, analysis.summarise(replicas, history)))
 
 
 def gather(each: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
@@ -69,7 +91,7 @@ def compare(
         mesh: of `sweep.local_mesh`; None takes all local devices, each with replicas of its own.
 
     Returns:
-        Tables by name, as in docs/tables.md, `summary` among them.
+        Tables by name, as in docs/tables.md: those that were measured, and those computed from them (`analysis.results`).
 
     Raises:
         ConfigError: whatever is wrong with the config.
@@ -81,9 +103,13 @@ def compare(
     ['sgd', 'adam']
     """
     comparison = parse(name, config)
-    plans = plan(comparison, load_datasets([comparison], data_dir), platform=jax.default_backend())
+    loaded = load_datasets([comparison], data_dir)
+
+    def planner(one: Comparison) -> list[Plan]:
+        return plan(one, loaded, platform=jax.default_backend())
+
+    plans = planner(comparison)
     for each in plans:
         check(each)
-    found = train_comparisons([comparison], {name: plans}, mesh=mesh)[name].frames
-    targets = {name: comparison.target}
-    return {**found, "summary": analysis.summarise(found["replicas"], found["history"], targets)}
+    found = train_comparisons([comparison], {name: plans}, planner=planner, mesh=mesh)[name].frames
+    return {**found, **analysis.results(found, {name: comparison.target}, comparison.declared())}

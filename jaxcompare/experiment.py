@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxcompare import names
+from jaxcompare.protocol import Claim, check_claims, check_confirm, check_roles
 from jaxcompare.registry import nearest
 from jaxcompare.settings import KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
 
-ROLES = ("scientific", "nuisance", "fixed")
 TOP_KEYS = ("title", "question", "target", "base", "study")
-STUDY_KEYS = ("name", "base", "grid", "roles")
+STUDY_KEYS = ("name", "base", "grid", "roles", "claims", "confirm")
 QUICK_EPOCHS, QUICK_SEEDS = 0.2, 2  # what --quick leaves: a share of the epochs, at least one; so many seeds
 
 
@@ -42,6 +42,9 @@ class Study:
     variants: tuple[Variant, ...]
     varied: tuple[str, ...]  # the factors that take more than one value
     roles: dict[str, str] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()  # what is to be tested; none: every pair of levels
+    confirm: int = 0  # on how many fresh seeds the selected variants are trained again
+    confirms: str = ""  # the study whose selected variants these are
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -64,10 +67,21 @@ class Comparison:
         """Everything that decides its results, for the record."""
         return asdict(self)
 
+    def declared(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """The claims of its studies, as `analysis.claims` takes them."""
+        return {(self.name, study.name): [claim.as_table() for claim in study.claims] for study in self.studies}
+
 
 def choices(settings: Settings) -> dict[str, Any]:
     """What decides a replica's numbers beside its seed: the same however many seeds there are."""
     return {key: value for key, value in asdict(settings).items() if key not in ("seeds", "first_seed")}
+
+
+def confirming_share(study: Study) -> float:
+    """About how much more training its confirmation is, as a share of the study's own."""
+    kept = [key for key in study.varied if study.roles.get(key) != "nuisance"]
+    levels = len({repr([_value(variant.settings, key) for key in kept]) for variant in study.variants})
+    return study.confirm * levels / (len(study.seeds) * len(study.variants))
 
 
 def digest(content: Any) -> str:
@@ -128,7 +142,8 @@ def studies_of(config: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
         grids = grids if isinstance(grids, list) else [grids]
         if not all(isinstance(grid, dict) for grid in grids):
             raise ConfigError(f"{where}: study {number + 1}: grid is not a table")
-        studies.append({"base": {}, "roles": {}, **table, "name": table.get("name", "main"), "grid": grids})
+        defaults = {"base": {}, "roles": {}, "claims": [], "confirm": 0}
+        studies.append({**defaults, **table, "name": table.get("name", "main"), "grid": grids})
     found = [study["name"] for study in studies]
     for name in found:
         if not isinstance(name, str) or found.count(name) > 1:
@@ -162,6 +177,8 @@ def quick(config: Mapping[str, Any]) -> dict[str, Any]:
     for study in changed.get("study", []):
         own = study.get("base", {})
         own.update({k: v for k, v in _quick(own.get("epochs", epochs), own.get("seeds", seeds)).items() if k in own})
+        if isinstance(study.get("confirm"), int):
+            study["confirm"] = min(study["confirm"], QUICK_SEEDS)
     return changed
 
 
@@ -189,7 +206,11 @@ def parse(name: str, config: Mapping[str, Any]) -> Comparison:
         if not isinstance(texts[key], str):
             raise ConfigError(f"{name}: {key} = {texts[key]!r} is not a text")
     base = config.get("base", {})
-    studies = tuple(expand(name, study, base) for study in studies_of(config, name))
+    tables = studies_of(config, name)
+    for study in tables:
+        where = f"{name}: study {study['name']!r}"
+        check_confirm(study["confirm"], study["name"], [other["name"] for other in tables], where)
+    studies = tuple(expand(name, study, base) for study in tables)
     return Comparison(name, texts["title"], texts["question"], target, studies)
 
 
@@ -220,7 +241,10 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -
     variants = tuple(
         Variant(f"{comparison}-{digest([study['name'], choices(s)])[:8]}", label(s, labelled), s) for s in everything
     )
-    return Study(study["name"], variants, varied, _roles(study["roles"], varied, where))
+    roles = check_roles(study["roles"], varied, where)
+    levels = {key: list(dict.fromkeys(_value(s, key) for s in everything)) for key in varied}
+    claims = check_claims(study["claims"], levels, roles, where)
+    return Study(study["name"], variants, varied, roles, claims, study["confirm"])
 
 
 def _checked(table: Any, where: str) -> dict[str, Any]:
@@ -246,17 +270,6 @@ def _axis(key: str, values: Any, where: str) -> list[Any]:
     if not isinstance(values, list) or not values:
         raise ConfigError(f"{where}: grid.{key} = {values!r} is not a list of values, as in {key} = [...]")
     return [check_value(key, value, f"{where}: grid") for value in values]
-
-
-def _roles(roles: Any, varied: Iterable[str], where: str) -> dict[str, str]:
-    if not isinstance(roles, Mapping):
-        raise ConfigError(f"{where}: roles = {roles!r} is not a table")
-    known(roles, KEYS, f"{where}: roles")
-    for key, role in roles.items():
-        if role not in ROLES:
-            raise ConfigError(f"{where}: roles.{key} = {role!r}; {nearest(role, ROLES)}")
-    default = {key: "nuisance" if key == "learning_rate" else "scientific" for key in varied}
-    return default | dict(roles)
 
 
 def _value(settings: Settings, key: str) -> Any:

@@ -94,7 +94,9 @@ def resolved(comparison: experiment.Comparison) -> dict[str, Any]:
         ]
         shared = {key: value for key, value in every[0].items() if all(one.get(key) == value for one in every)}
         own = [{key: [value] for key, value in one.items() if key not in shared} for one in every]
-        studies.append({"name": study.name, "base": shared, "roles": study.roles, "grid": own})
+        claims = {"claims": [claim.as_table() for claim in study.claims]} if study.claims else {}
+        confirm = {"confirm": study.confirm} if study.confirm else {}
+        studies.append({"name": study.name, "base": shared, "roles": study.roles, **claims, **confirm, "grid": own})
     texts = {"title": comparison.title, "question": comparison.question}
     target = {} if comparison.target is None else {"target": comparison.target}
     return {**texts, **target, "study": studies}

@@ -6,6 +6,8 @@ entry with the registry that implements it; nothing here is computed.
 
 from __future__ import annotations
 
+from typing import Any
+
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "mish")
 
 LOSSES = ("cross_entropy", "mse", "mse_half_sum", "mse_logits", "mse_logits_half_sum")
@@ -31,7 +33,26 @@ SCHEDULES: dict[str, dict[str, float]] = {
     "linear": {"final_factor": 0.0},
 }
 
-MODELS = ("mlp",)
+# Each model's own options with their defaults; `hidden` is every model's (the dense layers, of cnn those after the last
+# pooling).
+MODELS: dict[str, dict[str, Any]] = {
+    "mlp": {},
+    "cnn": {"channels": (32, 64), "kernel_size": 5},
+}
+
+# Types that a network may compute in, each with its own options and their defaults: the scale that float16's loss is multiplied
+# by, the finite steps in a row after which it grows, by what factor, and the least one. As in Flax and PyTorch, but for the
+# floor and a shorter interval: theirs, 2000, is longer than a small study.
+LOSS_SCALING = {
+    "loss_scale_initial": 65536.0, "loss_scale_growth_interval": 200, "loss_scale_factor": 2.0, "loss_scale_floor": 1.0,
+}  # fmt: skip
+PRECISIONS: dict[str, dict[str, float]] = {"float32": {}, "bfloat16": {}, "float16": LOSS_SCALING}
+
+# How products of float32 are computed on devices that have a faster, coarser way (TF32 on NVIDIA's).
+MATMUL_PRECISIONS = ("float32", "tensorfloat32")
+
+# How the learning rate follows the batch size, from its value at `reference_batch_size`.
+LEARNING_RATE_RULES = ("fixed", "linear", "square_root")
 
 INITIALIZERS = (
     "he_normal",
@@ -54,6 +75,9 @@ DATASETS: dict[str, dict[str, float]] = {
     "moons": {"samples": 2000, "test_samples": 1000, "noise": 0.2},
     "circles": {"samples": 2000, "test_samples": 1000, "noise": 0.1, "factor": 0.5},
 }
+
+# The data sets of images, square and grey, with their side in pixels: what a cnn can be trained on.
+IMAGES = {"fashion_mnist": 28, "digits": 8}
 
 INPUT_SCALINGS = ("unit", "standardised", "none")
 

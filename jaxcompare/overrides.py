@@ -32,7 +32,8 @@ def apply(configs: Mapping[str, dict[str, Any]], assignments: Sequence[str]) -> 
     """Every config with the assignments made.
 
     A path is `title`, `target`, `base.KEY`, `study.NAME.base.KEY`, `study.NAME.grid.KEY` (`grid.2.KEY` for the second of
-    several), `study.NAME.roles.KEY`, or any of these after a comparison's name, and is then set in that one alone.
+    several), `study.NAME.roles.KEY`, `study.NAME.confirm`, or any of these after a comparison's name, and is then set in
+    that one alone.
     `base.KEY` reaches the studies that set the key themselves, too: what was asked for on the command line is what is run.
 
     Raises:
@@ -90,7 +91,8 @@ def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where:
 
 def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:
     studies = studies_of(config, where)
-    if len(rest) < 3:
+    whole = ("claims", "confirm")  # have no keys of their own
+    if len(rest) < (2 if rest[1:2] and rest[1] in whole else 3):
         raise ConfigError(f"{where}: not a path into a study; study.NAME.grid.KEY or study.NAME.base.KEY")
     name, part, *inner = rest
     found = next((study for study in studies if study["name"] == name), None)
@@ -98,6 +100,12 @@ def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where
         raise _ElsewhereError(f"{where}: no study {name!r}; {nearest(name, [study['name'] for study in studies])}")
     if part not in STUDY_KEYS[1:]:
         raise ConfigError(f"{where}: no {part!r} in a study; {nearest(part, STUDY_KEYS[1:])}")
+    if part in whole:
+        if inner:
+            raise ConfigError(f"{where}: {part} has no parts")
+        found[part] = value
+        config["study"] = studies
+        return
     target = found[part]
     if part == "grid":
         number = int(inner.pop(0)) if inner[0].isdigit() else 1 if len(target) == 1 else 0

@@ -35,13 +35,14 @@ def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) 
         plans = planning.plan(comparison, loaded, platform="cpu")
         for study in comparison.studies:
             own = [plan for plan in plans if plan.program.study == study.name]
-            seconds = sum(_seconds(plan, cores) for plan in own)
+            seconds = sum(_seconds(plan, cores) for plan in own) * (1 + experiment.confirming_share(study))
             whole += seconds
             steps = ", ".join(str(steps) for steps in sorted({plan.total_steps for plan in own}))
             lines.append(
                 f"  {study.name}: {len(study.variants)} variants x {len(study.seeds)} seeds = "
                 f"{len(study.variants) * len(study.seeds)} replicas in {len(own)} program{'s'[: len(own) != 1]}, "
                 f"{steps} steps each, about {seconds / 60:.1f} min"
+                + (f", the selected ones again on {study.confirm} fresh seeds" if study.confirm else "")
             )
             lines += [f"    {variant.label} ({variant.settings.dataset})" for variant in study.variants]
     lines.append(f"about {whole / 60:.1f} minutes of training in all on this machine's {cores} CPU cores (an estimate)")
@@ -105,11 +106,15 @@ def run(
                 )
                 background.start({**tables.frames, "summary": summary}, tables.fields)
 
-        with Progress(
-            sum(planning.replica_steps(plan) * planning.step_seconds(plan) for plan in everything)
-        ) as progress:
+        with Progress(sum(map(planning.plan_seconds, everything))) as progress:
+
+            def planner(second: experiment.Comparison) -> list[planning.Plan]:
+                made = planning.plan(second, loaded, platform=platform)
+                progress.more(sum(map(planning.plan_seconds, made)))
+                return made
+
             results = compare.train_comparisons(
-                comparisons, plans, mesh=mesh, parts=parts, tick=progress.tick, done=trained
+                comparisons, plans, planner=planner, mesh=mesh, parts=parts, tick=progress.tick, done=trained
             )
         wall = time.perf_counter() - wall
         print("writing tables, pictures and report", file=sys.stderr)
@@ -140,7 +145,7 @@ def publish(
     from jaxcompare import analysis, report
 
     targets = {name: one["target"] for name, one in manifest["experiments"].items()}
-    frames["summary"] = analysis.summarise(frames["replicas"], frames["history"], targets)
+    frames |= analysis.results(frames, targets, analysis.declared_in(manifest["experiments"]))
     staging = folder.fresh_staging()
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():

@@ -13,7 +13,7 @@ from jaxcompare import assemble, train
 from jaxcompare import data as datasets
 from jaxcompare.experiment import Comparison
 from jaxcompare.loading import data_key
-from jaxcompare.programs import Program, Tile, parameters, programs_of, tile_shape, tiles_of
+from jaxcompare.programs import Program, Tile, operations, programs_of, tile_shape, tiles_of
 from jaxcompare.registry import is_plugin
 from jaxcompare.settings import ConfigError
 from jaxcompare.types import Batch
@@ -114,5 +114,10 @@ def replica_steps(plan: Plan) -> int:
 
 def step_seconds(plan: Plan) -> float:
     """About how long one step of one replica takes on one CPU core, measurements and all."""
-    size = parameters(plan.program.settings, plan.material.features, plan.material.classes)
-    return 6 * size * plan.program.settings.batch_size / CORE_OPERATIONS_A_SECOND + STEP_SECONDS
+    work = operations(plan.program.settings, plan.material.features, plan.material.classes)
+    return 6 * work * plan.program.settings.batch_size / CORE_OPERATIONS_A_SECOND + STEP_SECONDS
+
+
+def plan_seconds(plan: Plan) -> float:
+    """About how long a plan's training takes on one CPU core."""
+    return replica_steps(plan) * step_seconds(plan)

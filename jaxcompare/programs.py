@@ -10,18 +10,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from jaxcompare import names
-from jaxcompare.experiment import Comparison, Study, Variant, choices
+from jaxcompare.experiment import Comparison, Study, Variant, choices, label
 from jaxcompare.settings import OPTIONS, Settings
 
 # One program for each value of these. The data set is among them because its shapes are; two sets of one shape and one
 # recipe still share the executable, which is looked up by recipe and shapes.
 STATIC = (
     "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
-    "model", "hidden", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
+    "model", "hidden", "channels", "kernel_size", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
+    "precision", "matmul_precision", *names.LOSS_SCALING,
     "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots",
 )  # fmt: skip
 
@@ -40,6 +41,7 @@ class Program:
     optimizer_options: tuple[str, ...]  # traced; the others are at their defaults in all variants, and constants
     schedule_options: tuple[str, ...]
     clip: bool
+    distinct: str = ""  # in words, the static values by which it differs from the study's other programs
 
     @property
     def settings(self) -> Settings:
@@ -49,7 +51,9 @@ class Program:
     @property
     def name(self) -> str:
         """For people: the comparison, and what this program has for itself."""
-        return " ".join([self.comparison.upper(), self.settings.dataset, self.settings.optimizer, *self.activations])
+        study = [self.study] if self.study not in ("main", self.settings.dataset) else []
+        parts = [self.settings.dataset, *study, self.settings.optimizer, *self.activations]
+        return " ".join([self.comparison.upper(), *parts, *([self.distinct] if self.distinct else [])])
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,12 @@ def programs_of(comparison: Comparison, *, split: Sequence[str] = ()) -> list[Pr
         groups: dict[str, list[Variant]] = {}
         for variant in study.variants:
             groups.setdefault(_static_key(variant.settings, split), []).append(variant)
-        found += [_program(comparison.name, study, tuple(group)) for group in groups.values()]
+        firsts = [group[0].settings for group in groups.values()]
+        named = ("dataset", "optimizer")  # stand in a program's name anyway
+        apart = [key for key in STATIC if key not in named and len({repr(getattr(s, key)) for s in firsts}) > 1]
+        for group in groups.values():
+            distinct = label(group[0].settings, apart) if apart else ""
+            found.append(replace(_program(comparison.name, study, tuple(group)), distinct=distinct))
     return found
 
 
@@ -174,8 +183,38 @@ def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:
 
 def parameters(settings: Settings, features: int, classes: int) -> int:
     """How many numbers the network has."""
-    widths = [features, *settings.hidden, classes]
-    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+    return sum((layer.inputs + 1) * layer.units for layer in layers(settings, features, classes))
+
+
+def operations(settings: Settings, features: int, classes: int) -> int:
+    """How many multiplications (each with its addition) one example takes through the network."""
+    return sum((layer.inputs + 1) * layer.units * layer.positions for layer in layers(settings, features, classes))
+
+
+class LayerShape(NamedTuple):
+    """A layer's kernel, and how often it is applied to one example."""
+
+    name: str
+    inputs: int  # weights that end in one unit
+    units: int
+    positions: int  # of a convolution the pixels, else 1
+
+
+def layers(settings: Settings, features: int, classes: int) -> list[LayerShape]:
+    """The network's layers, first to last: `conv_1` .., `hidden_1` .., `output`."""
+    found = []
+    inputs, side = features, math.isqrt(features)
+    depth = 1  # images are grey
+    for number, channels in enumerate(settings.channels or (), start=1):
+        found.append(LayerShape(f"conv_{number}", (settings.kernel_size or 1) ** 2 * depth, channels, side * side))
+        depth, side = channels, side // 2
+        inputs = side * side * depth
+    widths = [inputs, *settings.hidden, classes]
+    names = [*(f"hidden_{number}" for number in range(1, len(settings.hidden) + 1)), "output"]
+    return found + [
+        LayerShape(name, fan_in, units, 1)
+        for name, (fan_in, units) in zip(names, itertools.pairwise(widths), strict=True)
+    ]
 
 
 def snapshot_epochs(settings: Settings) -> tuple[int, ...]:

@@ -50,6 +50,12 @@ class Progress:
         elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
             self._line(tick.program)
 
+    def more(self, seconds: float) -> None:
+        """Hears that there is more to train than was known at first."""
+        self.total += seconds
+        if self.bar is not None:
+            self.bar.total = self.total
+
     def _left(self) -> str:
         since, done = self.pace_from or (0.0, 0)
         if self.done <= done:

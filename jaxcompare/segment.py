@@ -180,7 +180,10 @@ def measure(
         results = train.evaluate(recipe, state.params, splits, hparams, data.scaling)
         for name, result in zip(names, results, strict=True):
             found |= {f"{name}_{figure}": value for figure, value in result.items()}
-        return known(found) | {"finite": finite}
+        scale = state.loss_scale
+        # Of a replica that diverged too: they say why.
+        scaling = {} if scale is None else {"loss_scale": scale.dynamic.scale, "skipped_steps": scale.skipped_steps}
+        return known(found) | scaling | {"finite": finite}
 
     def inside() -> dict[str, Metrics]:
         batch = Batch(train.scale(data.probe.x, data.scaling), data.probe.y)
@@ -195,6 +198,10 @@ def measure(
             }
 
         layers = known(diagnostics.gradient_flow(observed) | statistics)
+        if recipe.policy.compute is not None:
+            layers |= known(
+                diagnostics.underflow(train.full_gradients(recipe, state, batch, hparams), observed.gradients)
+            )
         return {"layers": layers, "snapshot": wanted(SNAPSHOT, snapshot, "snapshot")}
 
     return {"figures": wanted(FIGURES, figures, "figures"), **wanted(LAYERS, inside, "layers", "snapshot")}

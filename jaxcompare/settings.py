@@ -57,6 +57,8 @@ class Settings:
 
     model: str = _key("mlp", str, choices=names.MODELS)
     hidden: tuple[int, ...] = _key((256, 128), tuple, low=1)
+    channels: tuple[int, ...] | None = _key(None, tuple, low=1)  # of a cnn's convolutions, each followed by 2x2 pooling
+    kernel_size: int | None = _key(None, int, low=1)
     init: str = _key("he_normal", str, choices=names.INITIALIZERS)
     init_scale: float = _key(0.05, float, low=0, open_low=True)  # deviation of truncated_normal
     bias_init: str = _key("zeros", str, choices=names.BIAS_INITIALIZERS)
@@ -77,6 +79,13 @@ class Settings:
     options: dict[str, float] = dataclasses.field(default_factory=dict, metadata={"kind": dict})
     clip_norm: float = _key(math.inf, float, low=0, open_low=True)
 
+    precision: str = _key("float32", str, choices=names.PRECISIONS)
+    loss_scale_initial: float | None = _key(None, float, low=1, high=2.0**60)
+    loss_scale_growth_interval: int | None = _key(None, int, low=1)
+    loss_scale_factor: float | None = _key(None, float, low=1, open_low=True, high=1e6)
+    loss_scale_floor: float | None = _key(None, float, low=0, open_low=True)
+    matmul_precision: str = _key("float32", str, choices=names.MATMUL_PRECISIONS)
+
     schedule: str = _key("constant", str, choices=names.SCHEDULES, plugin=True)
     final_factor: float | None = _key(None, float, low=0, high=1)
     warmup_fraction: float | None = _key(None, float, low=0, high=1, open_high=True)
@@ -84,6 +93,8 @@ class Settings:
     step_factor: float | None = _key(None, float, low=0, open_low=True, high=1)
 
     batch_size: int = _key(128, int, low=1)
+    learning_rate_rule: str = _key("fixed", str, choices=names.LEARNING_RATE_RULES)
+    reference_batch_size: int = _key(128, int, low=1)  # at which every rule gives learning_rate itself
     epochs: int = _key(10, int, low=1)
     seeds: int = _key(5, int, low=1, high=10_000)  # how many
     first_seed: int = _key(0, int, low=0, high=2**31 - 10_001)
@@ -107,6 +118,8 @@ OPTIONS = {
         ("optimizer", names.OPTIMIZERS),
         ("schedule", names.SCHEDULES),
         ("dataset", names.DATASETS),
+        ("model", names.MODELS),
+        ("precision", names.PRECISIONS),
     )
 }
 
@@ -205,4 +218,31 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
             f"{where}: options.{option} is for an optimizer of your own; {settings.optimizer}'s are keys: "
             f"{nearest(option, known)}"
         )
-    return dataclasses.replace(settings, **chosen)
+    settings = dataclasses.replace(settings, **chosen)
+    _check_images(settings, where)
+    _check_scaling(settings, where)
+    return settings
+
+
+def _check_images(settings: Settings, where: str) -> None:
+    """Raises ConfigError for a cnn on data that are no images, or that are too small for its poolings."""
+    if settings.channels is None:
+        return
+    if settings.dataset not in names.IMAGES:
+        raise ConfigError(
+            f"{where}: model {settings.model!r} needs images, and dataset {settings.dataset!r} has none; "
+            f"{nearest(settings.dataset, names.IMAGES)}"
+        )
+    side = names.IMAGES[settings.dataset]
+    if side >> len(settings.channels) == 0:
+        raise ConfigError(
+            f"{where}: channels = {list(settings.channels)} halves an image {len(settings.channels)} times, and those of "
+            f"{settings.dataset} are {side} by {side}; it must be at most {side.bit_length() - 1} long"
+        )
+
+
+def _check_scaling(settings: Settings, where: str) -> None:
+    """Raises ConfigError for a loss scale that starts below its floor."""
+    initial, floor = settings.loss_scale_initial, settings.loss_scale_floor
+    if initial is not None and floor is not None and initial < floor:
+        raise ConfigError(f"{where}: loss_scale_initial = {initial:g} is below loss_scale_floor = {floor:g}; raise it")

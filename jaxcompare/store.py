@@ -31,7 +31,16 @@ from jaxcompare.registry import is_plugin
 from jaxcompare.settings import ConfigError, Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-READERS = ("plots", "report", "words.py", "analysis.py", "run.py", "progress.py")  # decide no numbers
+READERS = (
+    "plots",
+    "report",
+    "words.py",
+    "analysis",
+    "known",
+    "validate.py",
+    "run.py",
+    "progress.py",
+)  # decide no numbers
 
 
 BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises

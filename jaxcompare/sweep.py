@@ -175,6 +175,7 @@ def build(
     batch_size: int,
     rows: int,
     points: jax.Array | None = None,
+    matmul_precision: str = "float32",
 ) -> Executables:
     """Compiles a program for groups of this one's shape.
 
@@ -186,15 +187,17 @@ def build(
         batch_size: B.
         rows: K, how many epochs' ends a segment can measure.
         points: [G, D] where `predict` is wanted, unscaled.
+        matmul_precision: of products of float32, `float32` or `tensorfloat32`.
     """
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((data, group, points)))
-    key = (recipe, mesh, batch_size, rows, jax.tree.structure(group), shapes)
+    key = (recipe, mesh, batch_size, rows, matmul_precision, jax.tree.structure(group), shapes)
     with _LOCK:
         lock = _LOCKS.setdefault(key, threading.Lock())
     with lock:  # of two threads that want the same, one compiles and the other waits
         if key in _COMPILED:
             return _COMPILED[key]._replace(compile_seconds=0.0)
-        _COMPILED[key] = _compile(_functions(recipe, mesh, batch_size), mesh, data, group, rows, points)
+        with jax.default_matmul_precision(matmul_precision):
+            _COMPILED[key] = _compile(_functions(recipe, mesh, batch_size), mesh, data, group, rows, points)
         return _COMPILED[key]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import activations, assemble
-from jaxcompare.experiment import Comparison, Variant, spell
-from jaxcompare.programs import Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
+from jaxcompare.experiment import Comparison, Study, Variant, spell
+from jaxcompare.programs import LayerShape, Tile, evaluated_epochs, layer_epochs, layers, parameters, snapshot_epochs
 from jaxcompare.segment import HISTOGRAM_BINS
 from jaxcompare.settings import KEYS
 
@@ -71,9 +71,10 @@ def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
     """Every table but `summary`, the replicas in the order of the config."""
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in ("history", "layers", "units", "histograms")}
     replicas: list[dict[str, Any]] = []
+    studies = {study.name: study for study in comparison.studies}
     fields: dict[str, np.ndarray] = {}
     for one in measured:
-        replicas += _replica_rows(one)
+        replicas += _replica_rows(one, _design(studies[one.plan.program.study]))
         frames["history"].append(_history(one))
         frames["layers"].append(_layers(one))
         frames["units"].append(_units(one))
@@ -120,13 +121,22 @@ def _ids(one: Measured) -> np.ndarray:
     return np.asarray([replica_id(variant, seed) for _, _, seed, variant in _cells(one)])
 
 
-def _replica_rows(one: Measured) -> list[dict[str, Any]]:
+def _design(study: Study) -> dict[str, str]:
+    """What a study compares and tunes (factors, parted by spaces), and which study it confirms."""
+    of_role = {
+        role: " ".join(key for key in study.varied if study.roles.get(key) == role)
+        for role in ("scientific", "nuisance")
+    }
+    return {"compared": of_role["scientific"], "tuned": of_role["nuisance"], "confirms": study.confirms}
+
+
+def _replica_rows(one: Measured, design: dict[str, str]) -> list[dict[str, Any]]:
     plan, material = one.plan, one.plan.material
     rows = []
     for s, v, seed, variant in _cells(one):
         settings = variant.settings
         factors = {key: getattr(settings, key) for key in KEYS if key not in ("seeds", "first_seed", "options")}
-        factors["hidden"] = spell(settings.hidden)
+        factors = {key: spell(value) if isinstance(value, tuple) else value for key, value in factors.items()}
         factors |= {f"options.{key}": value for key, value in settings.options.items()}
         step = int(one.arrays["first_nonfinite_step"][s, v])
         rows.append(
@@ -136,6 +146,8 @@ def _replica_rows(one: Measured) -> list[dict[str, Any]]:
                 "experiment": plan.program.comparison,
                 "study": plan.program.study,
                 "label": variant.label,
+                **design,
+                "program": plan.program.name,
                 **factors,
                 "seed": seed,
                 "steps_per_epoch": plan.steps_per_epoch,
@@ -174,14 +186,15 @@ def _level(one: Measured, level: str) -> dict[str, np.ndarray]:
     }
 
 
-def layer_labels(hidden: int) -> list[str]:
-    """The layers' names, first to last."""
-    return [*(f"hidden_{number}" for number in range(1, hidden + 1)), "output"]
+def _shapes(one: Measured) -> list[LayerShape]:
+    """The layers, first to last."""
+    material = one.plan.material
+    return layers(one.plan.program.settings, material.features, material.classes)
 
 
 def _layers(one: Measured) -> pd.DataFrame:
     settings = one.plan.program.settings
-    labels = layer_labels(len(settings.hidden))
+    labels = [layer.name for layer in _shapes(one)]
     parts = []
     for index, label in enumerate(labels):
         columns = {
@@ -208,14 +221,14 @@ def _units(one: Measured) -> pd.DataFrame:
         {
             "replica_id": replica_id(variant, seed),
             "epoch": epoch,
-            "layer": f"hidden_{layer + 1}",
-            "dead": "".join("1" if unit else "0" for unit in dead[e, s, v, layer, :width]),
+            "layer": shape.name,
+            "dead": "".join("1" if unit else "0" for unit in dead[e, s, v, layer, : shape.units]),
         }
         for s, v, seed, variant in _cells(one)
         if variant.settings.activation in activations.CAN_BE_ZERO
         for e, epoch in enumerate(snapshot_epochs(settings))
         if _finite(one, epoch, s, v)
-        for layer, width in enumerate(settings.hidden)
+        for layer, shape in enumerate(_shapes(one)[:-1])
     ]
     return pd.DataFrame(rows, columns=["replica_id", "epoch", "layer", "dead"])
 
@@ -234,7 +247,7 @@ def _histograms(one: Measured) -> pd.DataFrame:
             {
                 "replica_id": replica_id(variant, seed),
                 "epoch": epoch,
-                "layer": f"hidden_{layer + 1}",
+                "layer": shape.name,
                 "kind": kind,
                 "low": limits[kind][0],
                 "high": limits[kind][1],
@@ -244,7 +257,7 @@ def _histograms(one: Measured) -> pd.DataFrame:
             }
             for e, epoch in enumerate(snapshot_epochs(settings))
             if _finite(one, epoch, s, v)
-            for layer in range(len(settings.hidden))
+            for layer, shape in enumerate(_shapes(one)[:-1])
             for k, kind in enumerate(KINDS)
         ]
     return pd.DataFrame(rows)

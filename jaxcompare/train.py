@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcompare import activations, losses, models, optimizers
+from jaxcompare import activations, losses, models, optimizers, precision
 from jaxcompare.diagnostics import tree_norm
 from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, Split, TrainState
 
@@ -31,6 +31,7 @@ class Recipe(NamedTuple):
     activations: tuple[activations.ActivationFunction, ...]
     schedules: tuple[optimizers.ScheduleFunction, ...]
     clip: bool  # False leaves clipping out of the program
+    policy: precision.Policy = precision.POLICIES["float32"]
 
 
 def make_recipe(
@@ -41,6 +42,7 @@ def make_recipe(
     activation: str | tuple[str, ...] = "relu",
     schedule: str | tuple[str, ...] = "constant",
     clip: bool = True,
+    policy: str | precision.Policy = "float32",
 ) -> Recipe:
     """A Recipe from names, each a key of its registry or `"package.module:attribute"`.
 
@@ -58,6 +60,7 @@ def make_recipe(
         each(activation, activations.resolve),
         each(schedule, optimizers.resolve_schedule),
         clip,
+        precision.resolve(policy) if isinstance(policy, str) else policy,
     )
 
 
@@ -103,7 +106,7 @@ def init_state(key: jax.Array, recipe: Recipe, hparams: Hparams, x: jax.Array) -
     """
     params = recipe.model.init(key, x)
     opt_state = _optimizer(recipe, hparams, jnp.zeros((), jnp.int32)).init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, jnp.full((), -1, jnp.int32))
+    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, jnp.full((), -1, jnp.int32), recipe.policy.init())
 
 
 def learning_rate_at(recipe: Recipe, hparams: Hparams, step: jax.Array) -> jax.Array:
@@ -124,7 +127,11 @@ def _optimizer(recipe: Recipe, hparams: Hparams, step: jax.Array) -> optax.Gradi
 
 
 def _forward(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> tuple[jax.Array, dict[str, Layer]]:
-    return recipe.model.apply(params, x, partial(activations.select, hparams.activation, recipe.activations))
+    """Logits in full precision, and the hidden layers as they were computed."""
+    activation = partial(activations.select, hparams.activation, recipe.activations)
+    params, x = recipe.policy.to_compute((params, x))
+    logits, layers = recipe.model.apply(params, x, activation)
+    return recipe.policy.to_full(logits), layers
 
 
 def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hparams) -> jax.Array:
@@ -132,15 +139,33 @@ def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hp
     return activations.select(hparams.loss, recipe.losses, logits, labels)
 
 
-def _gradients(recipe: Recipe, params: Params, batch: Batch, hparams: Hparams) -> tuple[Params, Metrics, dict]:
-    """Gradients of the mean loss, clipped if the recipe says so; loss and accuracy; the hidden layers."""
+class _Found(NamedTuple):
+    """What a batch says to a network."""
 
+    gradients: Params  # of the mean loss, unscaled and unclipped, in full precision
+    metrics: Metrics
+    layers: dict[str, Layer]
+    finite: jax.Array  # [] bool: False where the step is to be skipped
+    loss_scale: precision.LossScale | None  # afterwards
+
+
+def _gradients(
+    recipe: Recipe, params: Params, batch: Batch, hparams: Hparams, loss_scale: precision.LossScale | None
+) -> _Found:
     def mean_loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, dict[str, Layer]]]:
         logits, layers = _forward(recipe, params, batch.x, hparams)
         return jnp.mean(_example_losses(recipe, logits, batch.y, hparams)), (logits, layers)
 
-    (loss, (logits, layers)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
-    return gradients, {"loss": loss, "accuracy": jnp.mean(_correct(logits, batch.y))}, layers
+    if loss_scale is None:
+        (loss, (logits, layers)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
+        finite = jnp.ones((), bool)  # every update is applied as it is, so that divergence shows
+    else:
+        dynamic, finite, (loss, (logits, layers)), gradients = loss_scale.dynamic.value_and_grad(
+            mean_loss, has_aux=True
+        )(params)
+        loss_scale = precision.advance(loss_scale, dynamic, finite)
+    metrics = {"loss": loss, "accuracy": jnp.mean(_correct(logits, batch.y))}
+    return _Found(gradients, metrics, layers, finite, loss_scale)
 
 
 def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
@@ -160,25 +185,28 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
     """`step(state, batch, hparams) -> (state, metrics)`, pure, for one replica.
 
     Metrics, each []: `loss` (mean over the batch, before the update), `accuracy`, `learning_rate`.
-    A loss that is not finite is marked in the state, once, and the update is applied all the same.
+    A loss that is not finite is marked in the state, once, and the update is applied all the same. Only where the precision has
+    a loss scale is a step skipped whose gradients are not finite, and a replica marked once no smaller scale is left to try.
     """
 
     def step(state: TrainState, batch: Batch, hparams: Hparams) -> tuple[TrainState, Metrics]:
-        gradients, metrics, _ = _gradients(recipe, state.params, batch, hparams)
-        if recipe.clip:
-            gradients = _clip(gradients, hparams.clip_norm)
-        optimizer = _optimizer(recipe, hparams, state.step)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
+        gradients = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
+        updates, opt_state = _optimizer(recipe, hparams, state.step).update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        first_nonfinite_step = _mark(state.first_nonfinite_step, jnp.isfinite(metrics["loss"]), state.step)
-        metrics["learning_rate"] = learning_rate_at(recipe, hparams, state.step)
-        return TrainState(state.step + 1, params, opt_state, first_nonfinite_step), metrics
+        diverged = ~jnp.isfinite(found.metrics["loss"])
+        if found.loss_scale is not None:
+            # A step that overflowed is none: neither parameters nor optimizer learn of it.
+            params, opt_state = (
+                jax.tree.map(partial(jnp.where, found.finite), new, old)
+                for new, old in ((params, state.params), (opt_state, state.opt_state))
+            )
+            diverged = precision.exhausted(found.loss_scale)
+        first = jnp.where((state.first_nonfinite_step < 0) & diverged, state.step, state.first_nonfinite_step)
+        metrics = found.metrics | {"learning_rate": learning_rate_at(recipe, hparams, state.step)}
+        return TrainState(state.step + 1, params, opt_state, first, found.loss_scale), metrics
 
     return step
-
-
-def _mark(first: jax.Array, finite: jax.Array, step: jax.Array) -> jax.Array:
-    return jnp.where((first < 0) & ~finite, step, first)
 
 
 def evaluate(
@@ -223,13 +251,19 @@ def _mean(values: jax.Array) -> jax.Array:
 
 
 def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Observation:
-    """What the next step would see and do on `batch`; the state is left as it is."""
-    gradients, _, layers = _gradients(recipe, state.params, batch, hparams)
-    clipped = _clip(gradients, hparams.clip_norm) if recipe.clip else gradients
+    """What the next step would see and do on `batch`, in full precision; the state is left as it is."""
+    found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
+    clipped = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
     # After the last step there is no next one, and a schedule may have come to zero: the last step's rate stands in.
     step = jnp.minimum(state.step, hparams.total_steps - 1)
     updates, _ = _optimizer(recipe, hparams, step).update(clipped, state.opt_state, state.params)
-    return Observation(state.params, gradients, updates, layers)
+    return Observation(state.params, found.gradients, updates, recipe.policy.to_full(found.layers))
+
+
+def full_gradients(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Params:
+    """The gradients of the mean loss as float32 would have them, whatever the recipe's precision."""
+    full = recipe._replace(policy=precision.POLICIES["float32"])
+    return _gradients(full, state.params, batch, hparams, None).gradients
 
 
 def scale(x: jax.Array, scaling: tuple) -> jax.Array:

@@ -82,6 +82,7 @@ class Trainer:
             batch_size=plan.program.settings.batch_size,
             rows=plan.rows,
             points=self.points,
+            matmul_precision=plan.program.settings.matmul_precision,
         )
         self.compile_seconds = self.executables.compile_seconds
         self.measuring_seconds: dict[int, float] | None = None

@@ -48,14 +48,15 @@ class TrainState(NamedTuple):
     step: jax.Array  # [] int32, steps taken
     params: Params
     opt_state: Any
-    first_nonfinite_step: jax.Array  # [] int32, the first step whose loss was not finite; -1: none
+    first_nonfinite_step: jax.Array  # [] int32, the step at which the replica diverged; -1: it has not
+    loss_scale: Any = None  # precision.LossScale, where the precision has one
 
 
 class Layer(NamedTuple):
     """What passes through one hidden layer for a batch."""
 
-    pre_activation: jax.Array  # [B, units]
-    activation: jax.Array  # [B, units]
+    pre_activation: jax.Array  # [B, units]; of a convolution [B * pixels, filters]
+    activation: jax.Array  # the same
 
 
 class Observation(NamedTuple):

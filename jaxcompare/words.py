@@ -30,6 +30,7 @@ EN: dict[str, str] = {
     "level.lion": "Lion",
     "level.fashion_mnist": "Fashion-MNIST",
     "level.mlp": "MLP",
+    "level.cnn": "CNN",
     "about.mse": "MSE on probabilities is the mean over the classes of (softmax - label)^2, like the Brier score; "
     "the mean divides the gradient by the number of classes, and so scales the best rate.",
     "about.mse_half_sum": "The half summed square error on probabilities is half the sum over the classes of "
@@ -150,7 +151,7 @@ EN: dict[str, str] = {
     "report.no_common": "No learning rate was tried by all of them, so there is no comparison at one common rate.",
     "report.common_rule": "Of the rates that all tried, the one with the fewest failed runs, then the best mean over "
     "all.",
-    "report.differences": "Differences in test accuracy, seed by seed, each at its best rate",
+    "report.differences": "Differences in test accuracy, in points, seed by seed, each at its best rate",
     "report.findings": "What the tables show",
     "report.pictures": "Pictures",
     "report.limits": "Limits",
@@ -173,8 +174,11 @@ EN: dict[str, str] = {
     "column.second": "second",
     "column.difference": "first - second",
     "column.wins": "first is better",
+    "column.effect": "effect (d)",
     "column.p_t": "p (paired t)",
+    "column.p_t_holm": "p (corrected)",
     "column.p_sign_flip": "p (sign flip)",
+    "column.p_sign_flip_holm": "p (sign flip, corrected)",
     "column.reading": "reading",
     "column.what": "what",
     "column.value": "value",
@@ -208,15 +212,16 @@ EN: dict[str, str] = {
     "reading.none": "no difference shown",
     "reading.few": "too few seeds",
     "reading.failed": "a run diverged",
-    "difference.above": "{first} is better than {second} by {difference}, in {wins} of {n} seeds (p {p_t}, paired t; "
-    "{p_sign_flip}, sign flip).",
-    "difference.below": "{first}, ahead on validation, is worse than {second} on test: {difference}, better in "
-    "{wins} of {n} seeds (p {p_t}, paired t; {p_sign_flip}, sign flip).",
+    "difference.above": "{first} beats {second} by {difference} points{interval}, {wins} of {n} seeds, d = {effect}, "
+    "p {p}.",
+    "difference.below": "{first} loses to {second} by {difference} points{interval}, better in {wins} of {n} seeds, "
+    "d = {effect}, p {p}.",
+    "difference.corrected": "{p} after correction for {family} claims",
     "difference.with_failures": "{told} Failed runs are in the mean: {failures}.",
-    "difference.none": "No difference shown between {first} and {second}: {difference}, better in {wins} of {n} "
-    "seeds (p {p_t}, paired t; {p_sign_flip}, sign flip).",
-    "difference.few": "{first} and {second} differ by {difference}, better in {wins} of {n} seeds: too few seeds for "
-    "an interval, so no difference is shown.",
+    "difference.none": "No difference shown between {first} and {second}: {difference} points{interval}, better in "
+    "{wins} of {n} seeds, d = {effect}, p {p}.",
+    "difference.few": "{first} and {second} differ by {difference} points, better in {wins} of {n} seeds: too few seeds "
+    "for an interval, so no difference is shown.",
     "difference.failed": "{first} and {second} have no mean difference, since runs diverged ({failures}); the first "
     "is better in {wins} of {n} seeds.",
     "finding.edge_low": "The best rate of {name}, {rate:g}, is the lowest that was tried: lower ones may do better, "
@@ -231,6 +236,17 @@ EN: dict[str, str] = {
     "{first:.1%} before the first step.",
     "finding.vanishing": "{name}: gradients vanish. At initialisation their norm in the first layer is {ratio:.1g} "
     "times that in the last (median over seeds, rate {rate:g}).",
+    "finding.vanishing_at": "{name}: gradients vanish at {layer}. At initialisation, going back from the last layer, it "
+    "is the first whose norm is below {threshold:g} times the last one's; in the first layer it is {ratio:.1g} times that "
+    "(median over seeds, rate {rate:g}).",
+    "finding.exploding": "{name}: gradients explode. At initialisation their norm in the first layer is {ratio:.1g} times "
+    "that in the last (median over seeds, rate {rate:g}).",
+    "finding.exploding_later": "{name}: gradients explode. At rate {rate:g} a layer's norm grew to {ratio:.1g} times what "
+    "it was before the first step (median over seeds).",
+    "finding.under_tuned": "{name} is under-tuned: it loses to {special}, a special case of it, by {difference:.2f} points "
+    "[{low:.2f}, {high:.2f}].",
+    "finding.overflow": "{name} at rate {rate:g}: float16 overflowed, and loss scaling skipped {skipped:g} steps (median "
+    "over seeds; some in {k} of {n} runs).",
     "finding.order": "At the common rate {rate:g}{where} the order on validation is another: {common}; at best "
     "rates: {best}.",
     "finding.same_order": "At the common rate {rate:g}{where} the order on validation is the same as at the best "
@@ -238,11 +254,12 @@ EN: dict[str, str] = {
     "finding.where": " ({where})",
     "limit.selection": "The seeds that chose the learning rates are those that are reported, so the best rates' "
     "figures are slightly too good. No rerun on fresh seeds was made.",
+    "limit.confirmed": "The learning rates were chosen on other seeds: what they left was trained again on fresh ones, "
+    "on which the claims rest.",
     "limit.seeds": "Intervals cover the seeds (initial weights and order of batches), not the choice of the data's "
     "split.",
     "limit.sign_flip": "With n = {n} seeds the sign-flip p cannot fall below {floor:.3g}.",
-    "limit.family": "{count} differences are tested in this comparison and the p-values are not corrected for their "
-    "number.",
+    "limit.family": "The p-values are corrected, after Holm, for the {count} claims of the study on all of its data sets.",
     "limit.scope": "What is shown holds for this network, this budget and these grids.",
     "caption.experiment": "Learning curves",
     "caption.activation": "Distributions of activations",
@@ -287,6 +304,10 @@ class Words(NamedTuple):
         if not math.isfinite(mean):
             return self.say("failed.no_mean")
         return f"{mean:{form}}" + (f" [{low:{form}}, {high:{form}}]" if math.isfinite(low) else "")
+
+    def bounds(self, low: float, high: float, form: str) -> str:
+        """` [0.967, 0.971]` to stand behind a figure; nothing where there is no interval."""
+        return f" [{low:{form}}, {high:{form}}]" if math.isfinite(low) else ""
 
     def failures(self, n: int, n_diverged: int, n_stuck: int) -> str:
         """How many of `n` runs diverged or stayed at chance; empty where none did."""

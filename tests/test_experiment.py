@@ -7,11 +7,18 @@ import pytest
 from jaxcompare import experiment, names, overrides
 from jaxcompare.experiment import parse
 from jaxcompare.programs import layer_epochs, parameters, programs_of, snapshot_epochs, tile_shape, tiles_of
+from jaxcompare.protocol import confirming
 from jaxcompare.settings import KEYS, ConfigError, Settings
 
 
 def config(grid=None, base=None, **study):
     return {"base": base or {}, "study": [{"name": "main", "grid": {} if grid is None else grid, **study}]}
+
+
+def claiming(**changes):
+    claim = {"factor": "loss", "better": "cross_entropy", "than": "mse"} | changes
+    grid = {"loss": ["cross_entropy", "mse"], "learning_rate": [0.1, 0.01]}
+    return config(grid, claims=[claim])
 
 
 def variants(*args, **kwargs):
@@ -111,6 +118,15 @@ WRONG = {
     ),
     "no noise": (config({"dataset": ["digits"], "noise": [0.1]}), "noise = 0.1 has no effect on dataset 'digits'"),
     "options": (config({"options": {"b1": [0.9]}}), "options.b1 is for an optimizer of your own"),
+    "claim": (claiming(factor="los"), "factor = 'los' does not vary; did you mean loss"),
+    "claim of what is tuned": (claiming(factor="learning_rate"), "factor = 'learning_rate' is tuned"),
+    "claim's key": (claiming(worse="mse"), "claim 1: no key 'worse'; known: factor, better, than"),
+    "claim's level": (claiming(than="mse_logits"), "than = 'mse_logits' is not in the grid; known: cross_entropy, mse"),
+    "claim's name": (claiming(better="cross"), "no loss 'cross'; did you mean cross_entropy"),
+    "claim without a side": ({"study": [{"claims": [{"factor": "loss"}]}]}, "claim 1: better is missing"),
+    "claim against itself": (claiming(than="cross_entropy"), "better = than = 'cross_entropy'"),
+    "claims": (config({}, claims="cross_entropy > mse"), "claims = 'cross_entropy > mse' is not a list of tables"),
+    "confirm": (config({}, confirm=-1), "confirm = -1 is not a number of seeds"),
     "role": (config({}, roles={"loss": "science"}), "roles.loss = 'science'; did you mean scientific"),
     "role key": (config({}, roles={"los": "fixed"}), "no key 'los'; did you mean loss"),
     "target": ({**config(), "target": 85}, "target = 85 is not an accuracy"),
@@ -282,3 +298,41 @@ def test_parameters_are_counted():
 
 def test_every_key_has_a_rule():
     assert all("kind" in key.metadata for key in KEYS.values())
+
+
+def test_claims_are_read_with_their_factors_own_values():
+    claims = [{"factor": "hidden", "better": [8, 8], "than": [8]}, {"factor": "batch_size", "better": 32, "than": 64}]
+    grid = {"hidden": [[8], [8, 8]], "batch_size": [32, 64], "learning_rate": [0.1]}
+    comparison = parse("x", config(grid, claims=claims))
+    assert [claim.better for claim in comparison.studies[0].claims] == [(8, 8), 32]
+    assert comparison.declared() == {("x", "main"): claims}
+
+
+def test_roles_default_to_what_is_tuned_and_what_only_varies():
+    grid = {"dataset": ["moons", "circles"], "learning_rate": [0.1, 1.0], "clip_norm": [1.0, 2.0]}
+    roles = parse("x", config(grid)).studies[0].roles
+    assert roles == {"dataset": "fixed", "learning_rate": "nuisance", "clip_norm": "scientific"}
+
+
+def test_a_confirmation_trains_what_was_chosen_on_seeds_of_its_own():
+    made = parse("x", config({"learning_rate": [0.1, 0.01]}, {"seeds": 3, "first_seed": 5}, confirm=4))
+    second = confirming(made, [made.studies[0].variants[1].variant_id])
+    (study,) = second.studies
+    assert (study.name, study.confirms, study.confirm) == ("main_confirm", "main", 0)
+    assert study.seeds == (8, 9, 10, 11)
+    assert [variant.settings.learning_rate for variant in study.variants] == [0.01]
+    assert study.variants[0].variant_id == made.studies[0].variants[1].variant_id + "-confirm"
+    assert confirming(made, []) is None
+    assert confirming(parse("x", config({})), ["x"]) is None
+
+
+def test_a_confirmations_name_must_be_free():
+    studies = [{"name": "main", "confirm": 5}, {"name": "main_confirm"}]
+    with pytest.raises(ConfigError, match="needs the study name 'main_confirm'"):
+        parse("x", {"study": studies})
+
+
+def test_confirmation_is_reached_from_the_command_line():
+    changed = overrides.apply({"x": config({})}, ["study.main.confirm=10"])
+    assert parse("x", changed["x"]).studies[0].confirm == 10
+    assert parse("x", experiment.quick(changed["x"])).studies[0].confirm == 2

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent / "jaxcompare"
 # Bottom to top. A module may import from lower lines only (and from its own package).
 LAYERS = [
     {"types", "names", "registry", "words", "__init__"},
-    {"activations", "losses", "optimizers", "settings"},
-    {"models", "data", "diagnostics"},
+    {"activations", "losses", "optimizers", "settings", "precision"},
+    {"models", "data", "diagnostics", "protocol"},
     {"train", "experiment"},
     {"segment", "overrides", "programs", "loading"},
     {"sweep", "analysis"},
@@ -26,11 +26,11 @@ LAYERS = [
     {"trainer"},
     {"compare", "progress", "devices"},
     {"manifest"},
-    {"pipeline"},
-    {"run"},
+    {"pipeline", "known"},
+    {"run", "validate"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
-BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "names", "registry")
+BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry")
 
 
 def modules():

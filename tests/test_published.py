@@ -1,9 +1,27 @@
-"""Training at length on real data reaches what is known of it."""
+"""Training reaches what is known of it: the checks of `python -m jaxcompare.validate`, the long ones marked slow."""
+
+import math
 
 import pytest
 
-from jaxcompare.compare import compare
+from jaxcompare import known, validate
 from jaxcompare.data import DataError, load
+from jaxcompare.known import Check
+
+
+def verdict(check):
+    value = check.compute()
+    assert check.low <= value <= check.high, validate.line(check, value, 0.0)
+
+
+@pytest.mark.parametrize("check", known.EXACT, ids=lambda check: check.name)
+def test_exact_values(check):
+    verdict(check)
+
+
+@pytest.mark.parametrize("check", known.SMALL, ids=lambda check: check.name)
+def test_small_sets_reach_what_is_published(check):
+    verdict(check)
 
 
 @pytest.fixture
@@ -15,28 +33,39 @@ def fashion_mnist():
 
 
 @pytest.mark.slow
-def test_an_mlp_passes_0_87_on_fashion_mnist(fashion_mnist):
-    """The data set's paper has 0.871 for scikit-learn's MLP with one layer of 100 (Xiao et al. 2017)."""
-    base = {"epochs": 5, "seeds": 2, "schedule": "cosine", "measure_every": 5}
-    grids = [
-        {"optimizer": ["momentum"], "learning_rate": [0.03]},
-        {"optimizer": ["adamw"], "learning_rate": [0.001]},
-    ]
-    summary = compare({"base": base, "study": [{"name": "main", "grid": grids}]})["summary"]
-    assert (summary["n_failed"] == 0).all()
-    assert summary["test_accuracy_mean"].min() > 0.87
+@pytest.mark.parametrize(
+    "check", known.PUBLISHED[:-1], ids=lambda check: check.name
+)  # the CNN takes a quarter of an hour
+def test_fashion_mnist_reaches_what_is_published(check, fashion_mnist):
+    verdict(check)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("dataset", "expected"), [("moons", 0.969), ("circles", 0.992)])
-def test_toy_sets_reach_what_scikit_learn_does(dataset, expected):
-    """MLP 32-32, Adam 0.01, batch 200: scikit-learn 1.9.1 over 5 seeds, 1,000 fresh test points, +- 0.004."""
-    base = {
-        "dataset": dataset, "hidden": [32, 32], "optimizer": "adam", "learning_rate": 0.01, "batch_size": 200,
-        "samples": 1000, "validation_fraction": 0.0, "epochs": 200, "seeds": 5, "measure_every": 100,
-    }  # fmt: skip
-    summary = compare({"base": base, "study": [{"name": "main", "grid": {"activation": ["relu", "sigmoid"]}}]})[
-        "summary"
-    ]
-    for accuracy in summary["test_accuracy_mean"]:
-        assert accuracy == pytest.approx(expected, abs=0.012)
+def test_a_value_outside_its_range_fails(capsys):
+    made = [Check(str(value), lambda value=value: value, 0.0, 1.0, "a book") for value in (0.5, 1.5, math.nan)]
+    assert validate.run(made) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["PASS", "FAIL", "FAIL"]
+    assert lines[0].startswith("PASS  0.5: 0.5, expected 0 to 1 (a book; ")
+
+
+@pytest.mark.parametrize(("value", "code"), [(0.5, 0), (2.0, 1)])
+def test_the_exit_code_says_whether_all_passed(value, code, monkeypatch, capsys):
+    asked = {}
+
+    def checks(quick):
+        asked["quick"] = quick
+        return (Check("one", lambda: value, 0.0, 1.0, "a book"), Check("two", lambda: 0.5, 0.0, 1.0, "a book"))
+
+    monkeypatch.setattr(validate, "checks", checks)
+    monkeypatch.setattr(validate, "start_jax", lambda: None)
+    assert validate.main(["--quick"]) == code
+    assert asked == {"quick": True}
+    assert f"{2 - code} of 2 passed" in capsys.readouterr().out
+    assert validate.main(["--only", "two"]) == 0
+
+
+def test_quick_needs_no_download():
+    names = {check.name for check in known.checks(quick=True)}
+    assert not any("Fashion" in name for name in names)
+    assert len(names) == len(known.EXACT) + len(known.SMALL)
+    assert len(known.checks()) == len(names) + len(known.PUBLISHED)

@@ -8,6 +8,7 @@ import synthetic
 
 import jaxcompare
 from jaxcompare import analysis, report, words
+from jaxcompare.analysis import pairs
 from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
@@ -131,15 +132,14 @@ def claims(first, second, seeds=5):
         history.loc[mine, ["test_accuracy", "validation_accuracy"]] = [[value, value] for value in values]
     summary = analysis.summarise(replicas, history)
     found = view.views(words.ENGLISH, {"replicas": replicas, "history": history, "summary": summary}, "a", {})[0]
-    difference = found.by_level[0]
-    return difference.reading(), findings(found)[0]
+    return found.claims.iloc[0]["reading"], findings(found)[0]
 
 
 def test_claims_follow_the_numbers():
     clear = claims([0.90, 0.91, 0.92, 0.91, 0.90], [0.80, 0.82, 0.81, 0.80, 0.81])
     assert clear[0] == "above"
-    assert clear[1].startswith("Cross-entropy is better than MSE on probabilities by 0.1000 [")
-    assert "in 5 of 5 seeds" in clear[1]
+    assert clear[1].startswith("Cross-entropy beats MSE on probabilities by 10.00 points [")
+    assert re.search(r"\], 5 of 5 seeds, d = [\d.]+ \[[\d., ]+\], p < 0.001\.", clear[1])
     vague = claims([0.90, 0.80, 0.90, 0.80, 0.85], [0.85, 0.90, 0.80, 0.80, 0.85])
     assert vague[0] == "none"
     assert vague[1].startswith("No difference shown between")
@@ -149,10 +149,10 @@ def test_claims_follow_the_numbers():
 
 
 def test_leader_of_validation_that_loses_on_test_is_said_to():
-    pair = analysis.Paired(-0.02, -0.03, -0.01, 0, 0, 5, 0.001, 0.0625)
-    assert view.Difference(pd.Series(), pd.Series(), pair).reading() == "below"
-    nothing = pair._replace(mean=float("nan"), low=float("nan"), high=float("nan"))
-    assert view.Difference(pd.Series(), pd.Series(), nothing).reading() == "failed"
+    assert pairs.reading(5, -0.02, 0.001) == "below"
+    assert pairs.reading(5, 0.02, 0.06) == "none"
+    assert pairs.reading(5, 0.02, float("nan")) == "none"
+    assert pairs.reading(5, float("nan"), float("nan")) == "failed"
 
 
 def test_findings_name_edges_failures_dead_units_and_vanishing_gradients(tables):
@@ -162,7 +162,7 @@ def test_findings_name_edges_failures_dead_units_and_vanishing_gradients(tables)
     assert re.search(
         r"ReLU: \d+\.\d% of the hidden units are dead .* at rate 0\.5, \d+\.\d% before the first step\.", moons
     )
-    assert re.search(r"Sigmoid: gradients vanish\..* first layer is 0\.000\d times", moons)
+    assert re.search(r"Sigmoid: gradients vanish at hidden 1\..* below 0\.001 times .* it is 0\.000\d times", moons)
     assert "ReLU: gradients vanish" not in moons
     optimizers = " ".join(findings(views_of(tables, "c")[0]))
     assert "AdamW (constant) at rate 0.1: 5 of 5 diverged." in optimizers
@@ -229,7 +229,7 @@ def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
     assert not list(tmp_path.glob(".*"))
-    assert "wrote 6 files" in capsys.readouterr().out
+    assert "wrote 7 files" in capsys.readouterr().out
 
 
 def broken(folder: Path, how: str) -> None:

@@ -5,7 +5,7 @@ before `output`; L counts them all, H the hidden ones.
 """
 
 from jaxcompare.diagnostics.activations import activation_statistics, dead_units, histogram, layer_histograms
-from jaxcompare.diagnostics.gradients import gradient_flow, layer_names, tree_norm
+from jaxcompare.diagnostics.gradients import gradient_flow, layer_names, tree_norm, underflow
 
 __all__ = [
     "activation_statistics",
@@ -15,4 +15,5 @@ __all__ = [
     "layer_histograms",
     "layer_names",
     "tree_norm",
+    "underflow",
 ]

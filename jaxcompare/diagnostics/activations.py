@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxcompare.diagnostics.gradients import layer_names
 from jaxcompare.types import Layer, Metrics
 
 SATURATION_MARGIN = 0.01  # of the activation's range, at either end
@@ -38,7 +39,7 @@ def activation_statistics(layers: dict[str, Layer], bounds: jax.Array) -> Metric
             "pre_activation_std": jnp.std(layer.pre_activation),
         }
 
-    return _stack([one(layer) for layer in layers.values()])
+    return _stack([one(layers[name]) for name in layer_names(layers)])
 
 
 def dead_units(layers: dict[str, Layer]) -> jax.Array:
@@ -49,7 +50,7 @@ def dead_units(layers: dict[str, Layer]) -> jax.Array:
         dead = jnp.all(layer.activation == 0.0, axis=0)
         return jnp.pad(dead, (0, widest - dead.shape[0]))
 
-    return jnp.stack([one(layer) for layer in layers.values()])
+    return jnp.stack([one(layers[name]) for name in layer_names(layers)])
 
 
 def histogram(values: jax.Array, limits: jax.Array, bins: int) -> jax.Array:
@@ -81,8 +82,8 @@ def layer_histograms(layers: dict[str, Layer], limits: Layer, bins: int) -> jax.
     """
     return jnp.stack(
         [
-            jnp.stack([histogram(values, limit, bins) for values, limit in zip(layer, limits, strict=True)])
-            for layer in layers.values()
+            jnp.stack([histogram(values, limit, bins) for values, limit in zip(layers[name], limits, strict=True)])
+            for name in layer_names(layers)
         ]
     )
 

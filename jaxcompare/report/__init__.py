@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
-from jaxcompare.report import html, markdown
+from jaxcompare.report import findings, html, markdown, view
 from jaxcompare.report.content import content, records, targets_of
 from jaxcompare.report.draw import Background, Picture, draw_all, names_of
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
 from jaxcompare.report.views import comparison_csvs
+from jaxcompare.words import ENGLISH
 
 __all__ = ["Background", "ReportError", "build", "read_fields", "read_manifest", "read_tables", "write"]
 
@@ -31,7 +32,7 @@ def build(
     workers: int = 1,
     drawn: Mapping[tuple[str, str], Picture] | None = None,
 ) -> dict[str, bytes]:
-    """Every file of a report by its name: pictures, comparison CSVs, `report.md`, `report.html`.
+    """Every file of a report by its name: pictures, comparison CSVs, `findings.json`, `report.md`, `report.html`.
 
     `tables` are those of `docs/tables.md`, of which `replicas` and `history` are needed; `summary` is computed where it
     is missing. The manifest has a record for each experiment under `experiments` (or `titles`), and may say once what
@@ -42,8 +43,9 @@ def build(
     arrays = dict(fields or {})
     check(found)
     told = records(manifest or {}, found["replicas"]["experiment"].unique())
-    if "summary" not in found:
-        found["summary"] = analysis.summarise(found["replicas"], found["history"], targets_of(told))
+    targets, declared = targets_of(told), analysis.declared_in(told)
+    if not {"summary", "claims"} <= found.keys():  # from before they were kept, or measured tables alone
+        found |= analysis.results(found, targets, declared)
     inside = analysis.summarise_layers(found["replicas"], found["layers"]) if "layers" in found else None
     names = names_of(found, arrays)
     pictures = draw_all(found, arrays, workers, drawn)
@@ -52,6 +54,8 @@ def build(
     for experiment in names:
         for name, rows in comparison_csvs(experiment, found["replicas"], found["summary"], inside).items():
             files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
+    views = [one for name in names for one in view.views(ENGLISH, found, name, targets, declared)]
+    files["findings.json"] = findings.records(views)
     files["report.md"] = markdown.render(blocks).encode()
     files["report.html"] = html.render(blocks, {name: picture.page for name, picture in pictures.items()}).encode()
     return files

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from jaxcompare import analysis
 from jaxcompare.report.blocks import Block, Code, Heading, Items, Note, Paragraph, Table
 from jaxcompare.report.findings import leaders
 from jaxcompare.report.sections import comparison_blocks, title
@@ -45,7 +46,7 @@ def content(
     lines: list[str] = []
     sections: list[Block] = []
     for experiment, about in told.items():
-        found = views(words, tables, experiment, targets_of(told))
+        found = views(words, tables, experiment, targets_of(told), analysis.declared_in(told))
         lines += [line for view in found for line in leaders(view, titles[experiment])]
         sections += comparison_blocks(words, found, tables["history"], about, pictures.get(experiment, []))
     blocks += [Heading(2, words.say("report.summary"), "summary"), Paragraph(words.say("report.reading"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from jaxcompare import analysis
 from jaxcompare.report.blocks import Block, Heading, Items, Paragraph, Picture, Table
 from jaxcompare.report.findings import findings, limits, p_value
-from jaxcompare.report.view import Difference, View
+from jaxcompare.report.view import View
 from jaxcompare.words import Words
 
 
@@ -94,9 +95,8 @@ def tables(view: View) -> list[Block]:
     """Figures at the best rates and at a common one, and the differences."""
     words = view.words
     blocks: list[Block] = [figures(view, view.chosen, words.say("report.best"))]
-    pairs = [*view.by_level, *view.by_apart]
-    if pairs:
-        blocks.append(differences(view, pairs))
+    if len(view.claims):
+        blocks.append(differences(view))
     if view.comparison.factor == "learning_rate":
         return blocks
     rates = view.common["learning_rate"].unique()
@@ -130,27 +130,31 @@ def figures(view: View, rows: pd.DataFrame, caption: str) -> Table:
     return Table(caption, tuple(columns), tuple(body))
 
 
-def differences(view: View, pairs: list[Difference]) -> Table:
-    """A row a pair of variants: the mean difference with its interval, wins, p, and what may be claimed."""
+def differences(view: View) -> Table:
+    """A row a claim: the mean difference in points with its interval, wins, effect size, p, and what may be claimed."""
     words = view.words
-    names = ("first", "second", "difference", "wins", "p_t", "p_sign_flip", "reading")
+    rows = {row["variant_id"]: row for _, row in view.summary.iterrows()}
+    names = ("first", "second", "difference", "wins", "effect", "p_t", "p_t_holm", "p_sign_flip_holm", "reading")
     body = []
-    for pair in pairs:
-        one = pair.paired
-        key = "table.wins_ties" if one.ties else "table.wins"
+    for _, one in view.claims.iterrows():
+        key = "table.wins_ties" if one["ties"] else "table.wins"
         body.append(
             (
-                view.name(pair.first),
-                view.name(pair.second),
-                words.interval(one.mean, one.low, one.high, "+.4f"),
-                words.say(key, wins=one.wins, ties=one.ties, n=one.n),
-                p_value(words, one.p_t),
-                p_value(words, one.p_sign_flip),
-                words.say(f"reading.{pair.reading()}"),
+                view.name(rows[one["first_id"]]),
+                view.name(rows[one["second_id"]]),
+                words.interval(*(100 * one[name] for name in ("difference", "low", "high")), form="+.2f"),
+                words.say(key, wins=one["wins"], ties=one["ties"], n=one["n"]),
+                _effect(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
+                *(p_value(words, one[name]) for name in ("p_t", "p_t_holm", "p_sign_flip_holm")),
+                words.say(f"reading.{one['reading']}"),
             )
         )
     columns = tuple(words.say(f"column.{name}") for name in names)
     return Table(words.say("report.differences"), columns, tuple(body))
+
+
+def _effect(words: Words, effect: float, low: float, high: float) -> str:
+    return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
 
 
 def findings_blocks(view: View, anchor: str) -> list[Block]:

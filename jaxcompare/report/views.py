@@ -27,7 +27,8 @@ def comparison_csvs(
     if mine.empty:
         return {}
     if inside is not None:
-        mine = mine.merge(inside, on="variant_id", how="left")
+        apart = [name for name in mine if name == "variant_id" or name not in inside]
+        mine = mine[apart].merge(inside, on="variant_id", how="left")
     found = analysis.comparisons(replicas[replicas["experiment"] == experiment])
     keys = list(dict.fromkeys(name for one in found for name in (one.factor, *one.apart, "learning_rate")))
     best = pd.concat([analysis.best_rates(analysis.rows_of(mine, one), one.factor, one.apart) for one in found])

@@ -1,0 +1,71 @@
+"""One comparison with everything that rules and reports look at: its variants, runs, best and common rates, claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from jaxcompare.analysis.design import CONFIRMED, Comparison, comparisons, main_comparisons, rows_of
+from jaxcompare.analysis.gradients import LAYER_FIGURES, summarise_layers
+from jaxcompare.analysis.pairs import Declared, claims
+from jaxcompare.analysis.runs import finals
+from jaxcompare.analysis.selection import best_rates, common_rate
+
+
+@dataclass(frozen=True)
+class Case:
+    """A comparison and what is said of it rests on."""
+
+    comparison: Comparison
+    replicas: pd.DataFrame  # of the whole run
+    summary: pd.DataFrame  # its variants, with the columns of `summarise_layers` where layers were measured
+    runs: pd.DataFrame  # its replicas, as `finals`
+    history: pd.DataFrame  # its replicas' rows
+    chosen: pd.DataFrame  # `best_rates`
+    common: pd.DataFrame  # `common_rate`
+    confirmed: (
+        pd.DataFrame
+    )  # the summary of what was chosen, on fresh seeds; without rows where it was not trained again
+    claims: pd.DataFrame  # its rows of `claims`
+    target: float | None
+    main: bool  # whether it is the data set's main comparison
+
+
+def cases(
+    tables: Mapping[str, pd.DataFrame],
+    experiment: str,
+    targets: Mapping[str, float | None] | None = None,
+    declared: Declared | None = None,
+) -> list[Case]:
+    """Every comparison of an experiment, main studies first. `tables` must hold `summary`; `claims` are used if there."""
+    replicas, summary, targets = tables["replicas"], tables["summary"], targets or {}
+    runs = finals(replicas, tables["history"], targets, tables.get("timing"))
+    if "layers" in tables and not set(LAYER_FIGURES) <= set(summary):
+        kept = [name for name in summary if name not in LAYER_FIGURES]
+        summary = summary[kept].merge(summarise_layers(replicas, tables["layers"]), on="variant_id", how="left")
+    told = tables["claims"] if "claims" in tables else claims(replicas, summary, runs, declared)
+    main = list(main_comparisons(replicas, experiment).values())
+    every = comparisons(replicas[replicas["experiment"] == experiment])
+    found = []
+    for one in (*main, *(other for other in every if other not in main)):
+        rows = rows_of(summary, one)
+        mine = runs[runs["variant_id"].isin(rows["variant_id"])]
+        chosen = best_rates(rows, one.factor, one.apart)
+        found.append(
+            Case(
+                comparison=one,
+                replicas=replicas,
+                summary=rows,
+                runs=mine,
+                history=tables["history"][tables["history"]["replica_id"].isin(mine["replica_id"])],
+                chosen=chosen,
+                common=common_rate(rows, one.factor, one.apart),
+                confirmed=summary[summary["variant_id"].isin(chosen["variant_id"] + CONFIRMED)],
+                claims=rows_of(told, one),
+                target=targets.get(experiment),
+                main=one in main,
+            )
+        )
+    return found

@@ -1,0 +1,110 @@
+"""What a study compares, what it tunes and what it keeps apart, read from `replicas`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from jaxcompare.protocol import CONFIRMED
+
+__all__ = ["CONFIRMED", "Comparison", "cells", "comparisons", "factors", "main_comparisons", "rows_of", "varying"]
+
+# Columns of `replicas` that are no factors.
+NOT_FACTORS = {
+    *("replica_id", "variant_id", "experiment", "study", "label", "seed", "steps_per_epoch", "parameters"),
+    *("first_nonfinite_step", "chance_accuracy", "train_examples", "validation_examples", "test_examples"),
+    *("data_digest", "program", "compared", "tuned", "confirms"),
+}
+SCIENTIFIC = {"a": "loss", "b": "activation", "c": "optimizer"}
+# What a factor's options follow from comes first, so that an option that only follows is not taken for a choice.
+FACTOR_ORDER = ("optimizer", "activation", "loss", "model", "hidden", "init", "schedule", "batch_size", "epochs")
+
+
+class Comparison(NamedTuple):
+    """A study on one data set: what is compared, and what is kept apart from the choice of the learning rate."""
+
+    experiment: str
+    study: str
+    dataset: str
+    factor: str
+    apart: tuple[str, ...]
+    compared: tuple[str, ...] = ()  # the scientific factors: `factor`, and those kept apart that are not only fixed
+
+
+def factors(replicas: pd.DataFrame) -> list[str]:
+    """The columns that are factors, those that others follow from first."""
+    names = [name for name in replicas.columns if name not in NOT_FACTORS]
+    return sorted(names, key=lambda name: FACTOR_ORDER.index(name) if name in FACTOR_ORDER else len(FACTOR_ORDER))
+
+
+def varying(replicas: pd.DataFrame, given: tuple[str, ...] = ()) -> list[str]:
+    """The factors, data set and learning rate left out, that take several values once those in `given` are fixed.
+
+    A factor that follows from those before it (an optimizer's option from the optimizer) is not among them.
+    """
+    keys: list[str] = list(given)
+    cells = replicas.drop_duplicates("variant_id")
+    for name in factors(replicas):
+        if name in (*keys, "dataset", "learning_rate") or cells[name].nunique(dropna=False) < 2:
+            continue
+        known = len(cells[keys].drop_duplicates()) if keys else 1
+        if len(cells[[*keys, name]].drop_duplicates()) > known:
+            keys.append(name)
+    return keys[len(given) :]
+
+
+def _roles(rows: pd.DataFrame, column: str) -> tuple[str, ...] | None:
+    """The factors that the study says are compared or tuned; None where it does not say."""
+    return tuple(str(rows[column].iloc[0]).split()) if column in rows and rows[column].notna().all() else None
+
+
+def _comparison(rows: pd.DataFrame, experiment: str, study: str, dataset: str) -> Comparison:
+    """A study's roles where they are recorded, else guesses: every factor is scientific but for the learning rate."""
+    tuned = _roles(rows, "tuned") or ()
+    names = [name for name in varying(rows) if name not in tuned]
+    declared = _roles(rows, "compared")
+    scientific = names if declared is None else [name for name in names if name in declared]
+    by_rate = bool(declared) and "learning_rate" in (declared or ()) and rows["learning_rate"].nunique() > 1
+    expected = SCIENTIFIC.get(experiment, "")
+    factor = expected if expected in scientific else next(iter(scientific), "learning_rate")
+    apart = [name for name in varying(rows, (factor,)) if name not in tuned]
+    if by_rate and factor != "learning_rate":
+        apart.append("learning_rate")  # compared as the others are, so nobody chooses it
+    compared = tuple(name for name in (factor, *apart) if declared is None or name in (factor, *declared))
+    return Comparison(experiment, study, dataset, factor, tuple(apart), compared)
+
+
+def comparisons(replicas: pd.DataFrame) -> list[Comparison]:
+    """Every study and data set, in order: the factor compared, and those kept apart.
+
+    Studies that only confirm another one on fresh seeds are not among them.
+    """
+    if "confirms" in replicas:
+        replicas = replicas[replicas["confirms"].fillna("") == ""]
+    found = []
+    groups = replicas[["experiment", "study", "dataset"]].drop_duplicates().astype(str)
+    for experiment, study, dataset in groups.itertuples(index=False, name=None):
+        rows = rows_of(replicas, Comparison(experiment, study, dataset, "", ()))
+        found.append(_comparison(rows, experiment, study, dataset))
+    return found
+
+
+def main_comparisons(replicas: pd.DataFrame, experiment: str) -> dict[str, Comparison]:
+    """For each data set of an experiment its main comparison: the study `main`, else the first."""
+    found: dict[str, Comparison] = {}
+    for one in comparisons(replicas[replicas["experiment"] == experiment]):
+        if one.dataset not in found or one.study == "main":
+            found[one.dataset] = one
+    return found
+
+
+def rows_of(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    """The rows of `replicas` or `summary` that belong to a comparison."""
+    keep = (table["experiment"] == comparison.experiment) & (table["study"] == comparison.study)
+    return table[keep & (table["dataset"] == comparison.dataset)]
+
+
+def cells(table: pd.DataFrame, keys: tuple[str, ...]) -> list[pd.DataFrame]:
+    """The rows of a table by the values of `keys`, in order; all of them where there is no key."""
+    return [rows for _, rows in table.groupby(list(keys), sort=False, dropna=False)] if keys else [table]
