@@ -11,6 +11,7 @@ from jaxcompare import analysis
 from jaxcompare.analysis.rules import RULES
 from jaxcompare.report import findings as told
 from jaxcompare.report import sections
+from jaxcompare.report.blocks import Table
 from jaxcompare.report.view import views
 from jaxcompare.words import ENGLISH
 
@@ -164,6 +165,6 @@ def test_a_report_says_what_was_confirmed():
     assert len(view.confirmed) == 2
     assert "test accuracy 0.7500 [0.7500, 0.7500] (n = 5)" in told.leaders(view, "A")[0]
     assert any("chosen on other seeds" in limit for limit in told.limits(view))
-    captions = [block.caption for block in sections.tables(view)]
+    captions = [block.caption for block in sections.tables(view) if isinstance(block, Table)]
     assert "At its best rate, on fresh seeds" in captions
     assert any("trained again on 5 fresh seeds" in line for line in sections.protocol(view, both["history"]))
