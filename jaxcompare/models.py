@@ -65,7 +65,7 @@ class _Network(nn.Module):
     init_scale: float
     bias_init: str
 
-    def initializers(self, fan_in: int) -> dict[str, Initializer]:
+    def initializers(self, fan_in: int) -> dict[str, Any]:
         return {
             "kernel_init": INITIALIZERS[self.init_name](fan_in, self.init_scale),
             "bias_init": BIAS_INITIALIZERS[self.bias_init](fan_in),

@@ -18,8 +18,8 @@ from jaxcompare.pipeline import start_jax
 def line(check: Check, value: float, seconds: float) -> str:
     """A check's outcome, as it is printed."""
     verdict = "PASS" if check.low <= value <= check.high else "FAIL"
-    expected = f"expected {check.low:.6g} to {check.high:.6g}"
-    return f"{verdict}  {check.name}: {value:.6g}, {expected} ({check.source}; {seconds:.1f} s)"
+    expected = f"expected {check.low:.7g} to {check.high:.7g}"
+    return f"{verdict}  {check.name}: {value:.7g}, {expected} ({check.source}; {seconds:.1f} s)"
 
 
 def run(wanted: Sequence[Check]) -> int:

@@ -139,6 +139,7 @@ EN: dict[str, str] = {
     "variant with failed runs ranks after those with fewer. The seeds that chose are those that are reported.",
     "report.selection_train": "There is no validation split: the learning rate is chosen on a subset of the training "
     "set, the test split is reported. The seeds that chose are those that are reported.",
+    "report.confirmed": "What was chosen was then trained again on {n} fresh seeds, on which the claims rest.",
     "report.budget": "{epochs} epochs of {steps} steps, without early stopping; evaluated after each epoch.",
     "report.target": "Target: validation accuracy {target:g}. Steps to it are the median over seeds, a miss counting "
     "as infinite.",
@@ -146,6 +147,7 @@ EN: dict[str, str] = {
     "report.dataset": "{dataset}",
     "report.study": "{dataset}, study {study}",
     "report.best": "At its best rate",
+    "report.fresh": "At its best rate, on fresh seeds",
     "report.common": "At one common rate ({rate:g})",
     "report.common_rates": "At one common rate",
     "report.no_common": "No learning rate was tried by all of them, so there is no comparison at one common rate.",

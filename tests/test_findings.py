@@ -10,6 +10,8 @@ import synthetic
 from jaxcompare import analysis
 from jaxcompare.analysis.rules import RULES
 from jaxcompare.report import findings as told
+from jaxcompare.report import sections
+from jaxcompare.report.blocks import Table
 from jaxcompare.report.view import views
 from jaxcompare.words import ENGLISH
 
@@ -138,3 +140,31 @@ def test_records_are_strict_json(tables):
     assert pd.notna(json.loads(text)[0]["values"]["p"])
     assert b"NaN" not in text
     assert b"Infinity" not in text
+
+
+def test_a_report_says_what_was_confirmed():
+    found = synthetic.tables("a")
+    replicas = found["replicas"].assign(confirms="")
+    chosen = analysis.selected(replicas, analysis.summarise(replicas, found["history"]))
+    again = replicas[replicas["variant_id"].isin(chosen)]
+    rows = found["history"][found["history"]["replica_id"].isin(again["replica_id"])]
+    fresh = again.assign(
+        variant_id=again["variant_id"] + analysis.CONFIRMED,
+        replica_id=again["replica_id"] + "-again",
+        seed=again["seed"] + 5,
+        study="main_confirm",
+        confirms="main",
+    )
+    both = {
+        "replicas": pd.concat([replicas, fresh]),
+        "history": pd.concat(
+            [found["history"], rows.assign(replica_id=rows["replica_id"] + "-again", test_accuracy=0.75)]
+        ),
+    }
+    view, _ = views(ENGLISH, both | analysis.results(both), "a", {})
+    assert len(view.confirmed) == 2
+    assert "test accuracy 0.7500 [0.7500, 0.7500] (n = 5)" in told.leaders(view, "A")[0]
+    assert any("chosen on other seeds" in limit for limit in told.limits(view))
+    captions = [block.caption for block in sections.tables(view) if isinstance(block, Table)]
+    assert "At its best rate, on fresh seeds" in captions
+    assert any("trained again on 5 fresh seeds" in line for line in sections.protocol(view, both["history"]))

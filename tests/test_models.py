@@ -91,7 +91,7 @@ def test_network_equals_xlas_own_convolution(side):
 
 def test_flat_images_and_those_with_channels_are_the_same():
     x = images()
-    params = SMALL.init(jax.random.key(0), x)
+    params = jax.jit(SMALL.init)(jax.random.key(0), x)
     logits, _ = SMALL.apply(params, x, jax.nn.relu)
     for shape in ((7, 81), (7, 9, 9, 1)):
         np.testing.assert_array_equal(SMALL.apply(params, x.reshape(shape), jax.nn.relu)[0], logits)
@@ -119,7 +119,7 @@ def test_vmapped_equals_a_loop():
 
 def test_a_filter_is_dead_where_it_is_zero_everywhere():
     x = images()
-    params = SMALL.init(jax.random.key(0), x)
+    params = jax.jit(SMALL.init)(jax.random.key(0), x)
     params["conv_2"]["bias"] = params["conv_2"]["bias"].at[1].set(-1e3)
     _, found = SMALL.apply(params, x, jax.nn.relu)
     assert {name: layer.activation.shape for name, layer in found.items()} == {

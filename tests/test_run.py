@@ -69,7 +69,8 @@ def test_a_run_writes_everything_and_the_second_trains_nothing(config, tmp_path,
     out = tmp_path / "out"
     assert command("--exp", config, "--out", out) == 0
     found = tables(out)
-    assert set(found) == {"replicas", "history", "layers", "units", "histograms", "timing", "summary"}
+    measured = {"replicas", "history", "layers", "units", "histograms", "timing"}
+    assert set(found) == measured | {"summary", "claims", "effects", "sensitivity", "trials"}
     assert all((out / "tables" / f"{name}.csv").is_file() for name in found)
     assert len(found["replicas"]) == 16
     assert len(found["history"]) == 16 * 3

@@ -183,6 +183,9 @@ def test_seconds_to_target_follow_the_steps(tables):
     missed = np.isinf(mine["steps_to_target"])
     assert np.isinf(mine["seconds_to_target"][missed]).all()
     np.testing.assert_allclose(mine["seconds_to_target"][~missed], mine["steps_to_target"][~missed] * rate)
+    medians = analysis.seconds_to_target(mine).set_index("variant_id")
+    one = mine[mine["variant_id"] == "a-digits-mse-1.0"]
+    assert tuple(medians.loc["a-digits-mse-1.0"]) == pytest.approx((5, 5, np.median(one["seconds_to_target"])))
 
 
 def test_a_diverged_run_has_no_area_and_an_infinite_jump(tables):
@@ -373,4 +376,6 @@ def test_a_confirmed_study_trains_its_choice_again():
     (claim,) = tables["claims"].itertuples()
     assert (claim.declared, claim.fresh_seeds, claim.n, claim.reading) == (True, True, 3, "few")
     assert len(tables["history"]["replica_id"].unique()) == 4 * 2 + 2 * 3
-    assert tables["summary"]["seconds_to_target_median"].isna().all()  # there is no target
+    timed = analysis.finals(tables["replicas"], tables["history"], {"comparison": 0.01}, tables["timing"])
+    assert (timed["seconds_to_target"] == 0).all()  # before the first step
+    assert analysis.seconds_per_step(tables["replicas"], tables["timing"]).gt(0).all()

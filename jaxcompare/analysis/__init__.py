@@ -46,7 +46,7 @@ from jaxcompare.analysis.gradients import (
 from jaxcompare.analysis.paired import Paired, effect_size, holm, paired_difference, paired_variants, sign_flip_p
 from jaxcompare.analysis.pairs import Declared, claims, declared_in, effects, selected
 from jaxcompare.analysis.rules import findings
-from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals
+from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals, seconds_to_target
 from jaxcompare.analysis.selection import best_rates, common_rate, ranked, score
 from jaxcompare.analysis.sensitivity import expected_best, rate_sensitivity, trials, weights_of_best
 from jaxcompare.analysis.summary import bands, summarise
@@ -62,13 +62,13 @@ def results(
     """Every table that is computed from what was measured: `summary`, `claims`, `effects`, `sensitivity`, `trials`.
 
     Args:
-        tables: `replicas` and `history`, and `layers` and `timing` where there are any.
+        tables: `replicas` and `history`, and `layers` where there are any; nothing that a clock says.
         targets: validation accuracies by experiment.
         declared: claims by experiment and study; see `claims`.
     """
-    replicas, history, timing = tables["replicas"], tables["history"], tables.get("timing")
-    runs = finals(replicas, history, targets, timing)
-    summary = summarise(replicas, history, targets, layers=tables.get("layers"), timing=timing)
+    replicas, history = tables["replicas"], tables["history"]
+    runs = finals(replicas, history, targets)
+    summary = summarise(replicas, history, targets, layers=tables.get("layers"))
     compared = comparisons(replicas)
     return {
         "summary": summary,
@@ -130,6 +130,7 @@ __all__ = [
     "rows_of",
     "score",
     "seconds_per_step",
+    "seconds_to_target",
     "selected",
     "sign_flip_p",
     "stuck_at_chance",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jaxcompare.analysis.case import Case
-from jaxcompare.analysis.design import cells
+from jaxcompare.analysis.design import CONFIRMED, cells
 from jaxcompare.analysis.finding import Finding, failures_of, name_of, summary_finding
 from jaxcompare.analysis.gradients import EXPLODED, VANISHED
 from jaxcompare.analysis.paired import paired_variants
@@ -210,15 +210,18 @@ def claim_finding(case: Case, claim: pd.Series) -> Finding:
     values |= {name: 100 * float(claim[name]) for name in ("difference", "low", "high")}
     values |= {name: int(claim[name]) for name in ("wins", "n", "family")} | {"p": float(claim["p_t_holm"])}
     values |= {name: float(claim[name]) for name in ("effect", "effect_low", "effect_high")}
-    values["failures"] = [
-        (name_of(case, row), failures_of(row)) for row in rows if row["n_failed"] and not claim["fresh_seeds"]
-    ]
+    runs = [_confirmed(case, row) for row in rows] if claim["fresh_seeds"] else rows  # those that the claim rests on
+    values["failures"] = [(name_of(case, row), failures_of(row)) for row in runs if row["n_failed"]]
     one = case.comparison
     shown = ("first_id", "second_id", "n", "difference", "low", "high", "wins", "p_t", "p_t_holm", "p_sign_flip_holm")
     return Finding(
         CLAIM_RULES[claim["reading"]], f"difference.{claim['reading']}", one.experiment, one.study, one.dataset, values,
         "shown where p_t_holm < 0.05", "claims", ({name: claim[name] for name in shown},),
     )  # fmt: skip
+
+
+def _confirmed(case: Case, row: pd.Series) -> pd.Series:
+    return case.confirmed[case.confirmed["variant_id"] == f"{row['variant_id']}{CONFIRMED}"].iloc[0]
 
 
 def _variant(case: Case, variant_id: str) -> pd.Series:

@@ -78,3 +78,14 @@ def _add_curves(result: pd.DataFrame, history: pd.DataFrame) -> None:
     for name in (AREA, *STABILITY):
         values = found.get(name, pd.Series(dtype=float)).reindex(result.index).astype(float)
         result[name] = values.mask(result["diverged"], np.inf if name == "largest_jump" else np.nan)
+
+
+def seconds_to_target(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a variant: `n`, `reached` and the median `seconds_to_target` of its `runs`, `finals` with `timing`.
+
+    A table apart, since it rests on a clock: no other result changes from one run of a config to the next. A miss is infinite.
+    """
+    groups = runs.groupby("variant_id", sort=False)[SECONDS]
+    reached = groups.agg(lambda values: int(np.isfinite(values).sum()))
+    found = pd.DataFrame({"n": groups.size(), "reached": reached, f"{SECONDS}_median": groups.agg(np.median)})
+    return found.reset_index()

@@ -12,7 +12,7 @@ from jaxcompare.analysis.curves import STABILITY
 from jaxcompare.analysis.design import factors
 from jaxcompare.analysis.estimates import interquartile_mean, mean_interval, median, t_quantile
 from jaxcompare.analysis.gradients import summarise_layers
-from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals
+from jaxcompare.analysis.runs import AREA, FIGURES, STEPS, finals
 
 
 def summarise(
@@ -21,19 +21,18 @@ def summarise(
     targets: Mapping[str, float | None] | None = None,
     *,
     layers: pd.DataFrame | None = None,
-    timing: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table `summary`: a row a variant, with mean, interval, median and interquartile mean of each final figure.
 
     Over its seeds; failed runs are ranked last and never dropped. Of the way to the target there are medians only (infinite
     when they fall on a miss) and `reached`, of `n`; of the stability medians, too. With `layers` the columns of
-    `summarise_layers` stand beside them, with `timing` the seconds to the target.
+    `summarise_layers` stand beside them.
     """
     kept = ["variant_id", "experiment", "study", "label", "dataset"]
     kept += [name for name in ("compared", "tuned", "confirms") if name in replicas]
     kept += [name for name in factors(replicas) if name not in kept]
     rows = []
-    for _, runs in finals(replicas, history, targets, timing).groupby("variant_id", sort=False):
+    for _, runs in finals(replicas, history, targets).groupby("variant_id", sort=False):
         row: dict[Any, Any] = runs.iloc[0][kept].to_dict() | {
             "n": len(runs),
             "n_diverged": int(runs["diverged"].sum()),
@@ -42,7 +41,7 @@ def summarise(
         }
         for name in (*FIGURES, AREA):
             row |= _figure(name, runs[name].to_numpy())
-        row |= {f"{name}_median": float(np.median(runs[name])) for name in (*STEPS, SECONDS)}
+        row |= {f"{name}_median": float(np.median(runs[name])) for name in STEPS}
         row["reached"] = int(np.isfinite(runs[STEPS[0]]).sum()) if runs[STEPS[0]].notna().all() else np.nan
         row |= {f"{name}_median": median(runs[name].to_numpy(), np.inf) for name in STABILITY}
         rows.append(row)

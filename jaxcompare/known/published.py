@@ -20,7 +20,7 @@ PERCEPTRON = {
 }  # fmt: skip
 CNN = {
     "dataset": "fashion_mnist", "model": "cnn", "hidden": [1024], "channels": [32, 64], "kernel_size": 5,
-    "init": "glorot_uniform", "optimizer": "adam", "learning_rate": 0.001, "batch_size": 128, "epochs": 3, "seeds": 1,
+    "init": "glorot_uniform", "optimizer": "adam", "learning_rate": 0.001, "batch_size": 128, "epochs": 3, "seeds": 2,
     "validation_fraction": 0.0, "schedule": "cosine", "measure_every": 3, "evaluate_every": 3, "snapshots": 2,
     "probe_size": 100,
 }  # fmt: skip

@@ -103,8 +103,10 @@ def leaders(view: View, title: str) -> list[str]:
         name = view.name(best)
         if factor != "learning_rate":
             name = view.words.say("name.at_rate", name=name, rate=best["learning_rate"])
-        runs = "; ".join(filter(None, (view.words.say("picture.n", n=best["n"]), view.failures(best))))
-        accuracy = view.words.interval(*(best[f"test_accuracy_{part}"] for part in analysis.Interval._fields))
+        again = view.confirmed[view.confirmed["variant_id"] == f"{best['variant_id']}{analysis.CONFIRMED}"]
+        shown = again.iloc[0] if len(again) else best  # on fresh seeds, where it was trained on some
+        runs = "; ".join(filter(None, (view.words.say("picture.n", n=shown["n"]), view.failures(shown))))
+        accuracy = view.words.interval(*(shown[f"test_accuracy_{part}"] for part in analysis.Interval._fields))
         lead = view.words.say("report.leader", title=title, where=view.where(), name=name, accuracy=accuracy, runs=runs)
         mine = view.claims[view.claims["factor"] == factor]
         mine = mine[(mine["first_id"] == best["variant_id"]) | (mine["second_id"] == best["variant_id"])]

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow
 
 from jaxcompare.analysis import FIGURES, STEPS
+from jaxcompare.analysis.pairs import COLUMNS as CLAIMS
 from jaxcompare.settings import ConfigError
 from jaxcompare.words import say
 
@@ -39,6 +40,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
         *(f"{figure}_{part}" for figure in FIGURES for part in ("mean", "low", "high", "median")),
         *(f"{name}_median" for name in STEPS),
     ),
+    "claims": CLAIMS,
 }
 BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pyarrow.ArrowException)
 

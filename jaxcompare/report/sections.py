@@ -76,6 +76,8 @@ def protocol(view: View, history: pd.DataFrame) -> list[str]:
     found.append(words.say("report.seeds" if low == high else "report.seeds_differ", n=low, low=low, high=high))
     unvalidated = summary["validation_accuracy_median"].isna().all() and (summary["n_failed"] < summary["n"]).any()
     found.append(words.say("report.selection_train" if unvalidated else "report.selection"))
+    if len(view.confirmed):
+        found.append(words.say("report.confirmed", n=view.confirmed["n"].min()))
     epochs = history.loc[history["replica_id"].isin(view.runs["replica_id"]), "epoch"].max()
     steps = ", ".join(f"{value:g}" for value in sorted(view.runs["steps_per_epoch"].unique()))
     found.append(words.say("report.budget", epochs=epochs, steps=steps))
@@ -95,6 +97,8 @@ def tables(view: View) -> list[Block]:
     """Figures at the best rates and at a common one, and the differences."""
     words = view.words
     blocks: list[Block] = [figures(view, view.chosen, words.say("report.best"))]
+    if len(view.confirmed):
+        blocks.append(figures(view, view.confirmed, words.say("report.fresh")))
     if len(view.claims):
         blocks.append(differences(view))
     if view.comparison.factor == "learning_rate":
@@ -142,7 +146,7 @@ def differences(view: View) -> Table:
             (
                 view.name(rows[one["first_id"]]),
                 view.name(rows[one["second_id"]]),
-                words.interval(*(100 * one[name] for name in ("difference", "low", "high")), form="+.2f"),
+                words.interval(100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"),
                 words.say(key, wins=one["wins"], ties=one["ties"], n=one["n"]),
                 _effect(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
                 *(p_value(words, one[name]) for name in ("p_t", "p_t_holm", "p_sign_flip_holm")),
