@@ -1,5 +1,6 @@
 # make results   sets everything up and runs the main job: all three comparisons into results/
 # make test      the same set-up, then the tests
+# make bench     how fast training is, and PyTorch's ways of it where it is installed (make bench TORCH=1 installs it)
 # ARGS is handed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
 
 VENV := .venv
@@ -12,7 +13,7 @@ GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 comma := ,
 EXTRAS := test$(if $(filter-out 0,$(GPU)),$(comma)cuda12)
 
-.PHONY: results data report test slow lint types format clean
+.PHONY: results data report bench bench-gpu test slow lint types format clean
 
 results: data
 	$(BIN)/python -m jaxcompare.run --exp all $(ARGS)
@@ -22,6 +23,13 @@ data: $(INSTALLED)
 
 report: $(INSTALLED)
 	$(BIN)/python -m jaxcompare.report results
+
+bench: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
+	$(BIN)/python -m jaxcompare.bench $(ARGS)
+
+# Every way at every size in less than ten minutes; neither network nor data sets are needed.
+bench-gpu: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
+	$(BIN)/python -m jaxcompare.bench --repeats 3 --seconds 0.3 $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -48,4 +56,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "no virtual environment could be made; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+
+$(VENV)/.torch: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	@touch $@

@@ -31,7 +31,7 @@ from jaxcompare.registry import is_plugin
 from jaxcompare.settings import ConfigError, Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-READERS = ("plots", "report", "words.py", "analysis.py", "run.py", "progress.py")  # decide no numbers
+READERS = ("plots", "report", "bench", "words.py", "analysis.py", "run.py", "progress.py")  # decide no numbers
 
 
 BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises

@@ -26,7 +26,7 @@ LAYERS = [
     {"trainer"},
     {"compare", "progress"},
     {"pipeline"},
-    {"run"},
+    {"run", "bench"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
 BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "names", "registry")

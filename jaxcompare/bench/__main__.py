@@ -36,7 +36,13 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("--workload", nargs="+", default=list(WORKLOADS), metavar="NAME", help=f"of {', '.join(WORKLOADS)} (default: all)")
+    add(
+        "--workload",
+        nargs="+",
+        default=list(WORKLOADS),
+        metavar="NAME",
+        help=f"of {', '.join(WORKLOADS)} (default: all)",
+    )
     add("--replicas", nargs="+", type=int, metavar="N", help="only these numbers of replicas")
     add("--way", nargs="+", default=list(WAYS), metavar="NAME", help=f"of {', '.join(map(repr, WAYS))} (default: all)")
     add("--repeats", type=int, metavar="N", help="of every way, in turn (default: 5)")
@@ -44,7 +50,13 @@ def parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="each workload's least number of replicas, two short repeats")
     add("--json", type=Path, metavar="FILE", help="where everything measured goes")
     add("--picture", type=Path, metavar="FILE", help="throughput against replicas, as PNG")
-    add("--read", nargs="+", type=Path, metavar="FILE", help="measure nothing: table and picture of earlier --json files")
+    add(
+        "--read",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: table and picture of earlier --json files",
+    )
     return made
 
 
@@ -65,7 +77,10 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
     check("workload", arguments.workload, WORKLOADS)
     check("way", arguments.way, WAYS)
     sizes = sorted({size for name in arguments.workload for size in WORKLOADS[name].sizes})
-    check("replicas", arguments.replicas or [], sizes)
+    for size in arguments.replicas or []:
+        if size not in sizes:
+            closest = min(sizes, key=lambda known: abs(known - size))
+            raise UsageError(f"--replicas: no {size}; {nearest(str(closest), map(str, sizes))}")
     for name in ("repeats", "seconds"):
         if (value := getattr(arguments, name)) is not None and value <= 0:
             raise UsageError(f"--{name} {value}: must be greater than 0")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from jaxcompare.bench.process import Child, Failed
+from jaxcompare.bench.process import Child, WayError
 from jaxcompare.bench.ways import CEILINGS, COPY, PRODUCT, WAYS
 from jaxcompare.bench.workloads import WORKLOADS, operations, traffic
 
@@ -75,7 +75,7 @@ class Bench:
                 try:
                     child.ask("prepare", arguments=[], seconds=CEILING_SECONDS)
                     self.ceilings[name] = child
-                except Failed as error:
+                except WayError as error:
                     self.say(f"{name}: {error}")
         return self
 
@@ -112,11 +112,13 @@ class Bench:
             try:
                 child = self._child(workload, way)
                 row |= child.ask("prepare", arguments=[workload, replicas], seconds=self.seconds)
-            except Failed as error:
+            except WayError as error:
                 row["error"] = str(error)
         quantities = self._repeats(f"{workload} {replicas}", workload, rows)
         best = {
-            quantity: max(spread(rates)["median"] for name, rates in quantities.items() if CEILINGS[name].quantity == quantity)
+            quantity: max(
+                spread(rates)["median"] for name, rates in quantities.items() if CEILINGS[name].quantity == quantity
+            )
             for quantity in {CEILINGS[name].quantity for name in quantities}
         }
         allowed = bounds(workload, replicas, best)
@@ -140,7 +142,7 @@ class Bench:
                     continue
                 try:
                     answer = self.children[workload, way].ask("repeat")
-                except Failed as error:
+                except WayError as error:
                     row["error"] = str(error)
                     continue
                 row["rates"].append(answer.pop("rate"))

@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent  # what has the package jaxcompare
 
 
-class Failed(Exception):
+class WayError(Exception):
     """A way that could not be prepared or run; the message says why."""
 
 
@@ -28,7 +28,7 @@ class Child:
 
     def __init__(self, target: str, environment: Mapping[str, str]) -> None:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jaxcompare.bench.child", target],
             stdin=subprocess.PIPE,
@@ -42,7 +42,7 @@ class Child:
         """One request and its answer.
 
         Raises:
-            Failed: the process answered with an error, or is gone.
+            WayError: the process answered with an error, or is gone.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -52,10 +52,10 @@ class Child:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise Failed(f"its process ended with code {self.process.wait()}: {self._last_words()}")
+            raise WayError(f"its process ended with code {self.process.wait()}: {self._last_words()}")
         answer = json.loads(line)
         if "error" in answer:
-            raise Failed(answer["error"])
+            raise WayError(answer["error"])
         return answer
 
     def _last_words(self) -> str:

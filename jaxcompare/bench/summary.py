@@ -10,7 +10,17 @@ from jaxcompare.bench.ways import WAYS
 
 Row = dict[str, Any]
 
-HEAD = ("workload", "replicas", "way", "replica-steps/s", "[least, most]", "of ceiling", "to PyTorch", "compile s", "MiB")
+HEAD = (
+    "workload",
+    "replicas",
+    "way",
+    "replica-steps/s",
+    "[least, most]",
+    "of ceiling",
+    "to PyTorch",
+    "compile s",
+    "MiB",
+)
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -52,7 +62,10 @@ def table(rows: Sequence[Row]) -> str:
         if before is not None and line[:2] != before:
             out.append("")
         before = line[:2]
-        sides = [cell.ljust(width) if i in (0, 2) else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=False))]
+        sides = [
+            cell.ljust(width) if i in (0, 2) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=False))
+        ]
         out.append("  ".join(sides).rstrip())
     return "\n".join(out)
 

@@ -6,6 +6,7 @@ kernel [..., inputs, outputs] and a bias [..., 1, outputs], so that one update s
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -56,7 +57,7 @@ def make_task(settings: Settings, device: torch.device) -> Task:
         generator = torch.Generator().manual_seed(seed)
         return [
             (torch.randn(inputs, outputs, generator=generator) * (2 / inputs) ** 0.5, torch.zeros(1, outputs))
-            for inputs, outputs in zip(widths, widths[1:], strict=False)
+            for inputs, outputs in itertools.pairwise(widths)
         ]
 
     def order(seed: int, epoch: int) -> Tensor:

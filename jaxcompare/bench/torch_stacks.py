@@ -1,4 +1,4 @@
-"""PyTorch's functional ways: stacked replicas by `torch.func.vmap` or batched products, hand-written updates, compiled or not."""
+"""PyTorch's functional steps: stacked replicas by `torch.func.vmap` or batched products, with hand-written updates."""
 
 from __future__ import annotations
 
@@ -139,7 +139,12 @@ class Stack:
     """
 
     def __init__(
-        self, task: parts.Task, variants: Sequence[Settings], seeds: Sequence[int], layout: str, step: Callable[..., Any]
+        self,
+        task: parts.Task,
+        variants: Sequence[Settings],
+        seeds: Sequence[int],
+        layout: str,
+        step: Callable[..., Any],
     ) -> None:
         self.task, self.step, self.seeds, self.kind = task, step, list(seeds), kind_of(variants)
         grid, device = LAYOUTS[layout][1], task.device
@@ -175,9 +180,7 @@ class Stack:
         return [*_flat(self.layers), *slots, self.count, self.loss_sum, self.task.x, self.task.y, *self.numbers]
 
 
-def _numbers(
-    variants: Sequence[Settings], kind: Kind, seeds: int, grid: bool | None, device: torch.device
-) -> Numbers:
+def _numbers(variants: Sequence[Settings], kind: Kind, seeds: int, grid: bool | None, device: torch.device) -> Numbers:
     rates = torch.tensor([settings.learning_rate for settings in variants])
     activation = torch.tensor([kind.activations.index(settings.activation) for settings in variants])
     loss = torch.tensor([kind.losses.index(settings.loss) for settings in variants])

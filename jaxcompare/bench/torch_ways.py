@@ -86,11 +86,7 @@ class Maker:
 
 
 def shapes(seeds: int, variants: int) -> list[tuple[int, int]]:
-    """Seeds x variants of stacks that fill a group without a rest, from one replica to all, each about twice the last.
-
-    >>> shapes(10, 9)
-    [(1, 1), (1, 3), (1, 9), (2, 9), (5, 9), (10, 9)]
-    """
+    """Seeds x variants of stacks that fill a group without a rest, from one replica to all, each about twice the last."""
     every = [(1, v) for v in range(1, variants + 1) if variants % v == 0]
     every += [(s, variants) for s in range(2, seeds + 1) if seeds % s == 0]
     found = every[:1]

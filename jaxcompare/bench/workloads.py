@@ -58,7 +58,9 @@ class Workload:
     def single(self) -> Comparison:
         """One replica of each kind: one seed, and one learning rate for each optimizer, activation and loss."""
         _, grids = self.sizes[min(self.sizes)]
-        firsts = [{key: values[:1] if key == "learning_rate" else values for key, values in one.items()} for one in grids]
+        firsts = [
+            {key: values[:1] if key == "learning_rate" else values for key, values in one.items()} for one in grids
+        ]
         base = {**self.base, "batch_size": 128, "seeds": 1}
         return parse("bench", {"base": base, "study": [{"name": "main", "grid": firsts}]})
 
@@ -166,7 +168,7 @@ def operations(widths: Sequence[int], batch: int) -> int:
     Forward, gradients of the weights, and gradients of the inputs of every layer but the first, which nobody needs.
 
     >>> operations((2, 3, 4), batch=1)
-    84
+    96
     """
     products = [inputs * outputs for inputs, outputs in itertools.pairwise(widths)]
     return 2 * batch * (3 * sum(products) - products[0])
