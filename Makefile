@@ -25,7 +25,7 @@ report: $(INSTALLED)
 	$(BIN)/python -m jaxcompare.report results
 
 bench: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
-	$(BIN)/python -m jaxcompare.bench $(ARGS)
+	$(BIN)/python -m jaxcompare.bench --seconds 0.5 $(ARGS)
 
 # Every way at every size in less than ten minutes; neither network nor data sets are needed.
 bench-gpu: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)

@@ -107,10 +107,11 @@ def measure(arguments: argparse.Namespace, cells: Sequence[Cell]) -> dict[str, A
     repeats = arguments.repeats or (QUICK["repeats"] if arguments.quick else 5)
     seconds = arguments.seconds or (QUICK["seconds"] if arguments.quick else 1.0)
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
     started, rows = time.perf_counter(), []
+
+    def say(text: str) -> None:
+        print(f"{time.perf_counter() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
+
     with Bench(arguments.way, torch=torch, repeats=int(repeats), seconds=seconds, say=say) as bench:
         for workload in dict.fromkeys(name for name, _ in cells):
             for replicas in (size for name, size in cells if name == workload):

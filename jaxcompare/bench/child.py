@@ -84,6 +84,7 @@ class Server:
             "load_seconds": made.load_seconds,
             "note": made.note,
             "details": made.details,
+            "counts": [unit.count for unit in made.units],
             "steps": self.steps,
             "baseline_bytes": self.baseline,
             "prepare_peak_bytes": preparing,
@@ -94,6 +95,12 @@ class Server:
         assert self.prepared is not None
         found = rate(self.prepared, self.steps)
         return {"rate": found, "peak_bytes": peak_bytes(), "device_peak_bytes": device_peak_bytes(self.module)}
+
+    def run(self, unit: int, steps: int) -> dict[str, Any]:
+        """So many steps of one unit."""
+        assert self.prepared is not None
+        self.prepared.units[unit].run(steps)
+        return {}
 
     def platform(self) -> dict[str, Any]:
         """`cpu` or `gpu`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent  # what has the package jaxcompare
+
+
+def usable_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class WayError(Exception):
@@ -44,13 +50,23 @@ class Child:
         Raises:
             WayError: the process answered with an error, or is gone.
         """
+        self.tell(do, **arguments)
+        return self.answer()
+
+    def tell(self, do: str, **arguments: Any) -> None:
+        """One request, without waiting for its answer."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # the answer will say so
             print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
+
+    def answer(self) -> dict[str, Any]:
+        """The answer to the last request.
+
+        Raises:
+            WayError: the process answered with an error, or is gone.
+        """
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
         if not line:
             raise WayError(f"its process ended with code {self.process.wait()}: {self._last_words()}")
         answer = json.loads(line)
@@ -67,10 +83,8 @@ class Child:
         """Ends the process."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    continue
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:

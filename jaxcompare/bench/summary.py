@@ -88,8 +88,9 @@ def _cells(row: Row, bar: Row | None) -> tuple[str, ...]:
 
 
 def memory(row: Row) -> float:
-    """Bytes that a way took at most while it trained: the device's, or else the process's beyond what its imports took."""
-    return row.get("device_peak_bytes") or row["peak_bytes"] - row["baseline_bytes"]
+    """Bytes that a way took at most while it trained: the device's, or its processes' beyond what their imports took."""
+    elsewhere = row.get("device_peak_bytes") or row.get("details", {}).get("workers_bytes")
+    return elsewhere or row["peak_bytes"] - row["baseline_bytes"]
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,6 @@ kernel [..., inputs, outputs] and a bias [..., 1, outputs], so that one update s
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from jaxcompare import data as datasets
+from jaxcompare.bench.process import usable_cores
 from jaxcompare.bench.workloads import SHAPES, made_up
 from jaxcompare.settings import Settings
 
@@ -34,9 +34,9 @@ class Task(NamedTuple):
     order: Callable[[int, int], Tensor]  # seed, epoch (from 0) -> the order [N] of its examples, on the host
 
 
-def start() -> torch.device:
-    """The device, with as many threads as there are cores."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def start(threads: int | None = None) -> torch.device:
+    """The device, with as many threads as there are cores, or as many as are wanted."""
+    torch.set_num_threads(threads or usable_cores())
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # as JAX does by default there
         return torch.device("cuda")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from jaxcompare.bench.workloads import WORKLOADS
 from jaxcompare.settings import Settings
 
 TRIAL_SECONDS = 0.25
-GROWTH = 1.7  # sizes tried grow by at least this: each costs a compilation
+GROWTH = 2.5  # sizes tried grow by at least this: each costs a compilation
 GIVE_UP = 0.8  # of the best rate: larger groups are not tried once one is so slow
 FEW = 4  # with fewer replicas of one kind, groups of mixed losses and activations are tried as well
 
@@ -30,8 +31,8 @@ class Group(NamedTuple):
 class Maker:
     """Stacks of one layout for one workload; what was compiled or tried once is kept."""
 
-    def __init__(self, workload: str, layout: str, *, compiled: bool) -> None:
-        self.device, start = parts.start(), time.perf_counter()
+    def __init__(self, workload: str, layout: str, *, compiled: bool, threads: int | None = None) -> None:
+        self.device, start = parts.start(threads), time.perf_counter()
         self.layout, self.compiled = layout, compiled
         self.task = parts.make_task(WORKLOADS[workload].settings, self.device)
         self.load_seconds = time.perf_counter() - start
@@ -75,18 +76,20 @@ class Maker:
             self.tried[key] = made.amount * steps / (time.perf_counter() - start)
         return self.tried[key]
 
-    def best(self, group: Group) -> tuple[tuple[int, int], float]:
-        """The fastest shape for a group, and its rate."""
+    def best(
+        self, group: Group, weigh: Callable[[tuple[int, int]], float] = lambda shape: 1.0
+    ) -> tuple[tuple[int, int], float]:
+        """The fastest shape for a group, and its rate times what `weigh` makes of the shape."""
         found: dict[tuple[int, int], float] = {}
         for shape in shapes(len(group.seeds), len(group.variants)):
-            found[shape] = self.rate(group, shape)
+            found[shape] = self.rate(group, shape) * weigh(shape)
             if found[shape] < GIVE_UP * max(found.values()):
                 break
         return max(found.items(), key=lambda item: item[1])
 
 
 def shapes(seeds: int, variants: int) -> list[tuple[int, int]]:
-    """Seeds x variants of stacks that fill a group without a rest, from one replica to all, each about twice the last."""
+    """Seeds x variants of stacks that fill a group without a rest, from one replica to all, each well above the last."""
     every = [(1, v) for v in range(1, variants + 1) if variants % v == 0]
     every += [(s, variants) for s in range(2, seeds + 1) if seeds % s == 0]
     found = every[:1]
@@ -110,22 +113,33 @@ def groups_of(workload: str, replicas: int, *, mixed: bool) -> list[Group]:
 _MAKERS: dict[tuple, Maker] = {}
 
 
-def _maker(workload: str, layout: str, *, compiled: bool) -> Maker:
-    key = (workload, layout, compiled)
+def _maker(workload: str, layout: str, *, compiled: bool, threads: int | None = None) -> Maker:
+    key = (workload, layout, compiled, threads)
     if key not in _MAKERS:
-        _MAKERS[key] = Maker(workload, layout, compiled=compiled)
+        _MAKERS[key] = Maker(workload, layout, compiled=compiled, threads=threads)
     return _MAKERS[key]
 
 
 def _stacked(workload: str, replicas: int, layout: str, *, compiled: bool) -> Prepared:
     maker = _maker(workload, layout, compiled=compiled)
+    groups, best = _chosen(maker, workload, replicas)
+    return _units(maker, groups, best, replicas)
+
+
+def _chosen(maker: Maker, workload: str, replicas: int) -> tuple[list[Group], tuple[int, int]]:
+    """The grouping, and the shape of a group's stacks, that were fastest in a trial on the first group."""
     groups = groups_of(workload, replicas, mixed=False)
     best, fastest = maker.best(groups[0])
     if len(groups[0].variants) * len(groups[0].seeds) < FEW:
         joined = groups_of(workload, replicas, mixed=True)
         other, rate = maker.best(joined[0])
         if rate > fastest and len(joined) < len(groups):
-            groups, best = joined, other
+            return joined, other
+    return groups, best
+
+
+def _units(maker: Maker, groups: Sequence[Group], best: tuple[int, int], replicas: int) -> Prepared:
+    """A stack of each group, standing for all of the group's."""
     units, compile_seconds, notes = [], 0.0, []
     for group in groups:
         shape = _nearest(best, shapes(len(group.seeds), len(group.variants)))
@@ -135,8 +149,12 @@ def _stacked(workload: str, replicas: int, layout: str, *, compiled: bool) -> Pr
         compile_seconds += seconds
         notes.append(f"{shape[0]}x{shape[1]} of {whole}")
     note = f"{torch.get_num_threads()} threads on {maker.device.type}; seeds x variants at a time: {', '.join(notes)}"
-    tried = {f"{shape[0]}x{shape[1]}": round(rate, 1) for (_, shape), rate in maker.tried.items()}
-    return Prepared(units, replicas, compile_seconds, maker.load_seconds, note, {"tried": tried})
+    details = {"shape": best, "groups": len(groups), "tried": _tried(maker)}
+    return Prepared(units, replicas, compile_seconds, maker.load_seconds, note, details)
+
+
+def _tried(maker: Maker) -> dict[str, float]:
+    return {f"{shape[0]}x{shape[1]}": round(rate, 1) for (_, shape), rate in maker.tried.items()}
 
 
 def _nearest(wanted: tuple[int, int], known: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -169,3 +187,24 @@ def vmap_compiled(workload: str, replicas: int) -> Prepared:
 def baddbmm_compiled(workload: str, replicas: int) -> Prepared:
     """Batched products written by hand, the whole step compiled; with CUDA graphs on a GPU."""
     return _stacked(workload, replicas, "baddbmm", compiled=True)
+
+
+def baddbmm_one_thread(workload: str, replicas: int, processes: int, shape: list[int] | None) -> Prepared:
+    """`baddbmm_compiled` on one thread, for one of several processes that share the stacks; no shape: tries them."""
+    maker = _maker(workload, "baddbmm", compiled=True, threads=1)
+    groups = groups_of(workload, replicas, mixed=False)
+
+    def balance(shape: tuple[int, int]) -> float:
+        return 1 / idling(len(groups) * len(groups[0].variants) * len(groups[0].seeds) // math.prod(shape), processes)
+
+    best = maker.best(groups[0], balance)[0] if shape is None else (shape[0], shape[1])
+    return _units(maker, groups, best, replicas)
+
+
+def idling(stacks: int, processes: int) -> float:
+    """How much longer so many stacks take than if they could be shared evenly.
+
+    >>> idling(3, 2)
+    1.3333333333333333
+    """
+    return math.ceil(stacks / processes) * processes / stacks

@@ -28,6 +28,7 @@ WAYS: dict[str, Way] = {
     "torch vmap": Way("torch_ways:vmap", 2, torch=True),
     "torch vmap compiled": Way("torch_ways:vmap_compiled", 3, torch=True),
     "torch baddbmm compiled": Way("torch_ways:baddbmm_compiled", 1, torch=True),
+    "torch baddbmm, a process a core": Way("torch_processes:prepare", 7, torch=True, on=("cpu",)),
 }
 
 PRODUCT, COPY = "operations a second", "bytes a second"
