@@ -12,7 +12,7 @@ import pytest
 
 from jaxcompare import assemble, planning, train
 from jaxcompare.bench import __main__ as command
-from jaxcompare.bench import measured, process, summary, workloads
+from jaxcompare.bench import measured, picture, process, summary, ways, workloads
 from jaxcompare.types import Batch
 
 
@@ -86,6 +86,16 @@ def test_summary_is_against_the_fastest_torch_way():
     assert "1.50" in text
 
 
+def test_picture_has_room_for_every_way():
+    rows = [row(way, 100.0 + 10 * number) for number, way in enumerate([*ways.WAYS, "ceiling"])]
+    found = {"machine": {"platform": "cpu", "cores": 2}, "repeats": 5, "rows": rows}
+    made = picture.figure(found)
+    labels = [text.get_text() for text in made.legends[0].get_texts()]
+    assert labels == [*ways.WAYS, "the machine's ceiling"]
+    looks = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in made.legends[0].get_lines()]
+    assert len(set(looks)) == len(looks)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -102,9 +112,9 @@ def test_command_line_errors(arguments, words, capsys):
 
 
 def test_small_run_end_to_end(tmp_path, capsys):
-    file, picture = tmp_path / "bench.json", tmp_path / "bench.png"
+    file, drawn = tmp_path / "bench.json", tmp_path / "bench.png"
     arguments = ["--workload", "b_moons", "--replicas", "3", "--way", "ours", "--repeats", "2", "--seconds", "0.05"]
-    assert command.main([*arguments, "--json", str(file), "--picture", str(picture)]) == 0
+    assert command.main([*arguments, "--json", str(file), "--picture", str(drawn)]) == 0
     assert "b_moons" in capsys.readouterr().out
     ours, ceiling = json.loads(file.read_text())["rows"]
     assert len(ours["rates"]) == 2
@@ -112,7 +122,7 @@ def test_small_run_end_to_end(tmp_path, capsys):
     assert ours["share_of_ceiling"] == pytest.approx(ours["median"] / ceiling["median"])
     assert 0 < ours["share_of_ceiling"] < 1
     assert ours["compile_seconds"] > 0
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert drawn.read_bytes().startswith(b"\x89PNG")
     assert command.main(["--read", str(file)]) == 0
 
 

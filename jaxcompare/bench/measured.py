@@ -37,7 +37,7 @@ def steps_for(prepared: Prepared, seconds: float) -> int:
         steps = 1
         while (taken := timed(unit, steps)) < LEAST_SECONDS:
             steps = max(2 * steps, min(10 * steps, int(1.2 * LEAST_SECONDS * steps / max(taken, 1e-9))))
-        total += taken / steps
+        total += min(taken, timed(unit, steps)) / steps  # of two, in case something else held up the first
     return max(1, round(seconds / total))
 
 

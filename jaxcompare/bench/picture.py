@@ -14,7 +14,7 @@ from jaxcompare.bench.workloads import WORKLOADS
 from jaxcompare.plots import style
 
 CEILING: dict[str, Any] = {"color": style.PALE, "linewidth": 3.0, "linestyle": "-"}
-MARKERS = "osD^vPX*h"  # as well as colours: lines of one colour cross
+MARKERS = "osD^vPX*hd"  # one a way, as well as colours: lines cross
 
 Row = dict[str, Any]
 
@@ -58,7 +58,7 @@ def _look(way: str) -> dict[str, Any]:
 
 def _panel(ax: Axes, name: str, rows: Sequence[Row]) -> None:
     sizes = sorted({row["replicas"] for row in rows})
-    for way in ("ceiling", *reversed(WAYS)):  # ours above the others
+    for place, way in enumerate(("ceiling", *reversed(WAYS))):  # ours above the others
         line = sorted((row for row in rows if row["way"] == way), key=lambda row: row["replicas"])
         if not line:
             continue
@@ -67,6 +67,8 @@ def _panel(ax: Axes, name: str, rows: Sequence[Row]) -> None:
             # As wide as the panel, where there is but one number of replicas.
             ax.plot([0.8 * x[0], *x, 1.25 * x[-1]], [y[0], *y, y[-1]], **CEILING)
             continue
+        if len(sizes) == 1:  # side by side, or they would hide one another
+            x = [x[0] * 1.03 ** (len(WAYS) / 2 - place)]
         below = [row["median"] - row["least"] for row in line]
         above = [row["greatest"] - row["median"] for row in line]
         ax.errorbar(x, y, yerr=[below, above], elinewidth=1, capsize=2, **_look(way))

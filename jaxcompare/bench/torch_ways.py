@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import torch
 
 from jaxcompare.bench import torch_parts as parts
-from jaxcompare.bench.measured import Prepared, Unit, steps_for
+from jaxcompare.bench.measured import Prepared, Unit, rate, steps_for
 from jaxcompare.bench.torch_stacks import Kind, Stack, kind_of, make_step
 from jaxcompare.bench.workloads import WORKLOADS
 from jaxcompare.settings import Settings
 
-TRIAL_SECONDS = 0.25
+TRIAL_SECONDS = 0.15
 GROWTH = 2.5  # sizes tried grow by at least this: each costs a compilation
 GIVE_UP = 0.8  # of the best rate: larger groups are not tried once one is so slow
 FEW = 4  # with fewer replicas of one kind, groups of mixed losses and activations are tried as well
@@ -71,9 +71,7 @@ class Maker:
         if key not in self.tried:
             made = Prepared([Unit(self.stack(group, shape)[0].run)], shape[0] * shape[1])
             steps = steps_for(made, TRIAL_SECONDS)
-            start = time.perf_counter()
-            made.units[0].run(steps)
-            self.tried[key] = made.amount * steps / (time.perf_counter() - start)
+            self.tried[key] = max(rate(made, steps) for _ in range(2))
         return self.tried[key]
 
     def best(
@@ -132,8 +130,8 @@ def _chosen(maker: Maker, workload: str, replicas: int) -> tuple[list[Group], tu
     best, fastest = maker.best(groups[0])
     if len(groups[0].variants) * len(groups[0].seeds) < FEW:
         joined = groups_of(workload, replicas, mixed=True)
-        other, rate = maker.best(joined[0])
-        if rate > fastest and len(joined) < len(groups):
+        other, its_rate = maker.best(joined[0])
+        if its_rate > fastest and len(joined) < len(groups):
             return joined, other
     return groups, best
 

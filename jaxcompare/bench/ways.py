@@ -21,14 +21,14 @@ class Way:
 WAYS: dict[str, Way] = {
     "ours": Way("ours:prepare", 0, fresh=True),
     "ours, one by one": Way("ours:one_by_one", 0, "--"),
-    "ours on CPU": Way("ours:prepare", 5, on=("gpu",), environment={"JAX_PLATFORMS": "cpu"}, fresh=True),
+    "ours on CPU": Way("ours:prepare", 0, ":", on=("gpu",), environment={"JAX_PLATFORMS": "cpu"}, fresh=True),
     "torch dataloader": Way("torch_loops:dataloader", 6, ":", torch=True),
     "torch indexed": Way("torch_loops:indexed", 6, "--", torch=True),
     "torch compiled": Way("torch_ways:compiled", 4, "--", torch=True),
     "torch vmap": Way("torch_ways:vmap", 2, torch=True),
     "torch vmap compiled": Way("torch_ways:vmap_compiled", 3, torch=True),
     "torch baddbmm compiled": Way("torch_ways:baddbmm_compiled", 1, torch=True),
-    "torch baddbmm, a process a core": Way("torch_processes:prepare", 7, torch=True, on=("cpu",)),
+    "torch baddbmm, a process a core": Way("torch_processes:prepare", 5, torch=True, on=("cpu",)),
 }
 
 PRODUCT, COPY = "operations a second", "bytes a second"
