@@ -1,6 +1,7 @@
 # make results   sets everything up and runs the main job: all three comparisons into results/
 # make validate  known values, exact and published, against what is computed here (ARGS=--quick: without Fashion-MNIST)
 # make test      the same set-up, then the tests
+# make bench     how fast training is, and PyTorch's ways of it where it is installed (make bench TORCH=1 installs it)
 # ARGS is handed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
 
 VENV := .venv
@@ -13,7 +14,7 @@ GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 comma := ,
 EXTRAS := test$(if $(filter-out 0,$(GPU)),$(comma)cuda12)
 
-.PHONY: results data report validate test slow lint types format clean
+.PHONY: results data report validate bench bench-gpu test slow lint types format clean
 
 results: data
 	$(BIN)/python -m jaxcompare.run --exp all $(ARGS)
@@ -26,6 +27,13 @@ report: $(INSTALLED)
 
 validate: data
 	$(BIN)/python -m jaxcompare.validate $(ARGS)
+
+bench: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
+	$(BIN)/python -m jaxcompare.bench --seconds 0.5 $(ARGS)
+
+# Every way at every size in less than ten minutes; neither network nor data sets are needed.
+bench-gpu: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
+	$(BIN)/python -m jaxcompare.bench --repeats 3 --seconds 0.3 $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -52,4 +60,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "no virtual environment could be made; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+
+$(VENV)/.torch: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	@touch $@

@@ -32,14 +32,8 @@ from jaxcompare.settings import ConfigError, Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 READERS = (
-    "plots",
-    "report",
-    "words.py",
-    "analysis",
-    "known",
-    "validate.py",
-    "run.py",
-    "progress.py",
+    *("plots", "report", "bench", "analysis", "known"),
+    *("words.py", "validate.py", "run.py", "progress.py"),
 )  # decide no numbers
 
 

@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from jaxcompare.devices import start_jax
 from jaxcompare.known import Check, checks
-from jaxcompare.pipeline import start_jax
 
 
 def line(check: Check, value: float, seconds: float) -> str:

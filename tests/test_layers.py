@@ -27,7 +27,7 @@ LAYERS = [
     {"compare", "progress", "devices"},
     {"manifest"},
     {"pipeline", "known"},
-    {"run", "validate"},
+    {"run", "validate", "bench"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
 BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry")

@@ -1,0 +1,150 @@
+"""Measuring: for each workload and number of replicas all ways in turn, again and again, beside the machine's ceiling."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from jaxcompare.bench.process import Child, WayError
+from jaxcompare.bench.ways import CEILINGS, COPY, PRODUCT, WAYS
+from jaxcompare.bench.workloads import WORKLOADS, operations, traffic
+
+CEILING_SECONDS = 0.25
+
+Row = dict[str, Any]
+Cell = tuple[str, int]  # workload, replicas
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and greatest."""
+    return {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
+
+
+def bounds(workload: str, replicas: int, quantities: Mapping[str, float]) -> dict[str, float]:
+    """Replica-steps a second that each of the machine's rates would allow, by quantity."""
+    work = WORKLOADS[workload]
+    variants = [variant.settings for variant in work.comparison(replicas).studies[0].variants]
+    batch = variants[0].batch_size
+    costs = {
+        PRODUCT: float(operations(work.widths, batch)),
+        COPY: statistics.mean(traffic(work.widths, batch, one.optimizer) for one in variants),
+    }
+    return {quantity: rate / costs[quantity] for quantity, rate in quantities.items()}
+
+
+class Bench:
+    """One run of the benchmark; a context manager, so that no process is left behind.
+
+    Args:
+        ways: names of `WAYS`, in order.
+        torch: whether PyTorch is there.
+        repeats: of every way, in turn.
+        seconds: about how long each repeat takes.
+        say: is told what happens.
+    """
+
+    def __init__(
+        self, ways: Sequence[str], *, torch: bool, repeats: int, seconds: float, say: Callable[[str], None]
+    ) -> None:
+        self.repeats, self.seconds, self.say, self.torch = repeats, seconds, say, torch
+        self.stack = ExitStack()
+        # Compiled programs are kept for this run alone: every compilation that is reported was done.
+        kept = self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        self.environment = {
+            "JAX_COMPILATION_CACHE_DIR": os.path.join(kept, "jax"),
+            "TORCHINDUCTOR_CACHE_DIR": os.path.join(kept, "torch"),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several processes share a GPU
+        }
+        self.children: dict[tuple[str, str], Child] = {}
+        self.ceilings: dict[str, Child] = {}
+        self.ways = list(ways)
+
+    def __enter__(self) -> Bench:
+        """Starts what measures the ceiling, and asks what machine this is."""
+        probe = self._start("ceiling:jax_product", {})
+        self.machine = probe.ask("platform")
+        kind = self.machine["platform"]
+        self.ways = [name for name in self.ways if kind in WAYS[name].on and (self.torch or not WAYS[name].torch)]
+        for name, ceiling in CEILINGS.items():
+            if kind in ceiling.on and (self.torch or not ceiling.torch):
+                child = probe if name == "jax product" else self._start(ceiling.prepare, {})
+                try:
+                    child.ask("prepare", arguments=[], seconds=CEILING_SECONDS)
+                    self.ceilings[name] = child
+                except WayError as error:
+                    self.say(f"{name}: {error}")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends every process."""
+        self.stack.close()
+
+    def _start(self, target: str, environment: Mapping[str, str]) -> Child:
+        child = Child(target, {**self.environment, **environment})
+        self.stack.callback(child.stop)
+        return child
+
+    def _child(self, workload: str, way: str) -> Child:
+        """The way's process for a workload, which keeps what it has compiled."""
+        found = self.children.get((workload, way))
+        if found is None or WAYS[way].fresh:
+            if found is not None:
+                found.stop()
+            found = self.children[workload, way] = self._start(WAYS[way].prepare, WAYS[way].environment)
+        return found
+
+    def finish(self, workload: str) -> None:
+        """Ends a workload's processes."""
+        for key in [key for key in self.children if key[0] == workload]:
+            self.children.pop(key).stop()
+
+    def cell(self, workload: str, replicas: int) -> list[Row]:
+        """All ways at one number of replicas: a row each, the ceiling's last."""
+        rows: dict[str, Row] = {}
+        for way in self.ways:
+            self.say(f"{workload} {replicas}: preparing {way}")
+            row: Row = {"workload": workload, "replicas": replicas, "way": way, "rates": []}
+            rows[way] = row
+            try:
+                child = self._child(workload, way)
+                row |= child.ask("prepare", arguments=[workload, replicas], seconds=self.seconds)
+            except WayError as error:
+                row["error"] = str(error)
+        quantities = self._repeats(f"{workload} {replicas}", workload, rows)
+        best = {
+            quantity: max(
+                spread(rates)["median"] for name, rates in quantities.items() if CEILINGS[name].quantity == quantity
+            )
+            for quantity in {CEILINGS[name].quantity for name in quantities}
+        }
+        allowed = bounds(workload, replicas, best)
+        binding = min(allowed, key=allowed.__getitem__)
+        for row in rows.values():
+            if row["rates"] and "error" not in row:
+                row |= spread(row["rates"])
+                row["share_of_ceiling"] = row["median"] / allowed[binding]
+        ceiling = {"workload": workload, "replicas": replicas, "way": "ceiling", "median": allowed[binding]}
+        return [*rows.values(), ceiling | {"note": binding, "machine": quantities, "allowed": allowed}]
+
+    def _repeats(self, name: str, workload: str, rows: Mapping[str, Row]) -> dict[str, list[float]]:
+        """Every way and every ceiling once a round; rates go into the rows."""
+        quantities: dict[str, list[float]] = {ceiling: [] for ceiling in self.ceilings}
+        for number in range(self.repeats):
+            self.say(f"{name}: repeat {number + 1} of {self.repeats}")
+            for ceiling, child in self.ceilings.items():
+                quantities[ceiling].append(child.ask("repeat")["rate"])
+            for way, row in rows.items():
+                if "error" in row:
+                    continue
+                try:
+                    answer = self.children[workload, way].ask("repeat")
+                except WayError as error:
+                    row["error"] = str(error)
+                    continue
+                row["rates"].append(answer.pop("rate"))
+                row |= answer
+        return quantities

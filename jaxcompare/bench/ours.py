@@ -1,0 +1,91 @@
+"""Our own ways: the engine as the command line runs it, without measurements; and one replica after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxcompare.bench.measured import Prepared, Unit
+from jaxcompare.bench.workloads import WORKLOADS, loaded
+
+
+def prepare(workload: str, replicas: int) -> Prepared:
+    """All tiles over all devices. One group of tiles of each program is timed and stands for all of that program's."""
+    from jaxcompare.devices import start_jax
+
+    jax = start_jax()
+    from jaxcompare import planning, sweep
+
+    start = time.perf_counter()
+    comparison = WORKLOADS[workload].comparison(replicas)
+    plans = planning.plan(comparison, loaded(comparison), platform=jax.default_backend())
+    load_seconds = time.perf_counter() - start
+    mesh = sweep.local_mesh()
+    jobs, compile_seconds = _compiled(plans, mesh)
+    units, notes = [], []
+    for plan, trainer in jobs:
+        groups = -(-len(plan.tiles) // mesh.size)
+        units.append(Unit(_runner(trainer, plan.tiles[: mesh.size]), groups))
+        notes.append(f"{plan.shape[0]}x{plan.shape[1]} in {len(plan.tiles)} tiles")
+    note = f"{mesh.size} devices; seeds x variants a tile: {', '.join(notes)}"
+    return Prepared(units, replicas, compile_seconds, load_seconds, note)
+
+
+_SINGLE: dict[str, tuple[list[Callable[[int], None]], float, float]] = {}
+
+
+def one_by_one(workload: str, replicas: int) -> Prepared:
+    """One replica in a tile on one device, one after another; one of each kind is timed and stands for all of its kind."""
+    if workload not in _SINGLE:
+        _SINGLE[workload] = _single(workload)
+    runners, compile_seconds, load_seconds = _SINGLE[workload]
+    units = [Unit(run, replicas / len(runners)) for run in runners]
+    return Prepared(units, replicas, compile_seconds, load_seconds, "1 device, 1 replica a tile")
+
+
+def _single(workload: str) -> tuple[list[Callable[[int], None]], float, float]:
+    from jaxcompare.devices import start_jax
+
+    jax = start_jax()
+    from jaxcompare import planning, sweep
+
+    start = time.perf_counter()
+    comparison = WORKLOADS[workload].single()
+    plans = planning.plan(comparison, loaded(comparison), platform=jax.default_backend(), tile_replicas=1)
+    load_seconds = time.perf_counter() - start
+    jobs, compile_seconds = _compiled(plans, sweep.local_mesh(jax.local_devices()[:1]))
+    return [_runner(trainer, [tile]) for plan, trainer in jobs for tile in plan.tiles], compile_seconds, load_seconds
+
+
+def _compiled(plans: Sequence[Any], mesh: Any) -> tuple[list[tuple[Any, Any]], float]:
+    from jaxcompare import trainer
+
+    start = time.perf_counter()
+    jobs = trainer.prepare(plans, mesh, trainer.Forgetful())
+    return [(job.plan, job.trainer) for job in jobs], time.perf_counter() - start
+
+
+def _runner(trainer: Any, tiles: Sequence[Any]) -> Callable[[int], None]:
+    """Trains one group of tiles on and on, in windows as the engine does, with nothing measured."""
+    import jax
+
+    from jaxcompare import segment, sweep
+
+    plan, executables = trainer.plan, trainer.executables
+    group = trainer.group(tiles)
+    carry, done = executables.init(trainer.data, group), 0
+
+    def run(steps: int) -> None:
+        nonlocal carry, done
+        end = done + steps
+        while done < end:
+            finished = done // plan.steps_per_epoch
+            stop = min(end, (finished + plan.rows) * plan.steps_per_epoch)
+            levels = [segment.NOTHING] * (-(-stop // plan.steps_per_epoch) - finished)
+            window = sweep.make_window(done, stop, finished + 1, levels, rows=plan.rows)
+            carry, _ = executables.train(carry, trainer.data, group, window)
+            done = stop
+        jax.block_until_ready(carry)
+
+    return run

@@ -1,0 +1,93 @@
+"""A child process as its parent sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent  # what has the package jaxcompare
+
+
+def usable_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class WayError(Exception):
+    """A way that could not be prepared or run; the message says why."""
+
+
+class Child:
+    """A process that serves one way.
+
+    Args:
+        target: "module:function" of this package.
+        environment: beside what this process has.
+    """
+
+    def __init__(self, target: str, environment: Mapping[str, str]) -> None:
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jaxcompare.bench.child", target],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, **environment, "PYTHONPATH": path},
+        )
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """One request and its answer.
+
+        Raises:
+            WayError: the process answered with an error, or is gone.
+        """
+        self.tell(do, **arguments)
+        return self.answer()
+
+    def tell(self, do: str, **arguments: Any) -> None:
+        """One request, without waiting for its answer."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the answer will say so
+            print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
+
+    def answer(self) -> dict[str, Any]:
+        """The answer to the last request.
+
+        Raises:
+            WayError: the process answered with an error, or is gone.
+        """
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise WayError(f"its process ended with code {self.process.wait()}: {self._last_words()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WayError(answer["error"])
+        return answer
+
+    def _last_words(self) -> str:
+        self.log.seek(0)
+        lines = self.log.read().strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def stop(self) -> None:
+        """Ends the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()

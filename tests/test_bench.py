@@ -1,0 +1,282 @@
+"""The benchmark: its arithmetic, its command line, a small run; and that PyTorch's ways do the same work as ours."""
+
+import functools
+import itertools
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcompare import assemble, planning, train
+from jaxcompare.bench import __main__ as command
+from jaxcompare.bench import measured, picture, process, summary, ways, workloads
+from jaxcompare.types import Batch
+
+
+def test_operations_against_a_count_by_hand():
+    # 784-256-128-10: forward and weight gradients of three products, input gradients of the last two.
+    first, second, third = 784 * 256, 256 * 128, 128 * 10
+    by_hand = 2 * 128 * (2 * (first + second + third) + second + third)
+    assert workloads.operations((784, 256, 128, 10), 128) == by_hand == 128_909_312
+
+
+def test_operations_against_the_compiler():
+    """XLA's own count of a step's operations is ours and the elementwise ones, which are few."""
+    recipe = train.make_recipe(workloads_model(), optimizer="sgd", clip=False)
+    hparams = train.make_hparams(0.1)
+    batch = Batch(jnp.zeros((128, 64)), jnp.zeros(128, jnp.int32))
+    state = train.init_state(jax.random.key(0), recipe, hparams, batch.x)
+    counted = jax.jit(train.make_train_step(recipe)).lower(state, batch, hparams).compile().cost_analysis()["flops"]
+    expected = workloads.operations((64, 256, 128, 10), 128)
+    assert expected <= counted <= 1.05 * expected
+
+
+def workloads_model():
+    from jaxcompare import models
+
+    return models.mlp(hidden=(256, 128), classes=10)
+
+
+def test_traffic_counts_each_slot():
+    sizes = [workloads.traffic((2, 3), 4, name) for name in ("sgd", "momentum", "adamw")]
+    assert sizes == [4 * (2 * 9 + 8), 4 * (4 * 9 + 8), 4 * (6 * 9 + 8)]
+
+
+def test_workloads_have_the_replicas_that_they_say():
+    for name, work in workloads.WORKLOADS.items():
+        for replicas in work.sizes:
+            study = work.comparison(replicas).studies[0]
+            assert len(study.variants) * len(study.seeds) == replicas, name
+            assert {variant.settings.batch_size for variant in study.variants} == {128}
+
+
+@pytest.mark.parametrize("name", workloads.SHAPES)
+def test_made_up_data_have_the_real_ones_shapes(name):
+    shape, made = workloads.SHAPES[name], workloads.made_up(name)
+    assert made.x_train.shape == (shape.train, shape.features)
+    assert made.x_train.dtype == (np.uint8 if shape.largest else np.float32)
+    assert set(made.y_test) == set(range(shape.classes))
+
+
+def test_rate_weighs_units_by_how_many_there_are(monkeypatch):
+    seconds = {"slow": 0.3, "fast": 0.1}
+    monkeypatch.setattr(measured, "timed", lambda unit, steps: steps * seconds[unit.run(0)])
+    units = [measured.Unit(lambda steps: "slow", 2), measured.Unit(lambda steps: "fast", 4)]
+    assert measured.rate(measured.Prepared(units, amount=20), steps=7) == pytest.approx(20)
+
+
+def row(way, median, replicas=2):
+    figures = {"rates": [median], "median": median, "least": median, "greatest": median, "share_of_ceiling": 0.5}
+    figures |= {"compile_seconds": 1.0, "peak_bytes": 3 * 2**20, "baseline_bytes": 2**20}
+    return {"workload": "digits", "replicas": replicas, "way": way, **figures}
+
+
+def test_summary_is_against_the_fastest_torch_way():
+    rows = [row("ours", 300.0), row("torch vmap", 200.0), row("torch indexed", 50.0), row("ours", 80.0, 20)]
+    rows.append(row("torch indexed", 100.0, 20))
+    assert summary.ratios(rows) == {("digits", 2): 1.5, ("digits", 20): 0.8}
+    said = summary.conclusion(rows)
+    assert f"{math.sqrt(1.5 * 0.8):.2f} in the geometric mean over 2 rows, least 0.80 (digits, 20 replicas)" in said
+    failed = {"workload": "digits", "replicas": 2, "way": "torch compiled", "rates": [], "error": "no compiler"}
+    text = summary.table([*rows, failed])
+    assert "failed: no compiler" in text
+    assert "1.50" in text
+
+
+def test_picture_has_room_for_every_way():
+    rows = [row(way, 100.0 + 10 * number) for number, way in enumerate([*ways.WAYS, "ceiling"])]
+    found = {"machine": {"platform": "cpu", "cores": 2}, "repeats": 5, "rows": rows}
+    made = picture.figure(found)
+    labels = [text.get_text() for text in made.legends[0].get_texts()]
+    assert labels == [*ways.WAYS, "the machine's ceiling"]
+    looks = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in made.legends[0].get_lines()]
+    assert len(set(looks)) == len(looks)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workload", "moons"], "did you mean b_moons?"),
+        (["--way", "torch vmapp"], "did you mean torch vmap?"),
+        (["--replicas", "33"], "did you mean 32?"),
+        (["--repeats", "0"], "must be greater than 0"),
+        (["--read", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_command_line_errors(arguments, words, capsys):
+    assert command.main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_small_run_end_to_end(tmp_path, capsys):
+    file, drawn = tmp_path / "bench.json", tmp_path / "bench.png"
+    arguments = ["--workload", "b_moons", "--replicas", "3", "--way", "ours", "--repeats", "2", "--seconds", "0.05"]
+    assert command.main([*arguments, "--json", str(file), "--picture", str(drawn)]) == 0
+    assert "b_moons" in capsys.readouterr().out
+    ours, ceiling = json.loads(file.read_text())["rows"]
+    assert len(ours["rates"]) == 2
+    assert ours["least"] <= ours["median"] <= ours["greatest"]
+    assert ours["share_of_ceiling"] == pytest.approx(ours["median"] / ceiling["median"])
+    assert 0 < ours["share_of_ceiling"] < 1
+    assert ours["compile_seconds"] > 0
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+    assert command.main(["--read", str(file)]) == 0
+
+
+def test_a_way_that_fails_says_why():
+    child = process.Child("ours:prepare", {})
+    try:
+        with pytest.raises(process.WayError, match="KeyError"):
+            child.ask("prepare", arguments=["nothing", 1], seconds=0.1)
+    finally:
+        child.stop()
+
+
+@functools.cache
+def plan_of(workload):
+    comparison = workloads.WORKLOADS[workload].comparison(min(workloads.WORKLOADS[workload].sizes))
+    return planning.plan(comparison, workloads.loaded(comparison), platform="cpu")[0]
+
+
+@functools.cache
+def step_of(model, settings):
+    recipe = train.make_recipe(model, optimizer=settings[0], loss=settings[1], activation=settings[2])
+    return recipe, jax.jit(train.make_train_step(recipe))
+
+
+def ours_after(workload, variants, seeds, steps):
+    """The layers of each seed and variant after some steps of our single train step: kernels and biases as NumPy arrays."""
+    plan = plan_of(workload)
+    data, model = plan.material.data, assemble.recipe(plan.program, plan.material.classes).model
+    found = []
+    for seed, settings in itertools.product(seeds, variants):
+        recipe, step = step_of(model, (settings.optimizer, settings.loss, settings.activation))
+        hparams = train.make_hparams(settings.learning_rate)
+        x = jnp.zeros((1, plan.material.features))
+        state = train.init_state(train.init_key(jnp.asarray(seed)), recipe, hparams, x)
+        for number in range(steps):
+            epoch, within = divmod(number, plan.steps_per_epoch)
+            examples = order_of(seed, epoch, len(data.train.y))[within * 128 : (within + 1) * 128]
+            state, _ = step(
+                state, Batch(train.scale(data.train.x[examples], data.scaling), data.train.y[examples]), hparams
+            )
+        found.append(layers_of(state.params))
+    return found
+
+
+@functools.cache
+def order_of(seed, epoch, size):
+    return np.asarray(train.epoch_order(jnp.asarray(seed), jnp.asarray(epoch), size))
+
+
+def layers_of(params):
+    names = sorted(name for name in params if name != "output")
+    return [(np.asarray(params[name]["kernel"]), np.asarray(params[name]["bias"])[None]) for name in [*names, "output"]]
+
+
+@functools.cache
+def torch_task(workload):
+    """PyTorch's task with our weights and orders."""
+    import torch
+
+    from jaxcompare import models
+    from jaxcompare.bench import torch_parts
+
+    work = workloads.WORKLOADS[workload]
+    task = torch_parts.make_task(work.settings, torch.device("cpu"))
+    model = models.mlp(hidden=work.settings.hidden, classes=work.widths[-1])
+
+    def weights(seed):
+        layers = layers_of(model.init(train.init_key(jnp.asarray(seed)), jnp.zeros((1, work.widths[0]))))
+        return [(torch.tensor(kernel), torch.tensor(bias)) for kernel, bias in layers]
+
+    def order(seed, epoch):
+        return torch.tensor(order_of(seed, epoch, len(task.y)))
+
+    return task._replace(weights=weights, order=order)
+
+
+def variants_of(workload, **wanted):
+    """The workload's variants of these settings at its least number of replicas."""
+    work = workloads.WORKLOADS[workload]
+    every = [variant.settings for variant in work.comparison(min(work.sizes)).studies[0].variants]
+    return [one for one in every if all(getattr(one, key) == value for key, value in wanted.items())]
+
+
+CASES = [
+    ("c_fashion", {"optimizer": "sgd"}),
+    ("c_fashion", {"optimizer": "momentum"}),
+    ("c_fashion", {"optimizer": "adamw"}),
+    ("b_moons", {}),  # three activations in one stack
+    ("digits", {}),  # two losses in one stack
+]
+STEPS = 14  # on moons and digits into the second epoch
+
+
+def assert_same(theirs, ours):
+    for layers, expected in zip(theirs, ours, strict=True):
+        for (kernel, bias), (our_kernel, our_bias) in zip(layers, expected, strict=True):
+            np.testing.assert_allclose(kernel, our_kernel, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(bias, our_bias, rtol=0, atol=1e-4)
+
+
+def stacked_layers(stack):
+    """Of each replica, seeds outside."""
+    replicas = [[tensor.reshape(-1, *tensor.shape[-2:]).numpy() for tensor in layer] for layer in stack.layers]
+    return [[(kernel[i], bias[i]) for kernel, bias in replicas] for i in range(len(replicas[0][0]))]
+
+
+def test_stacks_fill_a_group():
+    pytest.importorskip("torch")
+    from jaxcompare.bench.torch_ways import shapes
+
+    assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (2, 9), (5, 9), (10, 9)]
+    assert shapes(1, 1) == [(1, 1)]
+
+
+@pytest.mark.parametrize(("workload", "wanted"), CASES)
+@pytest.mark.parametrize("loader", [True, False])
+def test_torch_loops_do_the_same_work(workload, wanted, loader):
+    pytest.importorskip("torch")
+    from jaxcompare.bench.torch_loops import Loop
+
+    variants, task, steps = variants_of(workload, **wanted), torch_task(workload), 3 if "fashion" in workload else STEPS
+    loops = [Loop(task, settings, 1, loader=loader) for settings in variants]
+    for loop in loops:
+        loop.run(steps)
+    theirs = [[(kernel.numpy(), bias.numpy()) for kernel, bias in loop.layers()] for loop in loops]
+    assert_same(theirs, ours_after(workload, variants, [1], steps))
+
+
+@pytest.mark.parametrize(("workload", "wanted"), CASES)
+@pytest.mark.parametrize("layout", ["single", "vmap", "baddbmm"])
+def test_torch_stacks_do_the_same_work(workload, wanted, layout):
+    pytest.importorskip("torch")
+    check_stacks(workload, wanted, layout, lambda step: step)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the compiler's own
+@pytest.mark.parametrize("layout", ["single", "vmap", "baddbmm"])
+def test_torch_compiled_does_the_same_work(layout):
+    torch = pytest.importorskip("torch")
+    torch._dynamo.reset()
+    for workload, wanted in CASES[2:4]:
+        check_stacks(workload, wanted, layout, lambda step: torch.compile(step, dynamic=False, fullgraph=True))
+
+
+def check_stacks(workload, wanted, layout, compiled):
+    from jaxcompare.bench.torch_stacks import Stack, kind_of, make_step
+
+    variants, task, steps = variants_of(workload, **wanted), torch_task(workload), 3 if "fashion" in workload else STEPS
+    seeds = [1] if layout == "single" else [1, 4]
+    groups = [[one] for one in variants] if layout == "single" else [variants]
+    theirs = []
+    for group in groups:
+        stack = Stack(task, group, seeds, layout, compiled(make_step(layout, kind_of(group))))
+        stack.run(steps)
+        theirs += stacked_layers(stack)
+    assert_same(theirs, ours_after(workload, variants, seeds, steps))
