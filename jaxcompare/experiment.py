@@ -211,7 +211,21 @@ def parse(name: str, config: Mapping[str, Any]) -> Comparison:
         where = f"{name}: study {study['name']!r}"
         check_confirm(study["confirm"], study["name"], [other["name"] for other in tables], where)
     studies = tuple(expand(name, study, base) for study in tables)
+    _check_scaling(name, base, tables, studies)
     return Comparison(name, texts["title"], texts["question"], target, studies)
+
+
+def _check_scaling(name: str, base: Mapping[str, Any], tables: Iterable[Any], studies: Iterable[Study]) -> None:
+    """Raises ConfigError for a key of loss scaling that no variant can have."""
+    own = [
+        (f"{name}: study {study.name!r}: base", table["base"], [study])
+        for table, study in zip(tables, studies, strict=True)
+    ]
+    for where, given, belonging in [(f"{name}: base", base, list(studies)), *own]:
+        scaled = any(v.settings.loss_scale_initial is not None for study in belonging for v in study.variants)
+        for key in names.LOSS_SCALING:
+            if key in given and not scaled:
+                raise ConfigError(f"{where}: {key} = {given[key]} has no effect: no variant has precision 'float16'")
 
 
 def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -> Study:

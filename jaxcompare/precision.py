@@ -12,7 +12,7 @@ scale follows what overflows. The state machine is Flax's `DynamicScale`; `LossS
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,7 @@ class Policy(NamedTuple):
         if self.scaling is None:
             return None
         scaling, none = self.scaling, jnp.zeros((), jnp.int32)
-        dynamic = DynamicScale(
+        dynamic = cast(Any, DynamicScale)(
             growth_factor=scaling.factor,
             backoff_factor=1 / scaling.factor,
             growth_interval=scaling.growth_interval,
@@ -74,7 +74,7 @@ class Policy(NamedTuple):
         return LossScale(dynamic, none, none)
 
 
-DEFAULT_SCALING = LossScaling(**{key.removeprefix("loss_scale_"): value for key, value in names.LOSS_SCALING.items()})
+DEFAULT_SCALING = LossScaling(*cast(Any, names.LOSS_SCALING.values()))
 
 POLICIES = {
     "float32": Policy("float32", None),
@@ -103,7 +103,7 @@ def advance(before: LossScale, dynamic: DynamicScale, finite: jax.Array) -> Loss
 
 def exhausted(scale: LossScale) -> jax.Array:
     """Whether no smaller scale is left to try, and the least one overflowed many times in a row: [] bool."""
-    at_floor = scale.dynamic.scale <= scale.dynamic.minimum_scale
+    at_floor = scale.dynamic.scale <= cast(float, scale.dynamic.minimum_scale)
     return at_floor & (scale.skips_in_a_row >= SKIPS_TO_DIVERGE)
 
 

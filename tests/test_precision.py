@@ -1,0 +1,188 @@
+"""Half precision and dynamic loss scaling: the state machine exactly, and no replica that disturbs another."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from problems import blobs, comparison, plans, recipe
+from test_sweep import train_tiles
+
+from jaxcompare import compare, diagnostics, precision, sweep, train
+from jaxcompare.experiment import parse
+from jaxcompare.names import LOSS_SCALING
+from jaxcompare.precision import LossScaling
+from jaxcompare.settings import ConfigError
+
+
+def half(**options):
+    scaling = LossScaling(*(options.get(name, LOSS_SCALING[f"loss_scale_{name}"]) for name in LossScaling._fields))
+    return recipe(optimizer="adam", policy=precision.resolve("float16", scaling))
+
+
+def test_the_scale_follows_overflow_growth_and_floor_exactly():
+    """True: finite gradients. Scale, finite steps and skipped steps after each, from 8, growing after 2, floor 2."""
+    policy = precision.resolve("float16", LossScaling(8.0, 2, 2.0, 2.0))
+    state, found = policy.init(), []
+    for finite in (True, True, True, False, False, False, False, True):
+
+        def loss(x, finite=finite):
+            return x if finite else x * jnp.inf
+
+        dynamic, is_finite, _, _ = state.dynamic.value_and_grad(loss)(jnp.float32(1.0))
+        state = precision.advance(state, dynamic, is_finite)
+        found.append(
+            (
+                float(state.dynamic.scale),
+                int(state.dynamic.fin_steps),
+                int(state.skipped_steps),
+                int(state.skips_in_a_row),
+            )
+        )
+    assert found == [
+        (8, 1, 0, 0), (8, 2, 0, 0), (16, 0, 0, 0),  # grows at the third: after two that were finite
+        (8, 0, 1, 1), (4, 0, 2, 2), (2, 0, 3, 3), (2, 0, 4, 4),  # shrinks to the floor and stays
+        (2, 1, 4, 0),
+    ]  # fmt: skip
+
+
+def test_jit_and_a_save_lose_no_field():
+    made = half(initial=4.0, growth_interval=7, factor=4.0, floor=0.5)
+    state = train.init_state(jax.random.key(0), made, train.make_hparams(0.01), blobs().x)
+    through = jax.jit(lambda state: state)(state)
+    leaves, structure = jax.tree.flatten(through)
+    loaded = jax.tree.unflatten(structure, [np.asarray(leaf) for leaf in leaves])
+    for again in (through, loaded):
+        dynamic = again.loss_scale.dynamic
+        assert (dynamic.growth_factor, dynamic.backoff_factor, dynamic.growth_interval) == (4.0, 0.25, 7)
+        assert (float(dynamic.scale), int(dynamic.fin_steps), dynamic.minimum_scale) == (4.0, 0, 0.5)
+        assert int(again.loss_scale.skipped_steps) == int(again.loss_scale.skips_in_a_row) == 0
+
+
+def test_an_overflow_skips_the_step_for_parameters_and_optimizer():
+    made = half(initial=2.0**40)
+    batch, hparams = blobs(), train.make_hparams(0.01)
+    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
+    after, metrics = train.make_train_step(made)(state, batch, hparams)
+    jax.tree.map(np.testing.assert_array_equal, (after.params, after.opt_state), (state.params, state.opt_state))
+    assert np.isfinite(metrics["loss"])
+    assert float(after.loss_scale.dynamic.scale) == 2.0**39
+    assert (int(after.step), int(after.loss_scale.skipped_steps), int(after.first_nonfinite_step)) == (1, 1, -1)
+
+
+def test_an_overflow_in_one_replica_leaves_the_others_bitwise_as_they_were():
+    made, batch = half(), jax.tree.map(lambda leaf: leaf[None], blobs())
+    hparams = sweep.stack_hparams([train.make_hparams(rate) for rate in (0.01, 0.02, 0.03)])
+    step = sweep.make_step(made)
+
+    def run(scales):
+        state = sweep.init_states(made, jnp.zeros(1, jnp.int32), hparams, blobs().x)
+        dynamic = state.loss_scale.dynamic.replace(scale=jnp.asarray([scales], jnp.float32))
+        state = state._replace(loss_scale=state.loss_scale._replace(dynamic=dynamic))
+        for _ in range(3):
+            state, _ = step(state, batch, hparams)
+        return jax.tree.map(np.asarray, state)
+
+    calm, forced = run([256.0, 256.0, 256.0]), run([256.0, 2.0**40, 256.0])
+    assert forced.loss_scale.skipped_steps.tolist() == [[0, 3, 0]]
+    assert calm.loss_scale.skipped_steps.tolist() == [[0, 0, 0]]
+    for a, b in zip(jax.tree.leaves(calm), jax.tree.leaves(forced), strict=True):
+        np.testing.assert_array_equal(a[:, [0, 2]], b[:, [0, 2]])
+
+
+def test_a_replica_at_the_floor_that_skips_on_is_marked_as_diverged():
+    made, hparams = half(initial=1.0), train.make_hparams(0.01)
+    batch = blobs()._replace(x=blobs().x * 1e6)  # more than float16 holds, at any scale
+    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
+    step = jax.jit(train.make_train_step(made))
+    for _ in range(precision.SKIPS_TO_DIVERGE + 3):
+        state, _ = step(state, batch, hparams)
+    assert int(state.first_nonfinite_step) == precision.SKIPS_TO_DIVERGE - 1
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_without_a_scale_no_step_is_skipped(name):
+    made, hparams = recipe(policy=name), train.make_hparams(0.01)
+    batch = blobs()._replace(x=jnp.full_like(blobs().x, jnp.inf))
+    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
+    after, _ = train.make_train_step(made)(state, batch, hparams)
+    assert state.loss_scale is None
+    assert int(after.first_nonfinite_step) == 0
+    assert not np.isfinite(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(after.params)])).all()
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_state_and_losses_are_full_and_layers_half(name):
+    made, batch, hparams = recipe(optimizer="adam", policy=name), blobs(), train.make_hparams(0.01)
+    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
+    after, metrics = train.make_train_step(made)(state, batch, hparams)
+    floats = [leaf for leaf in jax.tree.leaves((after, metrics)) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    assert {leaf.dtype for leaf in floats} == {jnp.dtype("float32")}
+    text = str(jax.make_jaxpr(train.make_train_step(made))(state, batch, hparams))
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert products
+    assert all({"bfloat16": "bf16", "float16": "f16"}[name] in line.split("=")[0] for line in products)
+
+
+def test_gradients_and_clipping_see_no_scale():
+    batch, hparams = blobs(), train.make_hparams(0.1, clip_norm=0.01)
+    full, found = recipe(), half(initial=1024.0)
+    states = [train.init_state(jax.random.key(0), made, hparams, batch.x) for made in (full, found)]
+    a, b = (train.observe(made, state, batch, hparams) for made, state in zip((full, found), states, strict=True))
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=0.02, atol=2e-3), a.gradients, b.gradients)
+    clipped = recipe(optimizer="sgd", policy=found.policy)
+    update = train.observe(clipped, states[1]._replace(opt_state=train.init_state(
+        jax.random.key(0), clipped, hparams, batch.x).opt_state), batch, hparams).updates  # fmt: skip
+    assert float(diagnostics.tree_norm(update)) == pytest.approx(0.1 * 0.01, rel=1e-3)
+
+
+def test_underflow_is_the_share_that_full_precision_has_and_half_lost():
+    full = {"hidden_1": {"kernel": jnp.asarray([1.0, 2.0, 0.0, 3.0])}, "output": {"kernel": jnp.zeros(3)}}
+    narrow = {"hidden_1": {"kernel": jnp.asarray([1.0, 0.0, 0.0, 0.0])}, "output": {"kernel": jnp.zeros(3)}}
+    np.testing.assert_allclose(diagnostics.underflow(full, narrow)["gradient_underflow"], [2 / 3, np.nan])
+
+
+def test_a_float16_sweep_is_the_same_whatever_the_devices_and_segments():
+    plan = plans(comparison({"precision": ["float16"], "activation": ["relu", "tanh"]}, seeds=2), tile_replicas=2)[0]
+    expected = train_tiles(plan, 2)
+    for found in (train_tiles(plan, 4), train_tiles(plan, 2, segment_steps=5)):
+        for key, value in expected.items():
+            jax.tree.map(np.testing.assert_array_equal, found[key], value)
+
+
+def test_tables_have_scale_skips_and_underflow_where_there_are_any():
+    made = {
+        "base": {"dataset": "moons", "hidden": [8], "samples": 100, "test_samples": 50, "epochs": 1, "seeds": 2,
+                 "batch_size": 32},
+        "study": [{"grid": [{"precision": ["float32", "bfloat16"]},
+                            {"precision": ["float16"], "loss_scale_initial": [2.0**40]}]}],
+    }  # fmt: skip
+    found = compare.compare(made)
+    history = found["history"].merge(found["replicas"][["replica_id", "precision"]], on="replica_id")
+    assert history[history["precision"] != "float16"][["loss_scale", "skipped_steps"]].isna().all(axis=None)
+    last = history[(history["precision"] == "float16") & (history["epoch"] == 1)]
+    assert (last["skipped_steps"] == 2).all()
+    assert (last["loss_scale"] == 2.0**38).all()
+    layers = found["layers"].merge(found["replicas"][["replica_id", "precision"]], on="replica_id")
+    assert layers.groupby("precision")["gradient_underflow"].count().to_dict() == {
+        "bfloat16": 8,
+        "float16": 8,
+        "float32": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "grid", "message"),
+    [
+        ({"precision": "float61"}, {}, "did you mean float16?"),
+        ({"loss_scale_floor": 2.0}, {"precision": ["float32"]}, "base: loss_scale_floor = 2.0 has no effect"),
+        ({}, {"loss_scale_factor": [2.0, 4.0]}, "loss_scale_factor = 2.0 has no effect on precision 'float32'"),
+        ({"precision": "float16", "loss_scale_initial": 1.0, "loss_scale_floor": 2.0}, {}, "loss_scale_initial = 1"),
+        ({"clip_norm": -1.0}, {}, "clip_norm = -1.0 is out of range"),
+        ({"learning_rate_rule": "linaer"}, {}, "did you mean linear?"),
+    ],
+)
+def test_what_cannot_be_is_an_error(base, grid, message):
+    with pytest.raises(ConfigError) as caught:
+        parse("x", {"base": base, "study": [{"grid": grid}]})
+    assert message in str(caught.value)
