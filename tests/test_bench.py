@@ -86,6 +86,13 @@ def test_summary_is_against_the_fastest_torch_way():
     assert "1.50" in text
 
 
+def test_a_disturbed_machine_is_noticed():
+    ceiling = {"workload": "digits", "replicas": 2, "way": "ceiling", "median": 9.0}
+    steady = {**ceiling, "machine": {"numpy product": [1.0, 2.0], "jax product": [1.8, 2.0]}}
+    swinging = {**ceiling, "replicas": 20, "machine": {"numpy product": [1.0, 2.0], "jax product": [0.5, 2.0]}}
+    assert summary.disturbed([row("ours", 1.0), steady, swinging]) == ["digits 20"]
+
+
 def test_picture_has_room_for_every_way():
     rows = [row(way, 100.0 + 10 * number) for number, way in enumerate([*ways.WAYS, "ceiling"])]
     found = {"machine": {"platform": "cpu", "cores": 2}, "repeats": 5, "rows": rows}
@@ -233,7 +240,8 @@ def test_stacks_fill_a_group():
     pytest.importorskip("torch")
     from jaxcompare.bench.torch_ways import shapes
 
-    assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (2, 9), (5, 9), (10, 9)]
+    assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (5, 9)]
+    assert shapes(1, 2) == [(1, 1), (1, 2)]
     assert shapes(1, 1) == [(1, 1)]
 
 

@@ -21,6 +21,7 @@ from jaxcompare.bench.workloads import WORKLOADS
 from jaxcompare.registry import nearest
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
+BUSY = 0.5  # processes that want to run, over the last minute
 QUICK = {"repeats": 2, "seconds": 0.2}
 
 
@@ -107,6 +108,11 @@ def measure(arguments: argparse.Namespace, cells: Sequence[Cell]) -> dict[str, A
     repeats = arguments.repeats or (QUICK["repeats"] if arguments.quick else 5)
     seconds = arguments.seconds or (QUICK["seconds"] if arguments.quick else 1.0)
 
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > BUSY:
+        print(
+            f"the machine is not idle (load {os.getloadavg()[0]:.1f}): ways with several threads suffer",
+            file=sys.stderr,
+        )
     started, rows = time.perf_counter(), []
 
     def say(text: str) -> None:
@@ -145,6 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print(summary.table(found["rows"]))
     print(f"\n{summary.conclusion(found['rows'])}")
+    if noisy := summary.disturbed(found["rows"]):
+        print(f"not a quiet machine, do not trust: {', '.join(noisy)}", file=sys.stderr)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
     if arguments.picture:

@@ -97,6 +97,19 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+QUIET = 0.7  # the least over the most of what one library's product reached within a run, on a machine with nothing else to do
+
+
+def disturbed(rows: Sequence[Row]) -> list[str]:
+    """Where the machine's own rate swung so much that something else must have run: PyTorch's threads suffer most by it."""
+    found = []
+    for row in rows:
+        swings = [min(rates) / max(rates) for rates in row.get("machine", {}).values()]
+        if swings and max(swings) < QUIET:
+            found.append(f"{row['workload']} {row['replicas']}")
+    return found
+
+
 def conclusion(rows: Sequence[Row]) -> str:
     """How ours compares with the fastest PyTorch way over all workloads."""
     found = ratios(rows)

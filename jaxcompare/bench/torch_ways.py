@@ -16,7 +16,7 @@ from jaxcompare.bench.workloads import WORKLOADS
 from jaxcompare.settings import Settings
 
 TRIAL_SECONDS = 0.15
-GROWTH = 2.5  # sizes tried grow by at least this: each costs a compilation
+GROWTH = 3  # sizes tried grow by at least this: each costs a compilation
 GIVE_UP = 0.8  # of the best rate: larger groups are not tried once one is so slow
 FEW = 4  # with fewer replicas of one kind, groups of mixed losses and activations are tried as well
 
@@ -92,9 +92,9 @@ def shapes(seeds: int, variants: int) -> list[tuple[int, int]]:
     every += [(s, variants) for s in range(2, seeds + 1) if seeds % s == 0]
     found = every[:1]
     for shape in every[1:]:
-        if shape == every[-1] or shape[0] * shape[1] >= GROWTH * found[-1][0] * found[-1][1]:
+        if math.prod(shape) >= GROWTH * math.prod(found[-1]):
             found.append(shape)
-    return found
+    return found if len(found) > 1 else [*found, *every[1:][-1:]]
 
 
 def groups_of(workload: str, replicas: int, *, mixed: bool) -> list[Group]:
