@@ -94,6 +94,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
             activation=program.activations,
             schedule=program.schedules,
             clip=program.clip,
+            micro_batches=settings.micro_batches,
         )
     except ValueError as error:
         raise ConfigError(f"{program.comparison}: study {program.study!r}: {error}") from error

@@ -84,6 +84,7 @@ class Settings:
     step_factor: float | None = _key(None, float, low=0, open_low=True, high=1)
 
     batch_size: int = _key(128, int, low=1)
+    micro_batches: int = _key(1, int, low=1)  # parts of a batch that go through the network one after the other
     epochs: int = _key(10, int, low=1)
     seeds: int = _key(5, int, low=1, high=10_000)  # how many
     first_seed: int = _key(0, int, low=0, high=2**31 - 10_001)
@@ -205,4 +206,13 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
             f"{where}: options.{option} is for an optimizer of your own; {settings.optimizer}'s are keys: "
             f"{nearest(option, known)}"
         )
+    _check_micro_batches(settings, where)
     return dataclasses.replace(settings, **chosen)
+
+
+def _check_micro_batches(settings: Settings, where: str) -> None:
+    if settings.batch_size % settings.micro_batches:
+        raise ConfigError(
+            f"{where}: micro_batches = {settings.micro_batches} does not divide batch_size = {settings.batch_size} "
+            "into equal parts"
+        )

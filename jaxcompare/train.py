@@ -31,6 +31,7 @@ class Recipe(NamedTuple):
     activations: tuple[activations.ActivationFunction, ...]
     schedules: tuple[optimizers.ScheduleFunction, ...]
     clip: bool  # False leaves clipping out of the program
+    micro_batches: int = 1  # parts that a batch goes through the network in, one after the other
 
 
 def make_recipe(
@@ -41,6 +42,7 @@ def make_recipe(
     activation: str | tuple[str, ...] = "relu",
     schedule: str | tuple[str, ...] = "constant",
     clip: bool = True,
+    micro_batches: int = 1,
 ) -> Recipe:
     """A Recipe from names, each a key of its registry or `"package.module:attribute"`.
 
@@ -58,6 +60,7 @@ def make_recipe(
         each(activation, activations.resolve),
         each(schedule, optimizers.resolve_schedule),
         clip,
+        micro_batches,
     )
 
 
@@ -143,6 +146,37 @@ def _gradients(recipe: Recipe, params: Params, batch: Batch, hparams: Hparams) -
     return gradients, {"loss": loss, "accuracy": jnp.mean(_correct(logits, batch.y))}, layers
 
 
+def _batch_gradients(recipe: Recipe, params: Params, batch: Batch, hparams: Hparams) -> tuple[Params, Metrics]:
+    """`_gradients` of a whole batch, which goes through the network in the recipe's micro-batches, and its metrics.
+
+    Equal parts: the mean over the batch is the mean of their means, and only one part's activations are held at a time.
+
+    Raises:
+        ValueError: the micro-batches do not divide the batch.
+    """
+    count, size = recipe.micro_batches, batch.y.shape[0]
+    if count == 1:
+        return _gradients(recipe, params, batch, hparams)[:2]
+    if size % count:
+        raise ValueError(f"micro_batches = {count} do not divide a batch of {size} examples")
+
+    def part(leaf: jax.Array) -> jax.Array:
+        # Every count-th example: devices that share a batch then have a share of each part.
+        return leaf.reshape(size // count, count, *leaf.shape[1:]).swapaxes(0, 1)
+
+    def one(micro: Batch) -> tuple[Params, Metrics]:
+        return _gradients(recipe, params, micro, hparams)[:2]
+
+    def add(so_far: tuple[Params, Metrics], micro: Batch) -> tuple[tuple[Params, Metrics], None]:
+        return jax.tree.map(jnp.add, so_far, one(micro)), None
+
+    parts = jax.tree.map(part, batch)
+    shapes = jax.eval_shape(one, jax.tree.map(lambda leaf: leaf[0], parts))
+    nothing = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+    sums, _ = jax.lax.scan(add, nothing, parts)
+    return jax.tree.map(lambda leaf: leaf / count, sums)
+
+
 def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
     norm = tree_norm(gradients)
     # A norm of zero would divide by zero; a norm that is not finite stays so, and divergence shows.
@@ -164,7 +198,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
     """
 
     def step(state: TrainState, batch: Batch, hparams: Hparams) -> tuple[TrainState, Metrics]:
-        gradients, metrics, _ = _gradients(recipe, state.params, batch, hparams)
+        gradients, metrics = _batch_gradients(recipe, state.params, batch, hparams)
         if recipe.clip:
             gradients = _clip(gradients, hparams.clip_norm)
         optimizer = _optimizer(recipe, hparams, state.step)
