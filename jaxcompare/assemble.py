@@ -85,6 +85,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
         init=settings.init,
         init_scale=settings.init_scale,
         bias_init=settings.bias_init,
+        remat=settings.remat,
     )
     try:
         made = train.make_recipe(

@@ -21,7 +21,7 @@ from jaxcompare.settings import OPTIONS, Settings
 # recipe still share the executable, which is looked up by recipe and shapes.
 STATIC = (
     "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
-    "model", "hidden", "init", "init_scale", "bias_init", "optimizer", "batch_size", "micro_batches", "epochs",
+    "model", "hidden", "init", "init_scale", "bias_init", "remat", "optimizer", "batch_size", "micro_batches", "epochs",
     "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots",
 )  # fmt: skip
 

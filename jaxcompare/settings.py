@@ -60,6 +60,7 @@ class Settings:
     init: str = _key("he_normal", str, choices=names.INITIALIZERS)
     init_scale: float = _key(0.05, float, low=0, open_low=True)  # deviation of truncated_normal
     bias_init: str = _key("zeros", str, choices=names.BIAS_INITIALIZERS)
+    remat: bool = _key(False, bool)  # activations are computed anew for the gradient instead of kept
     activation: str = _key("relu", str, choices=names.ACTIVATIONS, plugin=True)
 
     loss: str = _key("cross_entropy", str, choices=names.LOSSES, plugin=True)
@@ -132,6 +133,10 @@ def check_value(key: str, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple) or not value:
             raise ConfigError(f"{where}: {key} = {value!r} is not a list of whole numbers, [256, 128] say")
         return tuple(_check_number(key, number, int, rule, where) for number in value)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where}: {key} = {value!r} is neither true nor false")
+        return value
     if kind is str:
         return _check_name(key, value, rule, where)
     return _check_number(key, value, kind, rule, where)

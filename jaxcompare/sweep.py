@@ -32,7 +32,18 @@ def make_step(
     Variants of one seed see the same batch. The state's buffers are donated: use what comes back.
     """
     over_variants = jax.vmap(train.make_train_step(recipe), in_axes=(0, None, 0))
-    return jax.jit(jax.vmap(over_variants, in_axes=(0, 0, None)), donate_argnums=0)
+    over_both = jax.vmap(over_variants, in_axes=(0, 0, None))
+    return jax.jit(over_both, donate_argnums=0, compiler_options=compiler_options(recipe))
+
+
+def compiler_options(recipe: train.Recipe) -> dict[str, str] | None:
+    """What `jax.jit` must be told for a recipe: that the activations that a model does not keep be indeed computed anew.
+
+    On CPU, XLA expands the barriers that `jax.checkpoint` puts around them, finds that they were computed before, and keeps
+    them after all. Without that pass it does not, and everything else is compiled as ever.
+    """
+    foil = recipe.model.remat and jax.default_backend() == "cpu"
+    return {"xla_disable_hlo_passes": "cse_barrier_expander"} if foil else None
 
 
 def init_states(recipe: train.Recipe, seeds: jax.Array, hparams: Hparams, x: jax.Array) -> TrainState:
@@ -132,7 +143,7 @@ def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Calla
 
     return (
         spread(init, (False, True)),
-        spread(train_tiles, (True, False, True, False), donate_argnums=0),
+        spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=compiler_options(recipe)),
         spread(predict, (True, False, True, False)),
     )
 

@@ -1,4 +1,4 @@
-"""Micro-batches: the same training in less memory."""
+"""Micro-batches and recomputed activations: the same training in less memory."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from problems import blobs, comparison, plans, recipe, train_tiles
 
 from jaxcompare import devices, models, sweep, train
 from jaxcompare.experiment import parse
+from jaxcompare.overrides import parse_assignment
 from jaxcompare.settings import ConfigError, Settings
 from jaxcompare.types import Batch
 
@@ -16,7 +17,8 @@ def temporaries(made, batch):
     """Bytes that one compiled step needs beside its arguments and results."""
     hparams = train.make_hparams(0.1)
     state = jax.eval_shape(lambda x: train.init_state(jax.random.key(0), made, hparams, x), batch.x)
-    compiled = jax.jit(train.make_train_step(made)).lower(state, batch, hparams).compile()
+    step = jax.jit(train.make_train_step(made), compiler_options=sweep.compiler_options(made))
+    compiled = step.lower(state, batch, hparams).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
 
@@ -95,3 +97,61 @@ def test_micro_batches_that_cannot_be_are_errors():
     made = recipe(micro_batches=7)
     with pytest.raises(ValueError, match="micro_batches = 7 do not divide a batch of 64"):
         train._batch_gradients(made, None, blobs(), train.make_hparams(0.1))
+
+
+DEEP = {"hidden": (256,) * 24, "classes": 10}
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", ("relu", "tanh")])
+def test_recomputed_activations_give_the_same_gradients_and_weights(activation):
+    batch, hparams = blobs(), train.make_hparams(0.1)
+    kept, again = (
+        train.make_recipe(models.mlp(hidden=(16,) * 12, classes=3, remat=remat), activation=activation)
+        for remat in (False, True)
+    )
+    states = [train.init_state(jax.random.key(0), made, hparams, batch.x) for made in (kept, again)]
+    jax.tree.map(np.testing.assert_array_equal, *(state.params for state in states))
+    steps = [
+        jax.jit(train.make_train_step(made), compiler_options=sweep.compiler_options(made)) for made in (kept, again)
+    ]
+    for _ in range(5):
+        states = [step(state, batch, hparams)[0] for step, state in zip(steps, states, strict=True)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), *(s.params for s in states))
+    seen = [
+        jax.jit(train.observe, static_argnums=0, compiler_options=sweep.compiler_options(made))(
+            made, states[0], batch, hparams
+        )
+        for made in (kept, again)
+    ]
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), seen[0].gradients, seen[1].gradients
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), seen[0].layers, seen[1].layers)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_recomputed_activations_need_less_memory_in_deep_networks(activation):
+    """Of 24 layers the inputs of five blocks are left, and one block's own layers."""
+    kept, again = (
+        temporaries(train.make_recipe(models.mlp(**DEEP, remat=remat), activation=activation), shapes(512, 256))
+        for remat in (False, True)
+    )
+    assert again < 0.5 * kept, (again, kept)
+
+
+def test_a_comparison_with_recomputed_activations_is_the_same_comparison():
+    grid = {"activation": ["relu", "tanh"]}
+    kept, again = (plans(comparison(grid=grid, remat=remat, seeds=2, epochs=1))[0] for remat in (False, True))
+    for (params, _), (others, _) in zip(train_tiles(kept, 2).values(), train_tiles(again, 2).values(), strict=True):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), params, others)
+
+
+def test_remat_is_true_or_false():
+    made = comparison(grid={"remat": [False, True], "loss": ["mse"]})
+    assert [variant.settings.remat for variant in made.studies[0].variants] == [False, True]
+    assert [variant.label for variant in made.studies[0].variants] == ["remat False", "remat True"]
+    assert len(plans(made)) == 2
+    assert comparison(remat=parse_assignment("base.remat=true")[1]).studies[0].variants[0].settings.remat is True
+    for wrong in (1, "yes", 0.0):
+        with pytest.raises(ConfigError, match=r"remat = .* is neither true nor false"):
+            comparison(remat=wrong)
