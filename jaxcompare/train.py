@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcompare import activations, losses, models, optimizers
-from jaxcompare.diagnostics import tree_norm
+from jaxcompare.diagnostics import layer_names, tree_norm
 from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, Split, TrainState
 
 EVALUATION_CHUNK = 250  # examples at a time: activations of all of a tile's replicas stay in the cache
@@ -259,6 +259,7 @@ def _mean(values: jax.Array) -> jax.Array:
 def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Observation:
     """What the next step would see and do on `batch`; the state is left as it is."""
     gradients, _, layers = _gradients(recipe, state.params, batch, hparams)
+    layers = {name: layers[name] for name in layer_names(layers)}  # the gradient's transformation sorted them by name
     clipped = _clip(gradients, hparams.clip_norm) if recipe.clip else gradients
     # After the last step there is no next one, and a schedule may have come to zero: the last step's rate stands in.
     step = jnp.minimum(state.step, hparams.total_steps - 1)
