@@ -281,7 +281,7 @@ def train_group(
     total = epochs * steps_per_epoch
     # The untrained networks are measured in a segment of their own, without steps.
     carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, levels[:1], rows=rows))
-    collected = [jax.tree.map(lambda leaf: leaf[..., :1], _rows_last(kept))]
+    collected = [_rows_last(kept, 1)]
     done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
     while done < total:
         began = time.perf_counter()
@@ -291,7 +291,7 @@ def train_group(
         window = make_window(done, stop, first, levels[first : last + 1], rows=rows)
         carry, kept = executables.train(carry, data, group, window)
         ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
-        collected.append(jax.tree.map(lambda leaf, ended=ended: leaf[..., :ended], _rows_last(kept)))
+        collected.append(_rows_last(kept, ended))
         seconds = time.perf_counter() - began
         report(Progress(stop, seconds))
         if segment_steps is None:
@@ -317,6 +317,9 @@ def measuring_seconds(executables: Executables, data: segment.Data, group: Group
     return {level: max(0.0, taken - found[segment.NOTHING]) for level, taken in found.items()}
 
 
-def _rows_last(kept: dict[str, Metrics]) -> dict[str, dict[str, np.ndarray]]:
-    """Rows [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements."""
-    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1), kept)
+def _rows_last(kept: dict[str, Metrics], count: int) -> dict[str, dict[str, np.ndarray]]:
+    """The first rows of [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements.
+
+    Copied: on CPU a view would hold a segment's whole buffers until the run ends.
+    """
+    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1)[..., :count].copy(), kept)
