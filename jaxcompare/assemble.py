@@ -189,6 +189,11 @@ def field_axes(points: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
+def has_field(made: Material) -> bool:
+    """Whether decisions can be drawn: two features, two classes."""
+    return made.features == 2 and made.classes == 2
+
+
 def field_grid(points: Any) -> np.ndarray:
     """The grid's points [FIELD_POINTS^2, 2], the second feature varying slowest."""
     x, y = field_axes(points)

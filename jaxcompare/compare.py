@@ -9,7 +9,7 @@ import jax
 import pandas as pd
 from jax.sharding import Mesh
 
-from jaxcompare import analysis, sweep, tables
+from jaxcompare import analysis, batches, fitting, sweep, tables
 from jaxcompare.experiment import Comparison, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
@@ -22,6 +22,7 @@ def train_comparisons(
     *,
     mesh: Mesh | None = None,
     parts: Parts | None = None,
+    book: fitting.Book | None = None,
     tick: Callable[[Tick], None] = lambda tick: None,
     done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
 ) -> dict[str, tables.Tables]:
@@ -32,11 +33,12 @@ def train_comparisons(
         plans: of each one's programs, by its name.
         mesh: of `sweep.local_mesh`; None takes all local devices.
         parts: where measured tiles are kept.
+        book: told of tiles that memory made smaller on the way.
         tick: told of each segment's training.
         done: told of each comparison's tables as soon as it is trained.
     """
     kept = parts or Forgetful()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh or sweep.local_mesh(), kept)
+    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh or sweep.local_mesh(), kept, book)
     found = {}
     for one in comparisons:
         own = [job for job in jobs if job.plan.program.comparison == one.name]
@@ -55,7 +57,12 @@ def gather(each: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame
 
 
 def compare(
-    config: Mapping[str, Any], *, name: str = "comparison", data_dir: str | None = None, mesh: Mesh | None = None
+    config: Mapping[str, Any],
+    *,
+    name: str = "comparison",
+    data_dir: str | None = None,
+    mesh: Mesh | None = None,
+    memory_limit: int | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Trains a comparison and returns its tables, without files.
 
@@ -67,6 +74,7 @@ def compare(
         name: stands in the tables as `experiment`.
         data_dir: where to look for data first.
         mesh: of `sweep.local_mesh`; None takes all local devices, each with replicas of its own.
+        memory_limit: bytes that may be used of each device; None: what is free.
 
     Returns:
         Tables by name, as in docs/tables.md, `summary` among them.
@@ -81,9 +89,13 @@ def compare(
     ['sgd', 'adam']
     """
     comparison = parse(name, config)
-    plans = plan(comparison, load_datasets([comparison], data_dir), platform=jax.default_backend())
+    mesh = mesh or sweep.local_mesh()
+    loaded = load_datasets([comparison], data_dir)
+    comparison, _ = batches.resolve(comparison, loaded, mesh, limit=memory_limit)
+    plans = plan(comparison, loaded, platform=jax.default_backend())
     for each in plans:
         check(each)
+    plans = fitting.fit(plans, mesh, limit=memory_limit)
     found = train_comparisons([comparison], {name: plans}, mesh=mesh)[name].frames
     targets = {name: comparison.target}
     return {**found, "summary": analysis.summarise(found["replicas"], found["history"], targets)}

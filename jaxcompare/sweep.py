@@ -70,6 +70,7 @@ class Executables(NamedTuple):
     train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
     predict: Callable[..., jax.Array] | None  # (carry, data, group, points) -> probabilities of class 1
     compile_seconds: float
+    bytes: int | None = None  # of each device, that the largest of them takes; None: XLA does not say
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
@@ -214,16 +215,68 @@ def _compile(
 ) -> Executables:
     init, run, predict = (cast(Any, function) for function in functions)
     start = time.perf_counter()
-    tiled = NamedSharding(mesh, P(REPLICA))
-    carry = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=tiled), jax.eval_shape(init, data, group)
-    )
-    window = make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
-    return Executables(
+    carry = _shapes(jax.eval_shape(init, data, group), mesh, P(REPLICA))
+    compiled = (
         init.lower(data, group).compile(),
-        run.lower(carry, data, group, window).compile(),
+        run.lower(carry, data, group, _no_window(rows)).compile(),
         predict.lower(carry, data, group, points).compile() if points is not None else None,
-        time.perf_counter() - start,
+    )
+    seconds = time.perf_counter() - start
+    return Executables(*compiled, seconds, _most_bytes([one for one in compiled if one is not None]))
+
+
+def program_bytes(
+    recipe: train.Recipe,
+    mesh: Mesh,
+    data: segment.Data,
+    group: Group,
+    *,
+    batch_size: int,
+    rows: int,
+    points: np.ndarray | None = None,
+) -> int | None:
+    """Bytes that a program takes of each device, the data set among them: compiled as `build` would, but not run.
+
+    Args:
+        recipe: the static choices.
+        mesh: of `local_mesh`.
+        data: for its shapes: nothing is put on the devices.
+        group: as many tiles as the mesh takes; for its shapes.
+        batch_size: B.
+        rows: K of `build`.
+        points: of `build`, for their shape.
+
+    Returns:
+        Of training or predicting, whichever takes more: arguments, results and temporaries; None where XLA does not say.
+    """
+    init, run, predict = (cast(Any, function) for function in _functions(recipe, mesh, batch_size))
+    data, group = _shapes(data, mesh, P()), _shapes(group, mesh, P(REPLICA))
+    carry = _shapes(jax.eval_shape(init, data, group), mesh, P(REPLICA))
+    compiled = [run.lower(carry, data, group, _no_window(rows)).compile()]
+    if points is not None:
+        compiled.append(predict.lower(carry, data, group, _shapes(points, mesh, P())).compile())
+    return _most_bytes(compiled)
+
+
+def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
+    sharding = NamedSharding(mesh, spec)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+
+def _no_window(rows: int) -> segment.Window:
+    return make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
+
+
+def _most_bytes(compiled: Sequence[Any]) -> int | None:
+    found = [one.memory_analysis() for one in compiled]
+    if None in found:
+        return None
+    return max(
+        one.argument_size_in_bytes
+        + one.output_size_in_bytes
+        + one.temp_size_in_bytes
+        - one.alias_size_in_bytes  # donated arguments are results as well
+        for one in found
     )
 
 
