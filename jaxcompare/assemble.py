@@ -86,6 +86,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
         init_scale=settings.init_scale,
         bias_init=settings.bias_init,
         **{key: getattr(settings, key) for key in names.MODELS[settings.model]},
+        remat=settings.remat,
     )
     try:
         made = train.make_recipe(
@@ -96,6 +97,7 @@ def recipe(program: Program, classes: int) -> train.Recipe:
             schedule=program.schedules,
             clip=program.clip,
             policy=policy(settings),
+            micro_batches=settings.micro_batches,
         )
     except ValueError as error:
         raise ConfigError(f"{program.comparison}: study {program.study!r}: {error}") from error
@@ -202,6 +204,11 @@ def field_axes(points: Any) -> tuple[np.ndarray, np.ndarray]:
     margin = FIELD_MARGIN * (high - low)
     x, y = (np.linspace(low[i] - margin[i], high[i] + margin[i], FIELD_POINTS, dtype=np.float32) for i in (0, 1))
     return x, y
+
+
+def has_field(made: Material) -> bool:
+    """Whether decisions can be drawn: two features, two classes."""
+    return made.features == 2 and made.classes == 2
 
 
 def field_grid(points: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import jax
 import pandas as pd
 from jax.sharding import Mesh
 
-from jaxcompare import analysis, sweep, tables
+from jaxcompare import analysis, batches, fitting, sweep, tables
 from jaxcompare.experiment import Comparison, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
@@ -26,6 +26,7 @@ def train_comparisons(
     planner: Planner | None = None,
     mesh: Mesh | None = None,
     parts: Parts | None = None,
+    book: fitting.Book | None = None,
     tick: Callable[[Tick], None] = lambda tick: None,
     done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
 ) -> dict[str, tables.Tables]:
@@ -38,11 +39,12 @@ def train_comparisons(
             without one they are not.
         mesh: of `sweep.local_mesh`; None takes all local devices.
         parts: where measured tiles are kept.
+        book: told of tiles that memory made smaller on the way.
         tick: told of each segment's training.
         done: told of each comparison's tables as soon as it is trained.
     """
     kept, mesh = parts or Forgetful(), mesh or sweep.local_mesh()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept)
+    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept, book)
     found = {}
     for one in comparisons:
         measured = _train(one, [job for job in jobs if job.plan.program.comparison == one.name], kept, tick)
@@ -77,7 +79,12 @@ def gather(each: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame
 
 
 def compare(
-    config: Mapping[str, Any], *, name: str = "comparison", data_dir: str | None = None, mesh: Mesh | None = None
+    config: Mapping[str, Any],
+    *,
+    name: str = "comparison",
+    data_dir: str | None = None,
+    mesh: Mesh | None = None,
+    memory_limit: int | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Trains a comparison and returns its tables, without files.
 
@@ -89,6 +96,7 @@ def compare(
         name: stands in the tables as `experiment`.
         data_dir: where to look for data first.
         mesh: of `sweep.local_mesh`; None takes all local devices, each with replicas of its own.
+        memory_limit: bytes that may be used of each device; None: what is free.
 
     Returns:
         Tables by name, as in docs/tables.md: those that were measured, and those computed from them (`analysis.results`).
@@ -103,13 +111,14 @@ def compare(
     ['sgd', 'adam']
     """
     comparison = parse(name, config)
+    mesh = mesh or sweep.local_mesh()
     loaded = load_datasets([comparison], data_dir)
+    comparison, _ = batches.resolve(comparison, loaded, mesh, limit=memory_limit)
 
     def planner(one: Comparison) -> list[Plan]:
-        return plan(one, loaded, platform=jax.default_backend())
+        return fitting.fit(plan(one, loaded, platform=jax.default_backend()), mesh, limit=memory_limit)
 
-    plans = planner(comparison)
-    for each in plans:
+    for each in plan(comparison, loaded, platform=jax.default_backend()):
         check(each)
-    found = train_comparisons([comparison], {name: plans}, planner=planner, mesh=mesh)[name].frames
+    found = train_comparisons([comparison], {name: planner(comparison)}, planner=planner, mesh=mesh)[name].frames
     return {**found, **analysis.results(found, {name: comparison.target}, comparison.declared())}

@@ -47,15 +47,20 @@ def parse_mesh(text: str) -> MeshShape:
 
 
 def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
-    """A batch must fall into equal parts.
+    """A batch must fall into equal parts, and so must each of its micro-batches.
 
     Raises:
-        ConfigError: a batch size that the data axis does not divide.
+        ConfigError: a batch size, or a micro-batch, that the data axis does not divide.
     """
     for settings in every:
         if settings.batch_size % shape.data:
             raise ConfigError(
                 f"--mesh data={shape.data}: batch_size = {settings.batch_size} is not a multiple of {shape.data}"
+            )
+        if settings.batch_size // settings.micro_batches % shape.data:
+            raise ConfigError(
+                f"--mesh data={shape.data}: micro_batches = {settings.micro_batches} of batch_size = "
+                f"{settings.batch_size} are not multiples of {shape.data}"
             )
 
 

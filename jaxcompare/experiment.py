@@ -18,7 +18,7 @@ from typing import Any
 from jaxcompare import names
 from jaxcompare.protocol import Claim, check_claims, check_confirm, check_roles
 from jaxcompare.registry import nearest
-from jaxcompare.settings import KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
+from jaxcompare.settings import AUTO, KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
 
 TOP_KEYS = ("title", "question", "target", "base", "study")
 STUDY_KEYS = ("name", "base", "grid", "roles", "claims", "confirm")
@@ -252,13 +252,16 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -
     gridded = dict.fromkeys(key for grid in study["grid"] for key in _flatten(grid))
     varied = tuple(key for key in gridded if len({repr(_value(s, key)) for s in everything}) > 1)
     labelled = [key for key in varied if key != "dataset"]
-    variants = tuple(
-        Variant(f"{comparison}-{digest([study['name'], choices(s)])[:8]}", label(s, labelled), s) for s in everything
-    )
+    variants = tuple(Variant(variant_id(comparison, study["name"], s), label(s, labelled), s) for s in everything)
     roles = check_roles(study["roles"], varied, where)
     levels = {key: list(dict.fromkeys(_value(s, key) for s in everything)) for key in varied}
     claims = check_claims(study["claims"], levels, roles, where)
     return Study(study["name"], variants, varied, roles, claims, study["confirm"])
+
+
+def variant_id(comparison: str, study: str, settings: Settings) -> str:
+    """The name of a variant, the same however its study is extended."""
+    return f"{comparison}-{digest([study, choices(settings)])[:8]}"
 
 
 def _checked(table: Any, where: str) -> dict[str, Any]:
@@ -283,7 +286,13 @@ def _axis(key: str, values: Any, where: str) -> list[Any]:
         raise ConfigError(f"{where}: {key} = {values!r} cannot vary within a study; set it in [base]")
     if not isinstance(values, list) or not values:
         raise ConfigError(f"{where}: grid.{key} = {values!r} is not a list of values, as in {key} = [...]")
-    return [check_value(key, value, f"{where}: grid") for value in values]
+    found = [check_value(key, value, f"{where}: grid") for value in values]
+    if key == "batch_size" and AUTO in found:
+        raise ConfigError(
+            f'{where}: grid.batch_size = {values!r}: "auto" cannot stand in a grid: what it comes to depends on the '
+            "machine, and may be another value of the grid; give numbers here, or set it in [base]"
+        )
+    return found
 
 
 def _value(settings: Settings, key: str) -> Any:

@@ -73,11 +73,18 @@ def record(
                 "study": plan.program.study,
                 "variants": len(plan.program.variants),
                 "seeds": len(plan.program.seeds),
-                "tile": {"seeds": plan.shape[0], "variants": plan.shape[1]},
+                "tile": _tile(plan),
+                "lowered_from": _tile(planning.widest_first(plan)[0]) if plan.wider else None,
+                "micro_batches": plan.program.settings.micro_batches,
+                **(plan.footprint._asdict() if plan.footprint else {}),
             }
             for plan in plans
         ],
     }
+
+
+def _tile(plan: planning.Plan) -> dict[str, int]:
+    return {"seeds": plan.shape[0], "variants": plan.shape[1]}
 
 
 def resolved(comparison: experiment.Comparison) -> dict[str, Any]:

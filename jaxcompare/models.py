@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -24,6 +24,7 @@ class Model(NamedTuple):
     init: Callable[[jax.Array, jax.Array], Params]  # (key, x [B, ...]) -> params
     apply: Callable[[Params, jax.Array, ActivationFunction], tuple[jax.Array, dict[str, Layer]]]
     classes: int
+    remat: bool = False  # whether apply computes anew, for the gradient, what it does not keep
 
 
 def _uniform(bound: float) -> Initializer:
@@ -64,6 +65,7 @@ class _Network(nn.Module):
     init_name: str
     init_scale: float
     bias_init: str
+    remat: bool = False
 
     def initializers(self, fan_in: int) -> dict[str, Any]:
         return {
@@ -76,11 +78,24 @@ class _Network(nn.Module):
 
     def dense_layers(self, x: jax.Array, activation: ActivationFunction) -> tuple[jax.Array, dict[str, Layer]]:
         x = x.reshape(x.shape[0], -1)
-        layers = {}
-        for number, width in enumerate(self.hidden, start=1):
-            pre_activation = self.dense(x, width, f"hidden_{number}")
-            x = activation(pre_activation)
-            layers[f"hidden_{number}"] = Layer(pre_activation, x)
+        names = [f"hidden_{number}" for number in range(1, len(self.hidden) + 1)]
+        layers: dict[str, Layer] = {}
+
+        def run(module: _Network, x: jax.Array, begin: int, end: int) -> list[Layer]:
+            found = []
+            for name, width in zip(names[begin:end], self.hidden[begin:end], strict=True):
+                pre_activation = module.dense(x, width, name)
+                x = activation(pre_activation)
+                found.append(Layer(pre_activation, x))
+            return found
+
+        # Of so many layers at a time only the input is kept for the gradient: that and one block's own layers are least.
+        block = math.isqrt(len(self.hidden) - 1) + 1 if self.remat else len(self.hidden)
+        for begin in range(0, len(self.hidden), block):
+            part = partial(run, begin=begin, end=begin + block)
+            found = (nn.remat(part) if self.remat else part)(self, x)
+            layers |= zip(names[begin:], found, strict=False)
+            x = found[-1].activation
         return self.dense(x, self.classes, "output"), layers
 
 
@@ -154,6 +169,7 @@ def mlp(
     init: str = "he_normal",
     init_scale: float = 0.05,
     bias_init: str = "zeros",
+    remat: bool = False,
 ) -> Model:
     """A multilayer perceptron: dense layers `hidden_1` .. `hidden_n` and `output`.
 
@@ -163,6 +179,8 @@ def mlp(
         init: a key of `INITIALIZERS`, for the kernels.
         init_scale: the deviation for `truncated_normal`.
         bias_init: a key of `BIAS_INITIALIZERS`.
+        remat: keeps, for the gradient, the input alone of each block of hidden layers (as many as there are blocks), and
+            computes their activations anew (`jax.checkpoint`). On CPU it needs `sweep.compiler_options`.
 
     Returns:
         A Model whose `apply(params, x [B, ...], activation)` gives logits [B, C] and each hidden layer's `Layer`.
@@ -170,7 +188,7 @@ def mlp(
     Raises:
         ValueError: an unknown initializer.
     """
-    return _model(_Perceptron(tuple(hidden), classes, *_begin(init, init_scale, bias_init)))
+    return _model(_Perceptron(tuple(hidden), classes, *_begin(init, init_scale, bias_init), remat))
 
 
 @lru_cache(maxsize=256)
@@ -183,6 +201,7 @@ def cnn(
     init: str = "he_normal",
     init_scale: float = 0.05,
     bias_init: str = "zeros",
+    remat: bool = False,
 ) -> Model:
     """A small convolutional network: `conv_1` .. `conv_n`, each with 2x2 max pooling behind its activation, then dense layers.
 
@@ -198,6 +217,7 @@ def cnn(
         init: a key of `INITIALIZERS`, for the kernels.
         init_scale: the deviation for `truncated_normal`.
         bias_init: a key of `BIAS_INITIALIZERS`.
+        remat: as for `mlp`, of the dense layers.
 
     Returns:
         A Model whose `apply(params, x, activation)` takes images [B, height, width, channels], grey ones [B, height, width],
@@ -207,7 +227,7 @@ def cnn(
         ValueError: an unknown initializer.
     """
     begin = _begin(init, init_scale, bias_init)
-    return _model(_Convolutional(tuple(hidden), classes, *begin, tuple(channels), kernel_size))
+    return _model(_Convolutional(tuple(hidden), classes, *begin, remat, tuple(channels), kernel_size))
 
 
 def _begin(init: str, init_scale: float, bias_init: str) -> tuple[str, float, str]:
@@ -218,13 +238,15 @@ def _begin(init: str, init_scale: float, bias_init: str) -> tuple[str, float, st
 
 
 def _model(module: _Network) -> Model:
+    applied, module = module, module.clone(remat=False)  # initial weights are the same with it and without
+
     def initialize(key: jax.Array, x: jax.Array) -> Params:
         return module.init(key, x, jax.nn.relu)["params"]
 
     def apply(params: Params, x: jax.Array, activation: ActivationFunction) -> tuple[jax.Array, dict[str, Layer]]:
-        return module.apply({"params": params}, x, activation)  # type: ignore[return-value]
+        return applied.apply({"params": params}, x, activation)  # type: ignore[return-value]
 
-    return Model(initialize, apply, module.classes)
+    return Model(initialize, apply, module.classes, applied.remat)
 
 
 MODELS: dict[str, Callable[..., Model]] = {"mlp": mlp, "cnn": cnn}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from jaxcompare import __version__, experiment, loading, store
+from jaxcompare import __version__, experiment, loading, memory, store
 from jaxcompare.devices import EVERY_DEVICE, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
 from jaxcompare.progress import Progress
+from jaxcompare.settings import AUTO
 
 if TYPE_CHECKING:
     from jaxcompare import planning
@@ -27,8 +28,9 @@ COMPILE_SECONDS = 8.0  # of a program, for --list
 def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) -> str:
     """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
     loaded = loading.load_datasets(comparisons, data_dir)
-    from jaxcompare import planning
+    from jaxcompare import batches, planning
 
+    comparisons = [batches.resolve(one, loaded, None)[0] for one in comparisons]
     cores, lines, whole = usable_cores(), [], 0.0
     for comparison in comparisons:
         lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
@@ -73,27 +75,38 @@ def run(
     folder = store.RunFolder(Path(arguments.out))
     plugins = [store.plugin_digests(settings) for settings in every]
     described = [comparison.as_dict() for comparison in comparisons]
-    run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__])
+    # Where memory decides the training itself, another amount of it is another run.
+    amount = [arguments.memory] if any(settings.batch_size == AUTO for settings in every) else []
+    run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__, *amount])
     if folder.is_complete(run_digest) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
         return
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
     loaded = loading.load_datasets(comparisons, arguments.data_dir)
-    from jaxcompare import analysis, compare, planning, report  # JAX, from here on
+    from jaxcompare import analysis, batches, compare, fitting, planning, report  # JAX, from here on
     from jaxcompare import manifest as manifests
 
     jax = start_jax(shape)
     mesh = make_mesh(shape)
     platform, device = jax.default_backend(), jax.devices()[0].device_kind
+    state = folder.state()
+    anew = arguments.again and (state.get("complete") or state.get("digest") != run_digest)
+    limit = memory.parse_bytes(arguments.memory) if arguments.memory else None
+    book = fitting.Book(folder.run / "tiles.json", device, limit, blank=anew)
+    sized = [batches.resolve(one, loaded, mesh, limit=limit, book=book) for one in comparisons]
+    comparisons, notes = [one for one, _ in sized], {one.name: said for one, said in sized}
+    check_batches(shape, (v.settings for one in comparisons for study in one.studies for v in study.variants))
     plans = {one.name: planning.plan(one, loaded, platform=platform) for one in comparisons}
     for plan in (plan for each in plans.values() for plan in each):
         planning.check(plan)
-    state = folder.state()
+    fitted = fitting.fit([plan for each in plans.values() for plan in each], mesh, limit=limit, book=book)
+    plans = {name: [plan for plan in fitted if plan.program.comparison == name] for name in plans}
     folder.begin(run_digest, command, force=arguments.force)
+    book.save()
     # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
     parts = store.TileStore(folder.run / "parts", device if shape.data == 1 else f"{device}, {shape.data} to a tile")
-    if arguments.again and (state.get("complete") or state.get("digest") != run_digest):
+    if anew:
         shutil.rmtree(parts.folder, ignore_errors=True)  # once: if it is stopped, it goes on
     wall = time.perf_counter()
     everything = (plan for each in plans.values() for plan in each)
@@ -114,14 +127,23 @@ def run(
                 return made
 
             results = compare.train_comparisons(
-                comparisons, plans, planner=planner, mesh=mesh, parts=parts, tick=progress.tick, done=trained
+                comparisons,
+                plans,
+                planner=planner,
+                mesh=mesh,
+                parts=parts,
+                book=book,
+                tick=progress.tick,
+                done=trained,
             )
         wall = time.perf_counter() - wall
         print("writing tables, pictures and report", file=sys.stderr)
         drawn = background.collect()
     found = list(results.values())
     now = {
-        one.name: manifests.record(one, plans[one.name], mesh, arguments, command, started, wall) for one in comparisons
+        one.name: manifests.record(one, book.latest(plans[one.name], mesh), mesh, arguments, command, started, wall)
+        | {"notes": notes[one.name]}
+        for one in comparisons
     }
     manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
     frames = compare.gather([tables.frames for tables in found])

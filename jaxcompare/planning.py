@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcompare import assemble, train
+from jaxcompare import assemble, memory, train
 from jaxcompare import data as datasets
 from jaxcompare.experiment import Comparison
 from jaxcompare.loading import data_key
@@ -34,6 +34,13 @@ class Plan:
     shape: tuple[int, int]
     tiles: tuple[Tile, ...]
     steps_per_epoch: int
+    footprint: memory.Footprint | None = None  # once it is known to fit
+    wider: Plan | None = None  # the plan of which this is the next smaller
+
+    @property
+    def replicas(self) -> int:
+        """Of a tile."""
+        return self.shape[0] * self.shape[1]
 
     @property
     def total_steps(self) -> int:
@@ -69,6 +76,38 @@ def plan(
         steps_per_epoch = len(material.data.train.y) // settings.batch_size
         plans.append(Plan(program, material, shape, tuple(tiles_of(program, shape)), steps_per_epoch))
     return plans
+
+
+def lower(plan: Plan, *, data: int = 1) -> Plan | None:
+    """The plan with half as large a tile; if that is one replica, with twice as many micro-batches; else None.
+
+    Args:
+        plan: what does not fit.
+        data: devices that share a tile, and so each micro-batch.
+    """
+    program, shape = plan.program, memory.halve(plan.shape)
+    if shape is None:
+        shape, count = plan.shape, 2 * program.settings.micro_batches
+        if program.settings.batch_size % (count * data):
+            return None
+        variants = tuple(
+            replace(variant, settings=replace(variant.settings, micro_batches=count)) for variant in program.variants
+        )
+        program = replace(program, variants=variants)
+    tiles = tuple(tiles_of(program, shape))
+    return replace(plan, program=program, shape=shape, tiles=tiles, footprint=None, wider=plan)
+
+
+def recut(tile: Tile, plan: Plan) -> list[Tile]:
+    """A tile of a wider plan as tiles of this one."""
+    own = {variant.variant_id: variant for variant in plan.program.variants}
+    variants = tuple(own[variant.variant_id] for variant in tile.variants)
+    return tiles_of(replace(plan.program, seeds=tile.seeds, variants=variants), plan.shape)
+
+
+def widest_first(plan: Plan) -> list[Plan]:
+    """The plans that led to this one, and this one."""
+    return [*(widest_first(plan.wider) if plan.wider else []), plan]
 
 
 def check(plan: Plan) -> None:

@@ -21,8 +21,8 @@ from jaxcompare.settings import OPTIONS, Settings
 # recipe still share the executable, which is looked up by recipe and shapes.
 STATIC = (
     "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
-    "model", "hidden", "channels", "kernel_size", "init", "init_scale", "bias_init", "optimizer", "batch_size", "epochs",
-    "precision", "matmul_precision", *names.LOSS_SCALING,
+    "model", "hidden", "channels", "kernel_size", "init", "init_scale", "bias_init", "remat", "optimizer", "batch_size",
+    "micro_batches", "epochs", "precision", "matmul_precision", *names.LOSS_SCALING,
     "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots",
 )  # fmt: skip
 

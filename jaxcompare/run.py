@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcompare import experiment, names, overrides
+from jaxcompare import experiment, memory, names, overrides
 from jaxcompare.registry import nearest
 from jaxcompare.settings import ConfigError
 
@@ -64,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="replica=N,data=M",
         help="N tiles of replicas side by side, M devices to each (default: all, 1)",
     )
+    made.add_argument(
+        "--memory", metavar="SIZE", help="how much of each device to use, 2G or 512M say (default: what is free)"
+    )
     made.add_argument("--list", action="store_true", help="say what would train, and stop")
     made.add_argument(
         "--force",
@@ -91,6 +94,8 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[experiment.Com
     ]
     configs = overrides.apply(configs, shorthands + arguments.assignments)
     comparisons = [experiment.parse(name, config) for name, config in configs.items()]
+    if arguments.memory is not None:
+        memory.parse_bytes(arguments.memory)
     out = Path(arguments.out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file, not a folder")

@@ -19,6 +19,9 @@ class ConfigError(ValueError):
     """A config, an override or a command line that cannot be: names the field, the value and what would be valid."""
 
 
+AUTO = 0  # `batch_size = "auto"`, until the free memory is known
+
+
 def _key(
     default: Any,
     kind: type | tuple[type, ...],
@@ -29,6 +32,7 @@ def _key(
     high: float = math.inf,
     open_low: bool = False,
     open_high: bool = False,
+    words: Mapping[str, int] | None = None,
 ) -> Any:
     rule = {
         "kind": kind,
@@ -38,6 +42,7 @@ def _key(
         "high": high,
         "open_low": open_low,
         "open_high": open_high,
+        "words": words or {},  # that may stand in a number's place
     }
     return dataclasses.field(default=default, metadata=rule)
 
@@ -62,6 +67,7 @@ class Settings:
     init: str = _key("he_normal", str, choices=names.INITIALIZERS)
     init_scale: float = _key(0.05, float, low=0, open_low=True)  # deviation of truncated_normal
     bias_init: str = _key("zeros", str, choices=names.BIAS_INITIALIZERS)
+    remat: bool = _key(False, bool)  # activations are computed anew for the gradient instead of kept
     activation: str = _key("relu", str, choices=names.ACTIVATIONS, plugin=True)
 
     loss: str = _key("cross_entropy", str, choices=names.LOSSES, plugin=True)
@@ -92,7 +98,8 @@ class Settings:
     step_interval: float | None = _key(None, float, low=0, open_low=True, high=1)
     step_factor: float | None = _key(None, float, low=0, open_low=True, high=1)
 
-    batch_size: int = _key(128, int, low=1)
+    batch_size: int = _key(128, int, low=1, words={"auto": AUTO})
+    micro_batches: int = _key(1, int, low=1)  # parts of a batch that go through the network one after the other
     learning_rate_rule: str = _key("fixed", str, choices=names.LEARNING_RATE_RULES)
     reference_batch_size: int = _key(128, int, low=1)  # at which every rule gives learning_rate itself
     epochs: int = _key(10, int, low=1)
@@ -144,6 +151,10 @@ def check_value(key: str, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple) or not value:
             raise ConfigError(f"{where}: {key} = {value!r} is not a list of whole numbers, [256, 128] say")
         return tuple(_check_number(key, number, int, rule, where) for number in value)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where}: {key} = {value!r} is neither true nor false")
+        return value
     if kind is str:
         return _check_name(key, value, rule, where)
     return _check_number(key, value, kind, rule, where)
@@ -159,15 +170,21 @@ def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str) -> st
 
 
 def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], where: str) -> Any:
-    whole = kind is int
+    whole, words = kind is int, rule.get("words", {})
+    if isinstance(value, str) and value in words:
+        return words[value]
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number")
+        raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}")
     low, high = rule["low"], rule["high"]
     below = value <= low if rule.get("open_low") else value < low
     above = value >= high if rule.get("open_high") else value > high
     if math.isnan(value) or below or above:
-        raise ConfigError(f"{where}: {key} = {value} is out of range; it must be {_range(rule)}")
+        raise ConfigError(f"{where}: {key} = {value} is out of range; it must be {_range(rule)}{_or(words)}")
     return kind(value)
+
+
+def _or(words: Iterable[str]) -> str:
+    return "".join(f', or "{word}"' for word in words)
 
 
 def _range(rule: Mapping[str, Any]) -> str:
@@ -221,6 +238,7 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
     settings = dataclasses.replace(settings, **chosen)
     _check_images(settings, where)
     _check_scaling(settings, where)
+    _check_micro_batches(settings, where)
     return settings
 
 
@@ -246,3 +264,14 @@ def _check_scaling(settings: Settings, where: str) -> None:
     initial, floor = settings.loss_scale_initial, settings.loss_scale_floor
     if initial is not None and floor is not None and initial < floor:
         raise ConfigError(f"{where}: loss_scale_initial = {initial:g} is below loss_scale_floor = {floor:g}; raise it")
+
+
+def _check_micro_batches(settings: Settings, where: str) -> None:
+    count = settings.micro_batches
+    if settings.batch_size == AUTO and count & (count - 1):
+        raise ConfigError(f'{where}: micro_batches = {count} is not a power of two, as batch_size = "auto" will be')
+    if settings.batch_size % settings.micro_batches:
+        raise ConfigError(
+            f"{where}: micro_batches = {settings.micro_batches} does not divide batch_size = {settings.batch_size} "
+            "into equal parts"
+        )

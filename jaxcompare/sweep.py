@@ -32,7 +32,18 @@ def make_step(
     Variants of one seed see the same batch. The state's buffers are donated: use what comes back.
     """
     over_variants = jax.vmap(train.make_train_step(recipe), in_axes=(0, None, 0))
-    return jax.jit(jax.vmap(over_variants, in_axes=(0, 0, None)), donate_argnums=0)
+    over_both = jax.vmap(over_variants, in_axes=(0, 0, None))
+    return jax.jit(over_both, donate_argnums=0, compiler_options=compiler_options(recipe))
+
+
+def compiler_options(recipe: train.Recipe) -> dict[str, str] | None:
+    """What `jax.jit` must be told for a recipe: that the activations that a model does not keep be indeed computed anew.
+
+    On CPU, XLA expands the barriers that `jax.checkpoint` puts around them, finds that they were computed before, and keeps
+    them after all. Without that pass it does not, and everything else is compiled as ever.
+    """
+    foil = recipe.model.remat and jax.default_backend() == "cpu"
+    return {"xla_disable_hlo_passes": "cse_barrier_expander"} if foil else None
 
 
 def init_states(recipe: train.Recipe, seeds: jax.Array, hparams: Hparams, x: jax.Array) -> TrainState:
@@ -59,6 +70,7 @@ class Executables(NamedTuple):
     train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
     predict: Callable[..., jax.Array] | None  # (carry, data, group, points) -> probabilities of class 1
     compile_seconds: float
+    bytes: int | None = None  # of each device, that the largest of them takes; None: XLA does not say
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
@@ -132,7 +144,7 @@ def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Calla
 
     return (
         spread(init, (False, True)),
-        spread(train_tiles, (True, False, True, False), donate_argnums=0),
+        spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=compiler_options(recipe)),
         spread(predict, (True, False, True, False)),
     )
 
@@ -206,16 +218,68 @@ def _compile(
 ) -> Executables:
     init, run, predict = (cast(Any, function) for function in functions)
     start = time.perf_counter()
-    tiled = NamedSharding(mesh, P(REPLICA))
-    carry = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=tiled), jax.eval_shape(init, data, group)
-    )
-    window = make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
-    return Executables(
+    carry = _shapes(jax.eval_shape(init, data, group), mesh, P(REPLICA))
+    compiled = (
         init.lower(data, group).compile(),
-        run.lower(carry, data, group, window).compile(),
+        run.lower(carry, data, group, _no_window(rows)).compile(),
         predict.lower(carry, data, group, points).compile() if points is not None else None,
-        time.perf_counter() - start,
+    )
+    seconds = time.perf_counter() - start
+    return Executables(*compiled, seconds, _most_bytes([one for one in compiled if one is not None]))
+
+
+def program_bytes(
+    recipe: train.Recipe,
+    mesh: Mesh,
+    data: segment.Data,
+    group: Group,
+    *,
+    batch_size: int,
+    rows: int,
+    points: np.ndarray | None = None,
+) -> int | None:
+    """Bytes that a program takes of each device, the data set among them: compiled as `build` would, but not run.
+
+    Args:
+        recipe: the static choices.
+        mesh: of `local_mesh`.
+        data: for its shapes: nothing is put on the devices.
+        group: as many tiles as the mesh takes; for its shapes.
+        batch_size: B.
+        rows: K of `build`.
+        points: of `build`, for their shape.
+
+    Returns:
+        Of training or predicting, whichever takes more: arguments, results and temporaries; None where XLA does not say.
+    """
+    init, run, predict = (cast(Any, function) for function in _functions(recipe, mesh, batch_size))
+    data, group = _shapes(data, mesh, P()), _shapes(group, mesh, P(REPLICA))
+    carry = _shapes(jax.eval_shape(init, data, group), mesh, P(REPLICA))
+    compiled = [run.lower(carry, data, group, _no_window(rows)).compile()]
+    if points is not None:
+        compiled.append(predict.lower(carry, data, group, _shapes(points, mesh, P())).compile())
+    return _most_bytes(compiled)
+
+
+def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
+    sharding = NamedSharding(mesh, spec)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+
+def _no_window(rows: int) -> segment.Window:
+    return make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
+
+
+def _most_bytes(compiled: Sequence[Any]) -> int | None:
+    found = [one.memory_analysis() for one in compiled]
+    if None in found:
+        return None
+    return max(
+        one.argument_size_in_bytes
+        + one.output_size_in_bytes
+        + one.temp_size_in_bytes
+        - one.alias_size_in_bytes  # donated arguments are results as well
+        for one in found
     )
 
 
@@ -273,7 +337,7 @@ def train_group(
     total = epochs * steps_per_epoch
     # The untrained networks are measured in a segment of their own, without steps.
     carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, levels[:1], rows=rows))
-    collected = [jax.tree.map(lambda leaf: leaf[..., :1], _rows_last(kept))]
+    collected = [_rows_last(kept, 1)]
     done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
     while done < total:
         began = time.perf_counter()
@@ -283,7 +347,7 @@ def train_group(
         window = make_window(done, stop, first, levels[first : last + 1], rows=rows)
         carry, kept = executables.train(carry, data, group, window)
         ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
-        collected.append(jax.tree.map(lambda leaf, ended=ended: leaf[..., :ended], _rows_last(kept)))
+        collected.append(_rows_last(kept, ended))
         seconds = time.perf_counter() - began
         report(Progress(stop, seconds))
         if segment_steps is None:
@@ -309,6 +373,9 @@ def measuring_seconds(executables: Executables, data: segment.Data, group: Group
     return {level: max(0.0, taken - found[segment.NOTHING]) for level, taken in found.items()}
 
 
-def _rows_last(kept: dict[str, Metrics]) -> dict[str, dict[str, np.ndarray]]:
-    """Rows [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements."""
-    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1), kept)
+def _rows_last(kept: dict[str, Metrics], count: int) -> dict[str, dict[str, np.ndarray]]:
+    """The first rows of [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements.
+
+    Copied: on CPU a view would hold a segment's whole buffers until the run ends.
+    """
+    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1)[..., :count].copy(), kept)

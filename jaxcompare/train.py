@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcompare import activations, losses, models, optimizers, precision
-from jaxcompare.diagnostics import tree_norm
+from jaxcompare.diagnostics import layer_names, tree_norm
 from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, Split, TrainState
 
 EVALUATION_CHUNK = 250  # examples at a time: activations of all of a tile's replicas stay in the cache
@@ -32,6 +32,7 @@ class Recipe(NamedTuple):
     schedules: tuple[optimizers.ScheduleFunction, ...]
     clip: bool  # False leaves clipping out of the program
     policy: precision.Policy = precision.POLICIES["float32"]
+    micro_batches: int = 1  # parts that a batch goes through the network in, one after the other
 
 
 def make_recipe(
@@ -43,6 +44,7 @@ def make_recipe(
     schedule: str | tuple[str, ...] = "constant",
     clip: bool = True,
     policy: str | precision.Policy = "float32",
+    micro_batches: int = 1,
 ) -> Recipe:
     """A Recipe from names, each a key of its registry or `"package.module:attribute"`.
 
@@ -61,6 +63,7 @@ def make_recipe(
         each(schedule, optimizers.resolve_schedule),
         clip,
         precision.resolve(policy) if isinstance(policy, str) else policy,
+        micro_batches,
     )
 
 
@@ -168,6 +171,45 @@ def _gradients(
     return _Found(gradients, metrics, layers, finite, loss_scale)
 
 
+def _batch_gradients(
+    recipe: Recipe, params: Params, batch: Batch, hparams: Hparams, loss_scale: precision.LossScale | None
+) -> _Found:
+    """`_gradients` of a whole batch, which goes through the network in the recipe's micro-batches.
+
+    Equal parts: the mean over the batch is the mean of their means, and only one part's activations are held at a time. Where
+    one part overflows the whole step has.
+
+    Raises:
+        ValueError: the micro-batches do not divide the batch.
+    """
+    count, size = recipe.micro_batches, batch.y.shape[0]
+    if count == 1:
+        return _gradients(recipe, params, batch, hparams, loss_scale)
+    if size % count:
+        raise ValueError(f"micro_batches = {count} do not divide a batch of {size} examples")
+
+    def part(leaf: jax.Array) -> jax.Array:
+        # Every count-th example: devices that share a batch then have a share of each part.
+        return leaf.reshape(size // count, count, *leaf.shape[1:]).swapaxes(0, 1)
+
+    def one(micro: Batch) -> _Found:
+        return _gradients(recipe, params, micro, hparams, loss_scale)._replace(layers={})
+
+    def add(so_far: _Found, micro: Batch) -> tuple[_Found, None]:
+        found = one(micro)
+        sums = jax.tree.map(jnp.add, (so_far.gradients, so_far.metrics), (found.gradients, found.metrics))
+        earlier = found.finite & ~so_far.finite  # the scale is that of a part that overflowed, if any did
+        scale = jax.tree.map(partial(jnp.where, earlier), so_far.loss_scale, found.loss_scale)
+        return _Found(*sums, {}, so_far.finite & found.finite, scale), None
+
+    parts = jax.tree.map(part, batch)
+    shapes = jax.eval_shape(one, jax.tree.map(lambda leaf: leaf[0], parts))
+    zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), (shapes.gradients, shapes.metrics))
+    sums, _ = jax.lax.scan(add, _Found(*zeros, {}, jnp.ones((), bool), loss_scale), parts)
+    gradients, metrics = jax.tree.map(lambda leaf: leaf / count, (sums.gradients, sums.metrics))
+    return sums._replace(gradients=gradients, metrics=metrics)
+
+
 def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
     norm = tree_norm(gradients)
     # A norm of zero would divide by zero; a norm that is not finite stays so, and divergence shows.
@@ -190,7 +232,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
     """
 
     def step(state: TrainState, batch: Batch, hparams: Hparams) -> tuple[TrainState, Metrics]:
-        found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
+        found = _batch_gradients(recipe, state.params, batch, hparams, state.loss_scale)
         gradients = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
         updates, opt_state = _optimizer(recipe, hparams, state.step).update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -253,11 +295,13 @@ def _mean(values: jax.Array) -> jax.Array:
 def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Observation:
     """What the next step would see and do on `batch`, in full precision; the state is left as it is."""
     found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
+    # The gradient's transformation sorted them by name.
+    layers = {name: found.layers[name] for name in layer_names(found.layers)}
     clipped = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
     # After the last step there is no next one, and a schedule may have come to zero: the last step's rate stands in.
     step = jnp.minimum(state.step, hparams.total_steps - 1)
     updates, _ = _optimizer(recipe, hparams, step).update(clipped, state.opt_state, state.params)
-    return Observation(state.params, found.gradients, updates, recipe.policy.to_full(found.layers))
+    return Observation(state.params, found.gradients, updates, recipe.policy.to_full(layers))
 
 
 def full_gradients(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Params:

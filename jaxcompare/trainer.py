@@ -7,14 +7,18 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxcompare import assemble, sweep, tables
-from jaxcompare.planning import Plan, step_seconds
+from jaxcompare import assemble, fitting, sweep, tables
+from jaxcompare.memory import Footprint, spell_bytes
+from jaxcompare.planning import Plan, lower, recut, step_seconds, widest_first
 from jaxcompare.programs import Program, Tile
+from jaxcompare.settings import ConfigError
 
 Arrays = dict[str, np.ndarray]
 
@@ -63,6 +67,7 @@ class Job(NamedTuple):
     kept: list[Measured]
     missing: list[Tile]
     trainer: Trainer | None
+    book: fitting.Book  # told of tiles that memory makes smaller on the way
 
 
 class Trainer:
@@ -72,7 +77,7 @@ class Trainer:
         self.plan, self.mesh = plan, mesh
         self.data = sweep.replicate(mesh, plan.material.data)
         self.points = None
-        if plan.material.features == 2 and plan.material.classes == 2:
+        if assemble.has_field(plan.material):
             self.points = sweep.replicate(mesh, assemble.field_grid(plan.material.data.train.x))
         self.executables = sweep.build(
             assemble.recipe(plan.program, plan.material.classes),
@@ -84,6 +89,10 @@ class Trainer:
             points=self.points,
             matmul_precision=plan.program.settings.matmul_precision,
         )
+        free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.bytes
+        if free is not None and needed is not None and needed > free:
+            # Small programs said less, or arithmetic did: better to know before the first step than to be killed in it.
+            raise MemoryError(f"{plan.program.name} needs {spell_bytes(needed)} of {spell_bytes(free)}")
         self.compile_seconds = self.executables.compile_seconds
         self.measuring_seconds: dict[int, float] | None = None
 
@@ -107,16 +116,20 @@ class Trainer:
         if self.measuring_seconds is None:
             self.measuring_seconds = sweep.measuring_seconds(self.executables, self.data, group, rows=plan.rows)
         start = time.perf_counter()
-        carry, measured = sweep.train_group(
-            self.executables,
-            self.data,
-            group,
-            epochs=settings.epochs,
-            steps_per_epoch=plan.steps_per_epoch,
-            levels=levels,
-            rows=plan.rows,
-            report=report,
-        )
+        try:
+            carry, measured = sweep.train_group(
+                self.executables,
+                self.data,
+                group,
+                epochs=settings.epochs,
+                steps_per_epoch=plan.steps_per_epoch,
+                levels=levels,
+                rows=plan.rows,
+                report=report,
+            )
+        except Exception:
+            tick(Tick(plan.program.name, -replicas * done * step_seconds(plan), kept=False))  # it will be done again
+            raise
         fields = None
         if self.executables.predict is not None:
             fields = np.asarray(self.executables.predict(carry, self.data, group, self.points)).astype(np.float16)
@@ -141,19 +154,84 @@ class Trainer:
             # The group's timing goes with its first tile, so that a run that goes on later has it still.
             yield arrays | ({"timing": np.asarray(json.dumps(timing))} if index == 0 else {})
 
+    def release(self) -> None:
+        """Gives the data's memory on the devices back; nothing can be trained afterwards."""
+        for leaf in jax.tree.leaves((self.data, self.points)):
+            leaf.delete()
 
-def prepare(plans: Sequence[Plan], mesh: Mesh, parts: Parts) -> list[Job]:
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the host or on a device."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    )
+
+
+def make_trainer(plan: Plan, missing: list[Tile], mesh: Mesh, book: fitting.Book) -> tuple[Trainer, list[Tile]]:
+    """A program compiled for tiles that are as large as memory allows, and the tiles.
+
+    Raises:
+        ConfigError: one replica does not fit.
+    """
+    while True:
+        try:
+            return Trainer(plan, mesh, missing), missing
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            failure = error.with_traceback(None)  # which would hold what lies on the devices
+        plan, missing = make_smaller(plan, mesh, missing, book, failure)
+
+
+def make_smaller(
+    plan: Plan, mesh: Mesh, missing: Sequence[Tile], book: fitting.Book, error: Exception
+) -> tuple[Plan, list[Tile]]:
+    """The next smaller plan after memory ran out, and the missing tiles cut anew: those that are measured stay as they are.
+
+    Raises:
+        ConfigError: one replica does not fit.
+    """
+    smaller = lower(plan, data=mesh.shape[sweep.DATA])
+    if smaller is None:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"{plan.program.comparison}: study {plan.program.study!r}: memory ran out with one replica at a time and "
+            f"micro_batches = {plan.program.settings.micro_batches}: {reason}"
+        ) from error
+    free = plan.footprint.free_bytes if plan.footprint else None
+    smaller = replace(smaller, footprint=Footprint(None, free, "memory ran out"))
+    fitting.tell(fitting.lowered(smaller))
+    book.note(smaller)
+    book.save()
+    return smaller, [part for tile in missing for part in recut(tile, smaller)]
+
+
+def look_up(plans: Sequence[Plan], tile: Tile, parts: Parts) -> Iterator[Measured | Tile]:
+    """What was measured of a tile of the first plan, in its own shape or in those that memory lowered it to; else tiles."""
+    first, rest = plans[0], plans[1:]
+    arrays = parts.get(first.program, tile, first.shape, first.material.digest)
+    if arrays is not None:
+        yield Measured(first, tile, arrays)
+    elif not rest:
+        yield tile
+    else:
+        for part in recut(tile, rest[0]):
+            yield from look_up(rest, part, parts)
+
+
+def prepare(plans: Sequence[Plan], mesh: Mesh, parts: Parts, book: fitting.Book | None = None) -> list[Job]:
     """Looks up what was measured before, and compiles the programs of what was not, side by side."""
+    told = book or fitting.Book()
 
     def one(plan: Plan) -> Job:
-        kept, missing = [], []
-        for tile in plan.tiles:
-            arrays = parts.get(plan.program, tile, plan.shape, plan.material.digest)
-            if arrays is None:
-                missing.append(tile)
-            else:
-                kept.append(Measured(plan, tile, arrays))
-        return Job(plan, kept, missing, Trainer(plan, mesh, missing) if missing else None)
+        plans = widest_first(plan)
+        found = [one for tile in plans[0].tiles for one in look_up(plans, tile, parts)]
+        kept = [one for one in found if isinstance(one, Measured)]
+        missing = [one for one in found if isinstance(one, Tile)]
+        if not missing:
+            return Job(plan, kept, missing, None, told)
+        trainer, missing = make_trainer(plan, missing, mesh, told)
+        return Job(trainer.plan, kept, missing, trainer, told)
 
     # XLA compiles without holding Python's lock, and a single compilation leaves most cores idle.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -167,17 +245,32 @@ def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None]) -> Iterator[
         job: of `prepare`.
         parts: where tiles are kept as soon as they are measured.
         tick: told of each segment's training.
+
+    Raises:
+        ConfigError: memory ran out with one replica.
     """
-    plan = job.plan
+    plan, trainer, missing = job.plan, job.trainer, job.missing
     for one in job.kept:
         replicas = len(one.tile.seeds) * len(one.tile.variants)
         tick(Tick(plan.program.name, replicas * plan.total_steps * step_seconds(plan), kept=True))
         yield one
-    if job.trainer is None:
-        return
-    at_once = sweep.tiles_at_once(job.trainer.mesh)
-    for begin in range(0, len(job.missing), at_once):
-        tiles = job.missing[begin : begin + at_once]
-        for tile, arrays in zip(tiles, job.trainer.run(tiles, tick), strict=True):
+    while trainer is not None and missing:
+        tiles = missing[: sweep.tiles_at_once(trainer.mesh)]
+        try:
+            found, failure = list(trainer.run(tiles, tick)), None
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            found, failure = [], error.with_traceback(None)  # which would hold what lies on the devices
+        if failure is not None:
+            mesh = trainer.mesh
+            trainer.release()
+            trainer, missing = make_trainer(*make_smaller(plan, mesh, missing, job.book, failure), mesh, job.book)
+            plan = trainer.plan
+            continue
+        for tile, arrays in zip(tiles, found, strict=True):
             parts.put(plan.program, tile, plan.shape, plan.material.digest, arrays)
             yield Measured(plan, tile, arrays)
+        missing = missing[len(tiles) :]
+    if trainer is not None:
+        trainer.release()  # the next programs may need what its data took

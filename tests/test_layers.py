@@ -16,21 +16,21 @@ ROOT = Path(__file__).parent.parent / "jaxcompare"
 LAYERS = [
     {"types", "names", "registry", "words", "__init__"},
     {"activations", "losses", "optimizers", "settings", "precision"},
-    {"models", "data", "diagnostics", "protocol"},
+    {"models", "data", "diagnostics", "protocol", "memory"},
     {"train", "experiment"},
     {"segment", "overrides", "programs", "loading"},
     {"sweep", "analysis"},
     {"assemble", "store", "plots"},
     {"planning", "report"},
-    {"tables"},
-    {"trainer"},
+    {"tables", "fitting"},
+    {"trainer", "batches"},
     {"compare", "progress", "devices"},
     {"manifest"},
     {"pipeline", "known"},
     {"run", "validate", "bench"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
-BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry")
+BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry", "memory")
 
 
 def modules():

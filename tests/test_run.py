@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcompare import run, sweep, trainer
+from jaxcompare import fitting, run, sweep, trainer
+from jaxcompare.memory import Cost
 
 CONFIG = """
 title = "Tiny"
@@ -261,6 +262,28 @@ def test_again_trains_anew_once(config, tmp_path, monkeypatch):
     assert len(trained) == len(tables(out)["timing"])
 
 
+def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_path, capsys, monkeypatch):
+    chosen = ["study.main.grid.optimizer=['sgd']", "study.main.grid.dataset=['moons']", "base.epochs=1"]
+    arguments = ["--exp", config, "--out", tmp_path / "out", "--memory", "150K", *(f"--set={one}" for one in chosen)]
+    # What the planner is told is not the truth, so that it is known here; the compiled program would tell.
+    monkeypatch.setattr(sweep, "_most_bytes", lambda compiled: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "compiled", lambda plan, mesh: Cost(fitting.data_bytes(plan), 100_000))
+        patch.setattr(trainer.Trainer, "__init__", lambda *_: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception, match="stopped"):
+            command(*arguments)
+    assert "tiles of 1 x 1 replicas (seeds x variants) in place of 1 x 2 replicas" in capsys.readouterr().err
+    monkeypatch.setattr(fitting, "compiled", lambda plan, mesh: pytest.fail("planned anew"))
+    assert command(*arguments) == 0
+    assert "in place of 1 x 2 replicas (seeds x variants)" in (said := capsys.readouterr().err)
+    assert "as before" in said
+    (program,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["experiments"]["tiny"]["programs"]
+    assert program["tile"] == {"seeds": 1, "variants": 1}
+    assert program["lowered_from"] == {"seeds": 1, "variants": 2}
+    assert program["planned_bytes"] <= program["free_bytes"] == 150 * 2**10
+    assert program["how"] == "compiled"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -279,6 +302,10 @@ def test_again_trains_anew_once(config, tmp_path, monkeypatch):
             ["--set", "base.learning_rate=0.5"],
             r"learning_rate varies in study 'main'; set study.main.grid.learning_rate",
         ),
+        (["--memory", "lots"], "--memory lots: is not an amount of memory, 2G or 512M say"),
+        (["--memory", "10K"], r"study 'main': hidden = \[8, 8\] does not fit: one replica with its data needs about"),
+        (["--set", "base.micro_batches=3"], "micro_batches = 3 does not divide batch_size = 32 into equal parts"),
+        (["--set", "base.remat=1"], "remat = 1 is neither true nor false"),
         (["--set", "base.batch_size=500"], "batch_size = 500 is more than the 270 training examples of moons"),
     ],
 )

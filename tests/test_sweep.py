@@ -4,35 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import blobs, comparison, one_replica, plans, recipe, whole_window
+from problems import blobs, comparison, one_replica, plans, recipe, train_tiles, whole_window
 
 from jaxcompare import assemble, compare, segment, sweep, train
 from jaxcompare.programs import tiles_of
 from jaxcompare.types import Batch
-
-
-def train_tiles(plan, devices, segment_steps=None, data=1):
-    """Final carries and measurements by (seed, variant)."""
-    mesh = sweep.local_mesh(jax.devices()[: devices * data], data=data)
-    on_mesh = sweep.replicate(mesh, plan.material.data)
-    made = assemble.recipe(plan.program, plan.material.classes)
-    tiles, found = tiles_of(plan.program, plan.shape), {}
-    for begin in range(0, len(tiles), devices):
-        chosen = tiles[begin : begin + devices]
-        padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
-        group = sweep.shard(mesh, assemble.group(plan.program, padded, plan.shape, plan.total_steps))
-        built = sweep.build(made, mesh, on_mesh, group, batch_size=plan.program.settings.batch_size, rows=plan.rows)
-        carry, measured = sweep.train_group(
-            built, on_mesh, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
-            levels=assemble.levels(plan.program.settings), rows=plan.rows, segment_steps=segment_steps,
-        )  # fmt: skip
-        for t, tile in enumerate(chosen):
-            for s, seed in enumerate(tile.seeds):
-                for v, variant in enumerate(tile.variants):
-                    params = jax.tree.map(lambda leaf, i=(t, s, v): np.asarray(leaf)[i], carry.state.params)
-                    rows = jax.tree.map(lambda leaf, i=(t, s, v): leaf[(slice(None), *i)], measured)
-                    found[seed, variant.variant_id] = params, rows
-    return found
 
 
 def assert_equal(found, expected, compare_leaf=np.testing.assert_array_equal):

@@ -131,6 +131,12 @@ def test_observing_is_the_step_without_taking_it():
     assert list(seen.layers) == ["hidden_1", "hidden_2"]
 
 
+def test_layers_are_observed_first_to_last_however_many_there_are():
+    made = train.make_recipe(models.mlp(hidden=(4,) * 11, classes=3))
+    seen = train.observe(made, start(made), blobs(), train.make_hparams(0.1))
+    assert list(seen.layers) == [f"hidden_{number}" for number in range(1, 12)]
+
+
 def test_epoch_orders_are_permutations_and_differ():
     orders = [
         np.asarray(train.epoch_order(jnp.int32(seed), jnp.int32(epoch), 100)) for seed in (0, 1) for epoch in (0, 1)

@@ -1,0 +1,62 @@
+"""Nothing accumulates over a run: what is held at epoch 50 was held at epoch 2."""
+
+import gc
+import os
+from functools import partial
+from pathlib import Path
+
+import jax
+import pytest
+from problems import BASE, comparison, plans
+
+from jaxcompare import compare, sweep, trainer
+
+STATM = Path("/proc/self/statm")
+MARGIN = 8 * 2**20  # bytes of host memory that allocators may keep to and fro
+
+
+def on_devices():
+    return sum(array.nbytes for array in jax.live_arrays())
+
+
+def on_host():
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if STATM.exists() else 0
+
+
+@pytest.fixture
+def epoch_by_epoch(monkeypatch):
+    """Segments of one epoch each, so that every epoch's end is heard of."""
+    steps = plans(comparison())[0].steps_per_epoch
+    monkeypatch.setattr(sweep, "train_group", partial(sweep.train_group, segment_steps=steps))
+
+
+def test_epoch_50_holds_what_epoch_2_did(epoch_by_epoch):
+    made, held = comparison(grid={"learning_rate": [0.1]}, epochs=50, seeds=1), []
+
+    def tick(tick):
+        held.append((on_devices(), on_host()))
+
+    mesh = sweep.local_mesh(jax.devices()[:1])
+    compare.train_comparisons([made], {made.name: plans(made)}, mesh=mesh, tick=tick)
+    assert len(held) == 50
+    (devices_then, host_then), (devices_now, host_now) = held[1], held[-1]
+    assert devices_now == devices_then
+    assert host_now <= host_then + MARGIN
+
+
+def test_a_finished_run_holds_nothing_on_the_devices():
+    config = {"base": {**BASE, "epochs": 1, "seeds": 1}, "study": [{"grid": {"optimizer": ["sgd", "momentum"]}}]}
+    compare.compare(config)  # what is made once and for all is made here
+    gc.collect()
+    before = on_devices()
+    compare.compare(config)
+    gc.collect()
+    assert on_devices() == before
+
+
+def test_a_programs_data_go_when_it_is_trained():
+    made = comparison(grid={"optimizer": ["sgd", "momentum"]}, epochs=1, seeds=1)
+    first, second = trainer.prepare(plans(made), sweep.local_mesh(jax.devices()[:1]), trainer.Forgetful())
+    list(trainer.train_job(first, trainer.Forgetful(), lambda tick: None))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(first.trainer.data))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(second.trainer.data))
