@@ -197,15 +197,17 @@ def _batch_gradients(
 
     def add(so_far: _Found, micro: Batch) -> tuple[_Found, None]:
         found = one(micro)
-        sums = jax.tree.map(jnp.add, (so_far.gradients, so_far.metrics), (found.gradients, found.metrics))
+        gradients = jax.tree.map(jnp.add, so_far.gradients, found.gradients)
+        metrics = jax.tree.map(jnp.add, so_far.metrics, found.metrics)
         earlier = found.finite & ~so_far.finite  # the scale is that of a part that overflowed, if any did
         scale = jax.tree.map(partial(jnp.where, earlier), so_far.loss_scale, found.loss_scale)
-        return _Found(*sums, {}, so_far.finite & found.finite, scale), None
+        return _Found(gradients, metrics, {}, so_far.finite & found.finite, scale), None
 
     parts = jax.tree.map(part, batch)
     shapes = jax.eval_shape(one, jax.tree.map(lambda leaf: leaf[0], parts))
     zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), (shapes.gradients, shapes.metrics))
-    sums, _ = jax.lax.scan(add, _Found(*zeros, {}, jnp.ones((), bool), loss_scale), parts)
+    nothing = _Found(zeros[0], zeros[1], {}, jnp.ones((), bool), loss_scale)
+    sums, _ = jax.lax.scan(add, nothing, parts)
     gradients, metrics = jax.tree.map(lambda leaf: leaf / count, (sums.gradients, sums.metrics))
     return sums._replace(gradients=gradients, metrics=metrics)
 

@@ -186,3 +186,20 @@ def test_what_cannot_be_is_an_error(base, grid, message):
     with pytest.raises(ConfigError) as caught:
         parse("x", {"base": base, "study": [{"grid": grid}]})
     assert message in str(caught.value)
+
+
+def test_micro_batches_scale_and_skip_as_a_whole_batch_does():
+    batch, hparams = blobs(), train.make_hparams(0.01)
+    for initial, skipped in ((1024.0, 0), (2.0**40, 1)):
+        whole = half(initial=initial)
+        parts = whole._replace(micro_batches=4)
+        state = train.init_state(jax.random.key(0), whole, hparams, batch.x)
+        (a, _), (b, _) = (train.make_train_step(made)(state, batch, hparams) for made in (whole, parts))
+        assert int(b.loss_scale.skipped_steps) == skipped
+        jax.tree.map(np.testing.assert_array_equal, a.loss_scale, b.loss_scale)
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-3), a.params, b.params)
+    one_bad = batch._replace(x=batch.x.at[1].set(1e6))  # the second part alone overflows
+    after, _ = train.make_train_step(half()._replace(micro_batches=4))(
+        train.init_state(jax.random.key(0), half(), hparams, batch.x), one_bad, hparams
+    )
+    assert (int(after.loss_scale.skipped_steps), float(after.loss_scale.dynamic.scale)) == (1, 2.0**15)
