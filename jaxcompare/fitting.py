@@ -126,7 +126,7 @@ def fit_one(plan: Plan, mesh: Mesh, left: int | None, book: Book) -> Plan:
         smaller = lower(found, data=data)
         if smaller is None or (found.replicas == 1 and arithmetic(smaller) == arithmetic(found)):
             raise ConfigError(too_large(found, cost.of(1), left, mesh))
-        if found.replicas == 1:  # more micro-batches are another program
+        if smaller.replicas == 1:  # which compiles otherwise than several; and so does each number of micro-batches
             cost, how = cost_of(smaller, mesh, left)
         found = smaller
     found = replace(found, footprint=Footprint(cost.of(found.replicas), left, how))
@@ -199,11 +199,12 @@ def cost_of(plan: Plan, mesh: Mesh, left: int | None) -> tuple[Cost, str]:
 
 def compiled(plan: Plan, mesh: Mesh) -> Cost:
     """What a program takes by the account of two small compiled ones; nothing is put on the devices."""
-    along = (2, 1) if len(plan.program.variants) == 1 else (1, 2)
-    one, two = (program_bytes(replace(plan, shape=shape), mesh) for shape in ((1, 1), along))
-    if one is None or two is None:
-        return arithmetic(plan)
-    return memory.through_two((1, one), (2, two))
+    if plan.replicas == 1:
+        alone = program_bytes(plan, mesh)
+        return arithmetic(plan) if alone is None else Cost(0, alone)
+    # Of a single replica XLA makes another program, which holds less: the line goes through two and three.
+    two, three = (program_bytes(replace(plan, shape=(1, variants)), mesh) for variants in (2, 3))
+    return arithmetic(plan) if two is None or three is None else memory.through_two((2, two), (3, three))
 
 
 def program_bytes(plan: Plan, mesh: Mesh) -> int | None:

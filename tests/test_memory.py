@@ -100,7 +100,7 @@ def test_bytes_are_linear_in_replicas_and_arithmetic_is_not_far_off():
     """Two small compiles tell of the whole tile within a tenth, whatever the number of tiles side by side."""
     plan = wide()
     cost = fitting.compiled(plan, mesh(2))
-    assert cost.of(5) == pytest.approx(fitting.program_bytes(plan, mesh(4)), rel=0.1)
+    assert cost.of(5) == pytest.approx(fitting.program_bytes(plan, mesh(4)), rel=0.05)
     assert cost.of(5) / memory.FAR_BELOW < fitting.arithmetic(plan).of(5) < cost.of(5) * memory.FAR_BELOW
 
 
