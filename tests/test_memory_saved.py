@@ -39,7 +39,7 @@ def test_micro_batches_add_up_to_the_batch(optimizer, count):
     for number in range(5):
         batch = blobs(seed=number)
         found = [
-            jax.jit(train._batch_gradients, static_argnums=0)(made, state.params, batch, hparams)[0]
+            jax.jit(train._batch_gradients, static_argnums=0)(made, state.params, batch, hparams, None)[0]
             for made, state in zip((whole, parts), states, strict=True)
         ]
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *found)
@@ -96,7 +96,7 @@ def test_micro_batches_that_cannot_be_are_errors():
         devices.check_batches(devices.MeshShape(1, 4), [Settings(batch_size=64, micro_batches=32)])
     made = recipe(micro_batches=7)
     with pytest.raises(ValueError, match="micro_batches = 7 do not divide a batch of 64"):
-        train._batch_gradients(made, None, blobs(), train.make_hparams(0.1))
+        train._batch_gradients(made, None, blobs(), train.make_hparams(0.1), None)
 
 
 DEEP = {"hidden": (256,) * 24, "classes": 10}

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import blobs, comparison, plans, recipe
-from test_sweep import train_tiles
+from problems import blobs, comparison, plans, recipe, train_tiles
 
 from jaxcompare import compare, diagnostics, precision, sweep, train
 from jaxcompare.experiment import parse
