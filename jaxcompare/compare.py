@@ -51,7 +51,7 @@ def train_comparisons(
         wanted = planner is not None and any(study.confirm for study in one.studies)
         second = confirmation(one, measured) if wanted else None
         if planner is not None and second is not None:
-            again = _train(second, prepare(planner(second), mesh, kept), kept, tick)
+            again = _train(second, prepare(planner(second), mesh, kept, book), kept, tick)
             frames = gather([measured.frames, again.frames])
             measured = tables.Tables(frames, measured.fields | again.fields)
         found[one.name] = measured
@@ -116,9 +116,10 @@ def compare(
     comparison, _ = batches.resolve(comparison, loaded, mesh, limit=memory_limit)
 
     def planner(one: Comparison) -> list[Plan]:
-        return fitting.fit(plan(one, loaded, platform=jax.default_backend()), mesh, limit=memory_limit)
+        made = plan(one, loaded, platform=jax.default_backend())
+        for each in made:
+            check(each)
+        return fitting.fit(made, mesh, limit=memory_limit)
 
-    for each in plan(comparison, loaded, platform=jax.default_backend()):
-        check(each)
     found = train_comparisons([comparison], {name: planner(comparison)}, planner=planner, mesh=mesh)[name].frames
     return {**found, **analysis.results(found, {name: comparison.target}, comparison.declared())}

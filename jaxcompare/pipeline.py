@@ -123,6 +123,7 @@ def run(
 
             def planner(second: experiment.Comparison) -> list[planning.Plan]:
                 made = planning.plan(second, loaded, platform=platform)
+                made = fitting.fit(made, mesh, limit=limit, book=book)
                 progress.more(sum(map(planning.plan_seconds, made)))
                 return made
 

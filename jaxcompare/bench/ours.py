@@ -24,9 +24,10 @@ def prepare(workload: str, replicas: int) -> Prepared:
     mesh = sweep.local_mesh()
     jobs, compile_seconds = _compiled(plans, mesh)
     units, notes = [], []
+    at_once = sweep.tiles_at_once(mesh)
     for plan, trainer in jobs:
-        groups = -(-len(plan.tiles) // mesh.size)
-        units.append(Unit(_runner(trainer, plan.tiles[: mesh.size]), groups))
+        groups = -(-len(plan.tiles) // at_once)
+        units.append(Unit(_runner(trainer, plan.tiles[:at_once]), groups))
         notes.append(f"{plan.shape[0]}x{plan.shape[1]} in {len(plan.tiles)} tiles")
     note = f"{mesh.size} devices; seeds x variants a tile: {', '.join(notes)}"
     return Prepared(units, replicas, compile_seconds, load_seconds, note)
