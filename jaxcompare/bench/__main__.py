@@ -9,7 +9,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def measure(arguments: argparse.Namespace, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Everything measured, as it goes into the file."""
+def measure(
+    arguments: argparse.Namespace, cells: Sequence[Cell], keep: Callable[[dict[str, Any]], None] = lambda found: None
+) -> dict[str, Any]:
+    """Everything measured, as it goes into the file; `keep` has what there is after each cell, so that a stop loses little."""
     torch = importlib.util.find_spec("torch") is not None
     if not torch and any(WAYS[name].torch for name in arguments.way):
         print("PyTorch is not installed (pip install '.[bench]'): its ways are left out", file=sys.stderr)
@@ -114,6 +117,7 @@ def measure(arguments: argparse.Namespace, cells: Sequence[Cell]) -> dict[str, A
             file=sys.stderr,
         )
     started, rows = time.perf_counter(), []
+    found: dict[str, Any] = {}
 
     def say(text: str) -> None:
         print(f"{time.perf_counter() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
@@ -122,15 +126,21 @@ def measure(arguments: argparse.Namespace, cells: Sequence[Cell]) -> dict[str, A
         for workload in dict.fromkeys(name for name, _ in cells):
             for replicas in (size for name, size in cells if name == workload):
                 rows += bench.cell(workload, replicas)
+                found = {
+                    "machine": {**bench.machine, "cores": os.cpu_count(), "system": platform.platform()},
+                    "versions": versions(),
+                    "repeats": repeats,
+                    "seconds": seconds,
+                    "wall_seconds": time.perf_counter() - started,
+                    "rows": rows,
+                }
+                keep(found)
             bench.finish(workload)
-        return {
-            "machine": {**bench.machine, "cores": os.cpu_count(), "system": platform.platform()},
-            "versions": versions(),
-            "repeats": repeats,
-            "seconds": seconds,
-            "wall_seconds": time.perf_counter() - started,
-            "rows": rows,
-        }
+    return found
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -142,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             files = [json.loads(path.read_text()) for path in arguments.read]
             found = {**files[0], "rows": [row for one in files for row in one["rows"]]}
         else:
-            found = measure(arguments, cells)
+            found = measure(arguments, cells, partial(_write, arguments.json) if arguments.json else lambda found: None)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -153,8 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\n{summary.conclusion(found['rows'])}")
     if noisy := summary.disturbed(found["rows"]):
         print(f"not a quiet machine, do not trust: {', '.join(noisy)}", file=sys.stderr)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    if arguments.json and arguments.read:
+        _write(arguments.json, found)
     if arguments.picture:
         from jaxcompare.bench import picture  # Matplotlib: only where it is wanted
 
