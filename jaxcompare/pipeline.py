@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from jaxcompare import __version__, experiment, loading, memory, store
+from jaxcompare import __version__, experiment, loading, memory, outputs, store
 from jaxcompare.devices import EVERY_DEVICE, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
 from jaxcompare.progress import Progress
 from jaxcompare.settings import AUTO
@@ -78,7 +78,8 @@ def run(
     # Where memory decides the training itself, another amount of it is another run.
     amount = [arguments.memory] if any(settings.batch_size == AUTO for settings in every) else []
     run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__, *amount])
-    if folder.is_complete(run_digest) and not arguments.again:
+    wanted = outputs.parse(arguments)
+    if folder.is_complete(run_digest, wanted._asdict()) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
         return
     previous = _previous(folder.out, comparisons)
@@ -110,7 +111,7 @@ def run(
         shutil.rmtree(parts.folder, ignore_errors=True)  # once: if it is stopped, it goes on
     wall = time.perf_counter()
     everything = (plan for each in plans.values() for plan in each)
-    with report.Background() as background:
+    with report.Background(wanted.languages) as background:
 
         def trained(comparison: experiment.Comparison, tables: Tables) -> None:
             if comparison is not comparisons[-1]:  # nothing trains after the last one
@@ -152,8 +153,8 @@ def run(
     if previous:
         frames = store.merge(report.read_tables(folder.out), frames)
         fields = report.read_fields(folder.out) | fields
-    publish(folder, frames, fields, manifest, drawn)
-    folder.complete(run_digest, command)
+    publish(folder, frames, fields, manifest, wanted, drawn)
+    folder.complete(run_digest, command, wanted._asdict())
     print(f"done: {folder.out / 'report.html'}")
 
 
@@ -162,7 +163,8 @@ def publish(
     frames: dict[str, Any],
     fields: dict[str, Any],
     manifest: dict[str, Any],
-    drawn: Mapping[tuple[str, str], Any],
+    wanted: outputs.Outputs,
+    drawn: Mapping[Any, Any],
 ) -> None:
     """Writes everything beside what is there, then moves it into place."""
     from jaxcompare import analysis, report
@@ -173,7 +175,7 @@ def publish(
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
         store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    report.write(staging, frames, fields, manifest, workers=usable_cores(), drawn=drawn)
+    report.write(staging, frames, fields, manifest, workers=usable_cores(), drawn=drawn, languages=wanted.languages)
     store.write_manifest(staging, manifest)
     folder.publish()
 
