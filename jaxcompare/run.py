@@ -68,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
         "--memory", metavar="SIZE", help="how much of each device to use, 2G or 512M say (default: what is free)"
     )
     outputs.add_arguments(made)
+    made.add_argument(
+        "--tensorboard",
+        nargs="?",
+        const=outputs.TENSORBOARD[0],
+        metavar="|".join(outputs.TENSORBOARD),
+        help="log for TensorBoard, too, in DIR/tensorboard: variants over their seeds (or each run as well)",
+    )
     made.add_argument("--list", action="store_true", help="say what would train, and stop")
     made.add_argument(
         "--force",

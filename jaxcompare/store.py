@@ -33,7 +33,7 @@ from jaxcompare.settings import ConfigError, Settings
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 READERS = (
     *("plots", "report", "bench", "analysis", "known"),
-    *("words", "validate.py", "run.py", "progress.py", "outputs.py", "tensorboard.py"),
+    *("words", "validate.py", "run.py", "progress.py", "outputs.py", "tensorboard", "fonts"),
 )  # decide no numbers
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"planning", "report"},
     {"tables", "fitting"},
     {"trainer", "batches"},
-    {"compare", "progress", "devices"},
+    {"compare", "progress", "devices", "tensorboard"},
     {"manifest"},
     {"pipeline", "known"},
     {"run", "validate", "bench"},

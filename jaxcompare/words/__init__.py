@@ -102,3 +102,9 @@ def localised(name: str, language: str) -> str:
         return name
     path = PurePath(name)
     return f"{path.stem}.{language}{path.suffix}"
+
+
+def language_of(name: str) -> str:
+    """The language that `localised` gave a file's name, ending and all."""
+    ending = PurePath(PurePath(name).stem).suffix.removeprefix(".")
+    return ending if ending in LANGUAGES else ENGLISH.language
