@@ -42,6 +42,7 @@ HISTOGRAM_RANGES: dict[str, tuple[float, float]] = {
     "mish": (-0.5, 5.5),
 }
 PRE_ACTIVATION_RANGE = (-6.0, 6.0)
+GRADIENT_RANGE = (-10.0, 2.0)  # of log10 of a gradient's absolute entries
 DEFAULT_RANGE = (-6.0, 6.0)  # for a user's own
 
 

@@ -14,7 +14,7 @@ from jaxcompare.experiment import Comparison, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
 from jaxcompare.protocol import confirming
-from jaxcompare.trainer import Forgetful, Job, Parts, Tick, prepare, train_job
+from jaxcompare.trainer import Forgetful, Job, Parts, Tick, Watch, prepare, train_job
 
 Planner = Callable[[Comparison], list[Plan]]
 
@@ -29,6 +29,7 @@ def train_comparisons(
     book: fitting.Book | None = None,
     tick: Callable[[Tick], None] = lambda tick: None,
     done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
+    watch: Watch | None = None,
 ) -> dict[str, tables.Tables]:
     """Every table of each comparison that is measured: trains what is not in `parts`.
 
@@ -42,16 +43,17 @@ def train_comparisons(
         book: told of tiles that memory made smaller on the way.
         tick: told of each segment's training.
         done: told of each comparison's tables as soon as it is trained.
+        watch: told of what each segment measured.
     """
     kept, mesh = parts or Forgetful(), mesh or sweep.local_mesh()
     jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept, book)
     found = {}
     for one in comparisons:
-        measured = _train(one, [job for job in jobs if job.plan.program.comparison == one.name], kept, tick)
+        measured = _train(one, [job for job in jobs if job.plan.program.comparison == one.name], kept, tick, watch)
         wanted = planner is not None and any(study.confirm for study in one.studies)
         second = confirmation(one, measured) if wanted else None
         if planner is not None and second is not None:
-            again = _train(second, prepare(planner(second), mesh, kept, book), kept, tick)
+            again = _train(second, prepare(planner(second), mesh, kept, book), kept, tick, watch)
             frames = gather([measured.frames, again.frames])
             measured = tables.Tables(frames, measured.fields | again.fields)
         found[one.name] = measured
@@ -59,8 +61,10 @@ def train_comparisons(
     return found
 
 
-def _train(comparison: Comparison, jobs: Sequence[Job], kept: Parts, tick: Callable[[Tick], None]) -> tables.Tables:
-    return tables.build(comparison, [measured for job in jobs for measured in train_job(job, kept, tick)])
+def _train(
+    comparison: Comparison, jobs: Sequence[Job], kept: Parts, tick: Callable[[Tick], None], watch: Watch | None
+) -> tables.Tables:
+    return tables.build(comparison, [measured for job in jobs for measured in train_job(job, kept, tick, watch)])
 
 
 def confirmation(one: Comparison, measured: tables.Tables) -> Comparison | None:

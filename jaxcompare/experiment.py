@@ -20,7 +20,8 @@ from jaxcompare.protocol import Claim, check_claims, check_confirm, check_roles
 from jaxcompare.registry import nearest
 from jaxcompare.settings import AUTO, KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
 
-TOP_KEYS = ("title", "question", "target", "base", "study")
+TOP_KEYS = ("title", "question", "target", "words", "base", "study")
+TEXTS = ("title", "question")
 STUDY_KEYS = ("name", "base", "grid", "roles", "claims", "confirm")
 QUICK_EPOCHS, QUICK_SEEDS = 0.2, 2  # what --quick leaves: a share of the epochs, at least one; so many seeds
 
@@ -62,6 +63,7 @@ class Comparison:
     question: str
     target: float | None  # validation accuracy for time-to-target
     studies: tuple[Study, ...]
+    words: dict[str, dict[str, str]] = field(default_factory=dict)  # by language: title and question in it
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that decides its results, for the record."""
@@ -201,7 +203,7 @@ def parse(name: str, config: Mapping[str, Any]) -> Comparison:
     if target is not None and (isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target <= 1):
         raise ConfigError(f"{name}: target = {target!r} is not an accuracy between 0 and 1")
     texts = {}
-    for key in ("title", "question"):
+    for key in TEXTS:
         texts[key] = config.get(key, name)
         if not isinstance(texts[key], str):
             raise ConfigError(f"{name}: {key} = {texts[key]!r} is not a text")
@@ -212,7 +214,28 @@ def parse(name: str, config: Mapping[str, Any]) -> Comparison:
         check_confirm(study["confirm"], study["name"], [other["name"] for other in tables], where)
     studies = tuple(expand(name, study, base) for study in tables)
     _check_scaling(name, base, tables, studies)
-    return Comparison(name, texts["title"], texts["question"], target, studies)
+    return Comparison(name, texts["title"], texts["question"], target, studies, _words(name, config))
+
+
+def _words(name: str, config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """`[words.ko]`: title and question in other languages.
+
+    Raises:
+        ConfigError: a language, a key or a value that cannot be.
+    """
+    tables = config.get("words", {})
+    for where, table, keys in [(f"{name}: words", tables, names.LANGUAGES)] + [
+        (f"{name}: words.{language}", table, TEXTS)
+        for language, table in (tables.items() if isinstance(tables, Mapping) else ())
+    ]:
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{where} = {table!r} is not a table")
+        known(table, keys, where)
+    for language, table in tables.items():
+        for key, text in table.items():
+            if not isinstance(text, str):
+                raise ConfigError(f"{name}: words.{language}.{key} = {text!r} is not a text")
+    return {language: dict(table) for language, table in tables.items()}
 
 
 def _check_scaling(name: str, base: Mapping[str, Any], tables: Iterable[Any], studies: Iterable[Study]) -> None:

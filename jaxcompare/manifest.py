@@ -41,6 +41,7 @@ def record(
         "title": comparison.title,
         "question": comparison.question,
         "target": comparison.target,
+        "words": comparison.words,
         "config": resolved(comparison),
         "command": command,
         "quick": bool(arguments.quick),
@@ -106,4 +107,5 @@ def resolved(comparison: experiment.Comparison) -> dict[str, Any]:
         studies.append({"name": study.name, "base": shared, "roles": study.roles, **claims, **confirm, "grid": own})
     texts = {"title": comparison.title, "question": comparison.question}
     target = {} if comparison.target is None else {"target": comparison.target}
-    return {**texts, **target, "study": studies}
+    words = {"words": comparison.words} if comparison.words else {}
+    return {**texts, **target, **words, "study": studies}

@@ -82,3 +82,6 @@ IMAGES = {"fashion_mnist": 28, "digits": 8}
 INPUT_SCALINGS = ("unit", "standardised", "none")
 
 EXPERIMENTS = {"a": "a_losses.toml", "b": "b_activations.toml", "c": "c_optimizers.toml"}
+
+# Languages that pictures and reports are written in, as HTML names them.
+LANGUAGES = ("en", "ko")

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from jaxcompare import __version__, experiment, loading, memory, store
+from jaxcompare import __version__, experiment, loading, memory, outputs, store
 from jaxcompare.devices import EVERY_DEVICE, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
 from jaxcompare.progress import Progress
 from jaxcompare.settings import AUTO
+from jaxcompare.words import language_of
 
 if TYPE_CHECKING:
-    from jaxcompare import planning
+    from jaxcompare import planning, tensorboard
     from jaxcompare.tables import Tables
 
 COMPILE_SECONDS = 8.0  # of a program, for --list
@@ -78,13 +79,14 @@ def run(
     # Where memory decides the training itself, another amount of it is another run.
     amount = [arguments.memory] if any(settings.batch_size == AUTO for settings in every) else []
     run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__, *amount])
-    if folder.is_complete(run_digest) and not arguments.again:
+    wanted = outputs.parse(arguments)
+    if folder.is_complete(run_digest, wanted._asdict()) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
         return
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
     loaded = loading.load_datasets(comparisons, arguments.data_dir)
-    from jaxcompare import analysis, batches, compare, fitting, planning, report  # JAX, from here on
+    from jaxcompare import analysis, batches, compare, fitting, planning, report, tensorboard  # JAX, from here on
     from jaxcompare import manifest as manifests
 
     jax = start_jax(shape)
@@ -110,50 +112,52 @@ def run(
         shutil.rmtree(parts.folder, ignore_errors=True)  # once: if it is stopped, it goes on
     wall = time.perf_counter()
     everything = (plan for each in plans.values() for plan in each)
-    with report.Background() as background:
+    with tensorboard.logging(folder.out, list(plans), wanted.tensorboard) as log:
+        with report.Background(wanted.languages) as background:
 
-        def trained(comparison: experiment.Comparison, tables: Tables) -> None:
-            if comparison is not comparisons[-1]:  # nothing trains after the last one
-                summary = analysis.summarise(
-                    tables.frames["replicas"], tables.frames["history"], {comparison.name: comparison.target}
+            def trained(comparison: experiment.Comparison, tables: Tables) -> None:
+                if comparison is not comparisons[-1]:  # nothing trains after the last one
+                    summary = analysis.summarise(
+                        tables.frames["replicas"], tables.frames["history"], {comparison.name: comparison.target}
+                    )
+                    background.start({**tables.frames, "summary": summary}, tables.fields)
+
+            with Progress(sum(map(planning.plan_seconds, everything))) as progress:
+
+                def planner(second: experiment.Comparison) -> list[planning.Plan]:
+                    made = planning.plan(second, loaded, platform=platform)
+                    made = fitting.fit(made, mesh, limit=limit, book=book)
+                    progress.more(sum(map(planning.plan_seconds, made)))
+                    return made
+
+                results = compare.train_comparisons(
+                    comparisons,
+                    plans,
+                    planner=planner,
+                    mesh=mesh,
+                    parts=parts,
+                    book=book,
+                    tick=progress.tick,
+                    done=trained,
+                    watch=log.watch if log else None,
                 )
-                background.start({**tables.frames, "summary": summary}, tables.fields)
-
-        with Progress(sum(map(planning.plan_seconds, everything))) as progress:
-
-            def planner(second: experiment.Comparison) -> list[planning.Plan]:
-                made = planning.plan(second, loaded, platform=platform)
-                made = fitting.fit(made, mesh, limit=limit, book=book)
-                progress.more(sum(map(planning.plan_seconds, made)))
-                return made
-
-            results = compare.train_comparisons(
-                comparisons,
-                plans,
-                planner=planner,
-                mesh=mesh,
-                parts=parts,
-                book=book,
-                tick=progress.tick,
-                done=trained,
-            )
-        wall = time.perf_counter() - wall
-        print("writing tables, pictures and report", file=sys.stderr)
-        drawn = background.collect()
-    found = list(results.values())
-    now = {
-        one.name: manifests.record(one, book.latest(plans[one.name], mesh), mesh, arguments, command, started, wall)
-        | {"notes": notes[one.name]}
-        for one in comparisons
-    }
-    manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
-    frames = compare.gather([tables.frames for tables in found])
-    fields = {name: values for tables in found for name, values in tables.fields.items()}
-    if previous:
-        frames = store.merge(report.read_tables(folder.out), frames)
-        fields = report.read_fields(folder.out) | fields
-    publish(folder, frames, fields, manifest, drawn)
-    folder.complete(run_digest, command)
+            wall = time.perf_counter() - wall
+            print("writing tables, pictures and report", file=sys.stderr)
+            drawn = background.collect()
+        found = list(results.values())
+        now = {
+            one.name: manifests.record(one, book.latest(plans[one.name], mesh), mesh, arguments, command, started, wall)
+            | {"notes": notes[one.name]}
+            for one in comparisons
+        }
+        manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
+        frames = compare.gather([tables.frames for tables in found])
+        fields = {name: values for tables in found for name, values in tables.fields.items()}
+        if previous:
+            frames = store.merge(report.read_tables(folder.out), frames)
+            fields = report.read_fields(folder.out) | fields
+        publish(folder, frames, fields, manifest, wanted, drawn, log)
+    folder.complete(run_digest, command, wanted._asdict())
     print(f"done: {folder.out / 'report.html'}")
 
 
@@ -162,7 +166,9 @@ def publish(
     frames: dict[str, Any],
     fields: dict[str, Any],
     manifest: dict[str, Any],
-    drawn: Mapping[tuple[str, str], Any],
+    wanted: outputs.Outputs,
+    drawn: Mapping[Any, Any],
+    log: tensorboard.Log | None = None,
 ) -> None:
     """Writes everything beside what is there, then moves it into place."""
     from jaxcompare import analysis, report
@@ -173,7 +179,10 @@ def publish(
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
         store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    report.write(staging, frames, fields, manifest, workers=usable_cores(), drawn=drawn)
+    report.write(staging, frames, fields, manifest, workers=usable_cores(), drawn=drawn, languages=wanted.languages)
+    if log is not None:
+        shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == wanted.languages[0]]
+        log.pictures({path.name: path.read_bytes() for path in shown})
     store.write_manifest(staging, manifest)
     folder.publish()
 

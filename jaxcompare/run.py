@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcompare import experiment, memory, names, overrides
+from jaxcompare import experiment, memory, names, outputs, overrides
 from jaxcompare.registry import nearest
 from jaxcompare.settings import ConfigError
 
@@ -67,6 +67,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--memory", metavar="SIZE", help="how much of each device to use, 2G or 512M say (default: what is free)"
     )
+    outputs.add_arguments(made)
+    made.add_argument(
+        "--tensorboard",
+        nargs="?",
+        const=outputs.TENSORBOARD[0],
+        metavar="|".join(outputs.TENSORBOARD),
+        help="log for TensorBoard, too, in DIR/tensorboard: variants over their seeds (or each run as well)",
+    )
     made.add_argument("--list", action="store_true", help="say what would train, and stop")
     made.add_argument(
         "--force",
@@ -108,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 for bad input or missing data, 130 when it was stopped."""
     arguments = parser().parse_args(argv)
     try:
+        outputs.parse(arguments)
         comparisons, configs = read_comparisons(arguments)
         # Where a user's own functions may lie: beside the config, or where the command was given.
         sys.path[:0] = [str(Path(arguments.exp).parent)] if arguments.exp.endswith(".toml") else []

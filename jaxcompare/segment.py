@@ -156,8 +156,8 @@ def measure(
         shapes: of the result, where there is a level (what `jax.eval_shape` says of a call without).
 
     Returns:
-        `figures`: each [], with `finite`. `layers`: each [L] or [H]. `snapshot`: `dead` [H, units] bool and
-        `histograms` [H, 2, bins + 2]. Figures and layers of a replica that is not finite are NaN.
+        `figures`: each [], with `finite`. `layers`: each [L] or [H]. `snapshot`: `dead` [H, units] bool,
+        `histograms` [H, 2, bins + 2] and `gradients` [L, bins + 2]. Figures and layers of a replica that is not finite are NaN.
     """
 
     def wanted(least: int, compute: Callable[[], Any], *names: str) -> Any:
@@ -195,6 +195,9 @@ def measure(
             return {
                 "dead": diagnostics.dead_units(observed.layers),
                 "histograms": diagnostics.layer_histograms(observed.layers, limits, HISTOGRAM_BINS),
+                "gradients": diagnostics.gradient_histograms(
+                    observed, jnp.asarray(activations.GRADIENT_RANGE, jnp.float32), HISTOGRAM_BINS
+                ),
             }
 
         layers = known(diagnostics.gradient_flow(observed) | statistics)

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from jaxcompare.settings import ConfigError, Settings
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 READERS = (
     *("plots", "report", "bench", "analysis", "known"),
-    *("words.py", "validate.py", "run.py", "progress.py"),
+    *("words", "validate.py", "run.py", "progress.py", "outputs.py", "tensorboard", "fonts"),
 )  # decide no numbers
 
 
@@ -144,11 +144,13 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise StoreError(f"--out {self.out}: {self.state_path} cannot be read ({error}); move it away") from error
 
-    def is_complete(self, run_digest: str) -> bool:
-        """Whether this very run has been finished and published here."""
+    def is_complete(self, run_digest: str, wanted: Mapping[str, Sequence[str]] | None = None) -> bool:
+        """Whether this very run has been finished and published here, with all that is wanted (languages, say)."""
         state = self.state()
         finished = state.get("complete") is True and state.get("digest") == run_digest
-        return finished and (self.out / "manifest.json").is_file()
+        written = state.get("written", {})
+        there = all(set(values) <= set(written.get(name, ())) for name, values in (wanted or {}).items())
+        return finished and there and (self.out / "manifest.json").is_file()
 
     def begin(self, run_digest: str, command: str, *, force: bool = False) -> None:
         """Marks the folder as this run's.
@@ -172,9 +174,10 @@ class RunFolder:
         except OSError as error:
             raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}") from error
 
-    def complete(self, run_digest: str, command: str) -> None:
-        """Marks the run as finished."""
-        write_atomically(self.state_path, _json({"digest": run_digest, "command": command, "complete": True}))
+    def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Marks the run as finished, and what of its kinds was written."""
+        state = {"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})}
+        write_atomically(self.state_path, _json(state))
 
     def fresh_staging(self) -> Path:
         """An empty folder to write the results into."""

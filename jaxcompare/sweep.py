@@ -301,6 +301,8 @@ class Progress(NamedTuple):
 
     steps: int  # of the group, done so far
     seconds: float  # that this segment took
+    epochs: range  # that ended in it
+    measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, T, S, V, ...]
 
 
 def train_group(
@@ -338,6 +340,7 @@ def train_group(
     # The untrained networks are measured in a segment of their own, without steps.
     carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, levels[:1], rows=rows))
     collected = [_rows_last(kept, 1)]
+    report(Progress(0, 0.0, range(1), _rows_first(collected[-1])))
     done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
     while done < total:
         began = time.perf_counter()
@@ -349,12 +352,17 @@ def train_group(
         ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
         collected.append(_rows_last(kept, ended))
         seconds = time.perf_counter() - began
-        report(Progress(stop, seconds))
+        report(Progress(stop, seconds, range(first, first + ended), _rows_first(collected[-1])))
         if segment_steps is None:
             pace = (stop - done) * min(4.0, seconds_a_segment / max(seconds, 1e-9))
         done = stop
     whole = jax.tree.map(lambda *parts: np.moveaxis(np.concatenate(parts, axis=-1), -1, 0), *collected)
     return carry, whole
+
+
+def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+    """Rows [T, S, V, ..., K] as [K, T, S, V, ...], without a copy."""
+    return jax.tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), kept)
 
 
 def measuring_seconds(executables: Executables, data: segment.Data, group: Group, *, rows: int) -> dict[int, float]:

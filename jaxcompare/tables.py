@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxcompare import activations, assemble
 from jaxcompare.experiment import Comparison, Study, Variant, spell
 from jaxcompare.programs import LayerShape, Tile, evaluated_epochs, layer_epochs, layers, parameters, snapshot_epochs
 from jaxcompare.segment import HISTOGRAM_BINS
-from jaxcompare.settings import KEYS
+from jaxcompare.settings import KEYS, Settings
 
 if TYPE_CHECKING:
     from jaxcompare.planning import Plan
@@ -47,23 +47,45 @@ def tile_arrays(
         first_nonfinite: [T, S, V].
         fields: [T, S, V, points] or None.
     """
-    settings = plan.program.settings
     seeds, variants = len(tile.seeds), len(tile.variants)
-    epochs = {
+    arrays = cut(plan, tile, index, measured, range(plan.program.settings.epochs + 1))
+    arrays["first_nonfinite_step"] = first_nonfinite[index, :seeds, :variants]
+    if fields is not None:
+        arrays["field"] = fields[index, :seeds, :variants]
+    return arrays
+
+
+def epochs_of(settings: Settings, epochs: range) -> dict[str, list[int]]:
+    """Those of some epochs at whose ends each level is measured."""
+    every = {
         "figures": evaluated_epochs(settings),
         "layers": layer_epochs(settings),
         "snapshot": snapshot_epochs(settings),
     }
+    return {level: [epoch for epoch in found if epoch in epochs] for level, found in every.items()}
+
+
+def cut(
+    plan: Plan, tile: Tile, index: int, measured: dict[str, dict[str, np.ndarray]], epochs: range
+) -> dict[str, np.ndarray]:
+    """One tile's part of what was measured at the ends of some epochs: `level/name` -> [E of its level, S, V, ...].
+
+    Args:
+        plan: of the tile's program.
+        tile: which.
+        index: its place in its group.
+        measured: [E, T, S, V, ...] by level and name.
+        epochs: those E.
+    """
+    seeds, variants = len(tile.seeds), len(tile.variants)
     arrays = {
-        f"{level}/{name}": values[list(epochs[level]), index, :seeds, :variants]
-        for level, found in measured.items()
-        for name, values in found.items()
+        f"{level}/{name}": values[[epoch - epochs.start for epoch in found], index, :seeds, :variants]
+        for level, found in epochs_of(plan.program.settings, epochs).items()
+        for name, values in measured[level].items()
     }
     for name in ("figures/train_loss", "figures/train_accuracy"):
-        arrays[name][0] = np.nan  # no batch was seen before the first step
-    arrays["first_nonfinite_step"] = first_nonfinite[index, :seeds, :variants]
-    if fields is not None:
-        arrays["field"] = fields[index, :seeds, :variants]
+        if 0 in epochs:
+            arrays[name][0] = np.nan  # no batch was seen before the first step
     return arrays
 
 
@@ -233,16 +255,29 @@ def _units(one: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["replica_id", "epoch", "layer", "dead"])
 
 
+def limits_of(settings: Settings) -> dict[str, tuple[float, float]]:
+    """The range of a variant's histograms, by kind; that of gradients is of log10 of their absolute entries."""
+    own = activations.HISTOGRAM_RANGES.get(settings.activation, activations.DEFAULT_RANGE)
+    return {
+        "pre_activation": activations.PRE_ACTIVATION_RANGE,
+        "activation": own,
+        "gradient": activations.GRADIENT_RANGE,
+    }
+
+
+def counts_of(snapshot: Mapping[str, np.ndarray], layer: int) -> dict[str, np.ndarray]:
+    """One layer's histograms [bins + 2] by kind; `snapshot` is one replica's at one epoch."""
+    found = {"gradient": snapshot["gradients"][layer]}
+    if layer < len(snapshot["histograms"]):  # the output has no activation
+        found |= dict(zip(KINDS, snapshot["histograms"][layer], strict=True))
+    return found
+
+
 def _histograms(one: Measured) -> pd.DataFrame:
-    settings = one.plan.program.settings
-    counts = one.arrays["snapshot/histograms"]  # [E, S, V, H, 2, bins + 2]
+    settings, snapshots = one.plan.program.settings, _level(one, "snapshot")  # [E, S, V, ...]
     rows = []
     for s, v, seed, variant in _cells(one):
-        activation = variant.settings.activation
-        limits = {
-            "pre_activation": activations.PRE_ACTIVATION_RANGE,
-            "activation": activations.HISTOGRAM_RANGES.get(activation, activations.DEFAULT_RANGE),
-        }
+        limits = limits_of(variant.settings)
         rows += [
             {
                 "replica_id": replica_id(variant, seed),
@@ -251,14 +286,14 @@ def _histograms(one: Measured) -> pd.DataFrame:
                 "kind": kind,
                 "low": limits[kind][0],
                 "high": limits[kind][1],
-                "below": int(counts[e, s, v, layer, k, 0]),
-                "above": int(counts[e, s, v, layer, k, HISTOGRAM_BINS + 1]),
-                "counts": counts[e, s, v, layer, k, 1 : HISTOGRAM_BINS + 1].tolist(),
+                "below": int(counts[0]),
+                "above": int(counts[HISTOGRAM_BINS + 1]),
+                "counts": counts[1 : HISTOGRAM_BINS + 1].tolist(),
             }
             for e, epoch in enumerate(snapshot_epochs(settings))
             if _finite(one, epoch, s, v)
-            for layer, shape in enumerate(_shapes(one)[:-1])
-            for k, kind in enumerate(KINDS)
+            for layer, shape in enumerate(_shapes(one))
+            for kind, counts in counts_of({name: values[e, s, v] for name, values in snapshots.items()}, layer).items()
         ]
     return pd.DataFrame(rows)
 

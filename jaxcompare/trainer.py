@@ -52,6 +52,18 @@ class Measured(NamedTuple):
     arrays: Arrays
 
 
+class Seen(NamedTuple):
+    """What has just been measured of a tile, while its training goes on."""
+
+    plan: Plan
+    tile: Tile
+    epochs: range  # at whose ends
+    arrays: Arrays  # of `tables.cut`
+
+
+Watch = Callable[[Seen], None]
+
+
 class Tick(NamedTuple):
     """Some training that is done."""
 
@@ -101,7 +113,7 @@ class Trainer:
         padded = [*tiles, *[tiles[-1]] * (sweep.tiles_at_once(self.mesh) - len(tiles))]
         return sweep.shard(self.mesh, assemble.group(self.plan.program, padded, self.plan.shape, self.plan.total_steps))
 
-    def run(self, tiles: Sequence[Tile], tick: Callable[[Tick], None]) -> Iterator[Arrays]:
+    def run(self, tiles: Sequence[Tile], tick: Callable[[Tick], None], watch: Watch | None = None) -> Iterator[Arrays]:
         """Trains as many tiles as there are devices, or fewer; gives each one's measurements."""
         plan, settings = self.plan, self.plan.program.settings
         replicas = sum(len(tile.seeds) * len(tile.variants) for tile in tiles)
@@ -111,6 +123,10 @@ class Trainer:
             nonlocal done
             tick(Tick(plan.program.name, replicas * (progress.steps - done) * step_seconds(plan), kept=False))
             done = progress.steps
+            for index, tile in enumerate(tiles if watch else ()):
+                watch(
+                    Seen(plan, tile, progress.epochs, tables.cut(plan, tile, index, progress.measured, progress.epochs))
+                )
 
         group, levels = self.group(tiles), assemble.levels(settings)
         if self.measuring_seconds is None:
@@ -238,13 +254,14 @@ def prepare(plans: Sequence[Plan], mesh: Mesh, parts: Parts, book: fitting.Book 
         return list(pool.map(one, plans))
 
 
-def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None]) -> Iterator[Measured]:
+def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None], watch: Watch | None = None) -> Iterator[Measured]:
     """All tiles of a program: those that were kept, then the missing ones, as many at once as there are devices.
 
     Args:
         job: of `prepare`.
         parts: where tiles are kept as soon as they are measured.
         tick: told of each segment's training.
+        watch: told of what each segment measured; of a tile that was kept, of everything.
 
     Raises:
         ConfigError: memory ran out with one replica.
@@ -253,11 +270,13 @@ def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None]) -> Iterator[
     for one in job.kept:
         replicas = len(one.tile.seeds) * len(one.tile.variants)
         tick(Tick(plan.program.name, replicas * plan.total_steps * step_seconds(plan), kept=True))
+        if watch is not None:
+            watch(Seen(one.plan, one.tile, range(plan.program.settings.epochs + 1), one.arrays))
         yield one
     while trainer is not None and missing:
         tiles = missing[: sweep.tiles_at_once(trainer.mesh)]
         try:
-            found, failure = list(trainer.run(tiles, tick)), None
+            found, failure = list(trainer.run(tiles, tick, watch)), None
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from jaxcompare import activations, data, losses, models, names, optimizers
+from jaxcompare import activations, data, losses, models, names, optimizers, words
 
 ROOT = Path(__file__).parent.parent / "jaxcompare"
 
 # Bottom to top. A module may import from lower lines only (and from its own package).
 LAYERS = [
-    {"types", "names", "registry", "words", "__init__"},
+    {"types", "names", "registry", "words", "fonts", "__init__"},
     {"activations", "losses", "optimizers", "settings", "precision"},
-    {"models", "data", "diagnostics", "protocol", "memory"},
+    {"models", "data", "diagnostics", "protocol", "memory", "outputs"},
     {"train", "experiment"},
     {"segment", "overrides", "programs", "loading"},
     {"sweep", "analysis"},
@@ -24,13 +24,25 @@ LAYERS = [
     {"planning", "report"},
     {"tables", "fitting"},
     {"trainer", "batches"},
-    {"compare", "progress", "devices"},
+    {"compare", "progress", "devices", "tensorboard"},
     {"manifest"},
     {"pipeline", "known"},
     {"run", "validate", "bench"},
 ]
 CORE = ("types", "activations", "losses", "optimizers", "models", "diagnostics", "train", "segment", "sweep")
-BEFORE_JAX = ("run", "experiment", "overrides", "programs", "settings", "protocol", "names", "registry", "memory")
+BEFORE_JAX = (
+    "run",
+    "experiment",
+    "overrides",
+    "programs",
+    "settings",
+    "protocol",
+    "names",
+    "registry",
+    "memory",
+    "outputs",
+    "words",
+)
 
 
 def modules():
@@ -112,6 +124,7 @@ def test_configs_are_checked_without_numpy_or_jax():
         (names.INITIALIZERS, models.INITIALIZERS),
         (names.BIAS_INITIALIZERS, models.BIAS_INITIALIZERS),
         (names.DATASETS, data.DATASETS),
+        (names.LANGUAGES, words.LANGUAGES),
     ],
 )
 def test_names_are_the_registries(written, registry):

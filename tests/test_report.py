@@ -13,7 +13,7 @@ from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
 from jaxcompare.report.content import environment, records
-from jaxcompare.report.draw import Background, Picture, draw_all
+from jaxcompare.report.draw import Background, Picture, draw_all, wanted_of
 from jaxcompare.report.findings import findings, leaders
 from jaxcompare.report.views import comparison_csvs, round_figures
 
@@ -33,9 +33,9 @@ def tables():
 def undrawn():
     """Pictures are dots: how they are drawn is tested elsewhere."""
 
-    def dots(tables, fields, workers=1, drawn=None):
-        names = report.names_of(tables, fields)
-        return {name: Picture(DOT, DOT) for one in names.values() for name in one}
+    def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko")):
+        asked = wanted_of(tables, fields, languages)
+        return {words.localised(one.name, one.language): Picture(DOT, DOT) for one in asked}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "draw_all", dots)
@@ -58,14 +58,15 @@ def test_files_are_those_of_the_design(files):
         *(f"experiment_b_comparison_{dataset}.csv" for dataset in ("moons", "circles")),
         "experiment_c_comprehensive_comparison.csv",
     }
-    assert {"report.md", "report.html"} < set(files)
-    assert sum(name.endswith(".png") for name in files) == 2 + 12 + 12
+    assert {"report.md", "report.html", "report.ko.md", "report.ko.html"} < set(files)
+    assert sum(name.endswith(".png") for name in files) == 2 * (2 + 12 + 12)
 
 
-def test_reports_show_every_picture_and_no_hole(files):
-    page, text = files["report.html"].decode(), files["report.md"].decode()
+@pytest.mark.parametrize("language", words.LANGUAGES)
+def test_reports_show_every_picture_and_no_hole(files, language):
+    page, text = (files[words.localised(name, language)].decode() for name in ("report.html", "report.md"))
     for name in files:
-        if name.endswith(".png"):
+        if name.endswith(".png") and name.endswith(".ko.png") == (language == "ko"):
             assert f"({name})" in text
             assert f"<code>{name}</code>" in page
     plain = re.sub(r"data:image/png;base64,[^\"]+", "", page)
@@ -78,9 +79,36 @@ def test_page_loads_nothing(files):
     page = files["report.html"].decode()
     assert not re.search(r"https?:|//[a-z]|<script|@import|url\(", re.sub(r"base64,[^\"]+", "", page))
     for target in re.findall(r'(?:src|href)="([^"]+)"', page):
-        assert target.startswith(("data:", "#"))
+        assert target.startswith(("data:", "#")) or target == "report.ko.html"
     anchors = set(re.findall(r'id="([^"]+)"', page))
     assert {link[1:] for link in re.findall(r'href="(#[^"]+)"', page)} <= anchors
+
+
+def test_each_page_says_its_language_and_links_to_the_other(files):
+    english, korean = files["report.html"].decode(), files["report.ko.html"].decode()
+    assert '<html lang="en">' in english
+    assert '<html lang="ko">' in korean
+    assert 'href="report.ko.html" hreflang="ko" lang="ko">한국어 보고서<' in english
+    assert 'href="report.html" hreflang="en" lang="en">This report in English<' in korean
+    assert "[한국어 보고서](report.ko.md)" in files["report.md"].decode()
+    assert "은(는)" not in korean
+
+
+def test_one_language_alone():
+    made = report.build(synthetic.tables("mine"), languages=["ko"])
+    assert {name for name in made if name.endswith((".md", ".html", ".png"))} == {
+        *("report.ko.md", "report.ko.html", "experiment_mine_results_digits.ko.png"),
+    }
+    assert "report.html" not in made["report.ko.html"].decode()
+
+
+def test_titles_are_in_the_language_where_the_config_has_them():
+    told = {"title": "My own", "question": "Why?", "words": {"ko": {"title": "나의 비교"}}}
+    made = report.build(synthetic.tables("mine"), {}, {"experiments": {"mine": told}})
+    assert "## My own" in made["report.md"].decode()
+    korean = made["report.ko.md"].decode()
+    assert "## 나의 비교" in korean
+    assert "\n\nWhy?\n\n" in korean
 
 
 def test_page_escapes_what_the_user_wrote():
@@ -229,7 +257,9 @@ def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
     assert not list(tmp_path.glob(".*"))
-    assert "wrote 7 files" in capsys.readouterr().out
+    assert "wrote 11 files" in capsys.readouterr().out
+    assert main([str(tmp_path), "--lang", "kr"]) == 2
+    assert "--lang kr: no such language; did you mean ko?" in capsys.readouterr().err
 
 
 def broken(folder: Path, how: str) -> None:
@@ -299,5 +329,5 @@ def test_processes_draw_the_same_bytes():
         background.futures[0].result()
         drawn = background.collect()
     assert drawn
-    assert drawn.items() <= {("a", name): picture for name, picture in here.items()}.items()
+    assert drawn.items() <= {one: here[words.localised(one.name, one.language)] for one in wanted_of(fewer, {})}.items()
     assert draw_all(fewer, {}, drawn=drawn) == here

@@ -4,13 +4,15 @@ Nothing here knows of replicas, training or files: `vmap` them over anything. La
 before `output`; L counts them all, H the hidden ones.
 """
 
-from jaxcompare.diagnostics.activations import activation_statistics, dead_units, histogram, layer_histograms
+from jaxcompare.diagnostics.activations import activation_statistics, dead_units
 from jaxcompare.diagnostics.gradients import gradient_flow, layer_names, tree_norm, underflow
+from jaxcompare.diagnostics.histograms import gradient_histograms, histogram, layer_histograms
 
 __all__ = [
     "activation_statistics",
     "dead_units",
     "gradient_flow",
+    "gradient_histograms",
     "histogram",
     "layer_histograms",
     "layer_names",

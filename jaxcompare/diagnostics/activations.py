@@ -53,40 +53,5 @@ def dead_units(layers: dict[str, Layer]) -> jax.Array:
     return jnp.stack([one(layers[name]) for name in layer_names(layers)])
 
 
-def histogram(values: jax.Array, limits: jax.Array, bins: int) -> jax.Array:
-    """Counts in equal bins of a fixed range, so that the counts of batches, seeds and epochs add up.
-
-    Args:
-        values: any shape; what is not finite is not counted.
-        limits: [2], the low and high end of the range.
-        bins: how many.
-
-    Returns:
-        [bins + 2] int32: below the range, the bins (each closed below; the last one on both sides), above it.
-    """
-    low, high = limits
-    position = jnp.floor((values - low) / (high - low) * bins)
-    position = jnp.where(values == high, bins - 1, jnp.clip(position, -1, bins)) + 1
-    # What is not finite goes to a bin past the end, which is cut off.
-    position = jnp.where(jnp.isfinite(values), position, bins + 2).astype(jnp.int32)
-    return jnp.zeros(bins + 3, jnp.int32).at[position.ravel()].add(1)[: bins + 2]
-
-
-def layer_histograms(layers: dict[str, Layer], limits: Layer, bins: int) -> jax.Array:
-    """Histograms of each hidden layer's pre-activations and activations: [H, 2, bins + 2] int32.
-
-    Args:
-        layers: hidden layers, first to last.
-        limits: the range [2] of each kind.
-        bins: how many.
-    """
-    return jnp.stack(
-        [
-            jnp.stack([histogram(values, limit, bins) for values, limit in zip(layers[name], limits, strict=True)])
-            for name in layer_names(layers)
-        ]
-    )
-
-
 def _stack(rows: list[Metrics]) -> Metrics:
     return {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}

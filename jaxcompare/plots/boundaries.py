@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import panels, style
-from jaxcompare.words import ENGLISH, level, say
+from jaxcompare.words import level, say, spoken
 
 Fields = dict[str, np.ndarray]
 MOST_POINTS = 600
@@ -50,7 +50,7 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
     style.label(ax, "axis.feature_1", "axis.feature_2")
     title = say("picture.boundary", dataset=level(comparison.dataset), name=panels.cell_name(row, comparison))
     figure.suptitle(title, fontsize=12, fontweight="bold", x=0.02, ha="left")
-    accuracy = ENGLISH.interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
+    accuracy = spoken().interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
     note = say("picture.boundary_note", rate=row["learning_rate"], accuracy=accuracy, runs=panels.failures(row))
     ax.set_title(note, fontsize=9)
     drawn = say("key.boundaries", k=len(crossing), n=row["n"])

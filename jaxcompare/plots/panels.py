@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import style
-from jaxcompare.words import ENGLISH, level, say
+from jaxcompare.words import level, say, spoken
 
 Tables = dict[str, pd.DataFrame]
 FEW_EPOCHS = 12
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 def failures(row: pd.Series) -> str:
     """`n = 5`, and how many of them diverged or stayed at chance."""
-    failed = ENGLISH.failures(row["n"], row["n_diverged"], row["n_stuck"])
+    failed = spoken().failures(row["n"], row["n_diverged"], row["n_stuck"])
     return "; ".join([say("picture.n", n=row["n"]), failed] if failed else [say("picture.n", n=row["n"])])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -20,7 +21,8 @@ from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
 from PIL import Image
 
 from jaxcompare import names
-from jaxcompare.words import say
+from jaxcompare.plots import fonts
+from jaxcompare.words import say, spoken
 
 # Okabe and Ito, "Color universal design" (2008): told apart by readers with any of the common colour blindnesses.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
@@ -31,7 +33,6 @@ DASHES = ("-", "--", ":", "-.")
 RC: Any = {
     "figure.dpi": 200,
     "figure.constrained_layout.use": True,
-    "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -83,11 +84,11 @@ def colours_of_rates(rates: Sequence[float]) -> dict[float, Any]:
 
 
 def styled(function: Drawn) -> Drawn:
-    """A drawing function, run under the one style."""
+    """A drawing function, run under the one style, with letters for the language that is spoken."""
 
     @functools.wraps(function)
     def draw(*arguments: Any, **options: Any) -> Any:
-        with matplotlib.rc_context(RC):
+        with matplotlib.rc_context(RC | {"font.family": fonts.families(spoken().language)}):
             return function(*arguments, **options)
 
     return draw  # type: ignore[return-value]
@@ -200,9 +201,14 @@ def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
+def width(text: str) -> int:
+    """How many Latin letters a text is about as wide as: a Korean syllable is as wide as two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
 def legend_below(figure: Figure, handles: Sequence[Any], columns: int = 3) -> None:
     """One legend for the whole sheet, under its panels, where it hides nothing."""
-    lengths = [len(str(handle.get_label())) + 7 for handle in handles]
+    lengths = [width(str(handle.get_label())) + 7 for handle in handles]
     room = int(figure.get_figwidth() * 13)  # letters side by side
     fitting = len(lengths) if sum(lengths) <= room else min(columns, room // max(lengths))
     figure.legend(handles=list(handles), loc="outside lower left", ncols=max(1, fitting))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import pandas as pd
 from jaxcompare import analysis
 from jaxcompare.report import findings, html, markdown, view
 from jaxcompare.report.content import content, records, targets_of
-from jaxcompare.report.draw import Background, Picture, draw_all, names_of
+from jaxcompare.report.draw import Asked, Background, Picture, draw_all, names_of
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
 from jaxcompare.report.views import comparison_csvs
-from jaxcompare.words import ENGLISH
+from jaxcompare.words import ENGLISH, LANGUAGES, localised
 
 __all__ = ["Background", "ReportError", "build", "read_fields", "read_manifest", "read_tables", "write"]
 
@@ -30,9 +30,12 @@ def build(
     manifest: Mapping[str, Any] | None = None,
     *,
     workers: int = 1,
-    drawn: Mapping[tuple[str, str], Picture] | None = None,
+    drawn: Mapping[Asked, Picture] | None = None,
+    languages: Sequence[str] = tuple(LANGUAGES),
 ) -> dict[str, bytes]:
     """Every file of a report by its name: pictures, comparison CSVs, `findings.json`, `report.md`, `report.html`.
+
+    Pictures and report are made in each of `languages`; those that are not English have it in their names (`report.ko.md`).
 
     `tables` are those of `docs/tables.md`, of which `replicas` and `history` are needed; `summary` is computed where it
     is missing. The manifest has a record for each experiment under `experiments` (or `titles`), and may say once what
@@ -48,16 +51,19 @@ def build(
         found |= analysis.results(found, targets, declared)
     inside = analysis.summarise_layers(found["replicas"], found["layers"]) if "layers" in found else None
     names = names_of(found, arrays)
-    pictures = draw_all(found, arrays, workers, drawn)
-    blocks = content(found, told, names)
+    pictures = draw_all(found, arrays, workers, drawn, languages)
     files = {name: picture.full for name, picture in pictures.items()}
     for experiment in names:
         for name, rows in comparison_csvs(experiment, found["replicas"], found["summary"], inside).items():
             files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
     views = [one for name in names for one in view.views(ENGLISH, found, name, targets, declared)]
     files["findings.json"] = findings.records(views)
-    files["report.md"] = markdown.render(blocks).encode()
-    files["report.html"] = html.render(blocks, {name: picture.page for name, picture in pictures.items()}).encode()
+    pages = {name: picture.page for name, picture in pictures.items()}
+    for language in languages:
+        others = [LANGUAGES[other] for other in languages if other != language]
+        blocks = content(found, told, names, LANGUAGES[language], others)
+        files[localised("report.md", language)] = markdown.render(blocks).encode()
+        files[localised("report.html", language)] = html.render(blocks, pages, LANGUAGES[language]).encode()
     return files
 
 
@@ -68,14 +74,15 @@ def write(
     manifest: Mapping[str, Any] | None = None,
     *,
     workers: int = 1,
-    drawn: Mapping[tuple[str, str], Picture] | None = None,
+    drawn: Mapping[Asked, Picture] | None = None,
+    languages: Sequence[str] = tuple(LANGUAGES),
 ) -> list[Path]:
     """Draws, tells and writes a report into a folder; returns the paths of its files.
 
     Nothing is written before everything is made, and each file replaces an older one at once. Raises ReportError, and
     OSError where the folder cannot be written.
     """
-    files = build(tables, fields, manifest, workers=workers, drawn=drawn)
+    files = build(tables, fields, manifest, workers=workers, drawn=drawn, languages=languages)
     folder = Path(results_dir)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

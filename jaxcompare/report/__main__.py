@@ -8,7 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxcompare.report import ReportError, read_fields, read_manifest, read_tables, write
+from jaxcompare import outputs
+from jaxcompare.report import read_fields, read_manifest, read_tables, write
+from jaxcompare.settings import ConfigError
 from jaxcompare.words import say
 
 
@@ -17,12 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.report", description=__doc__)
     parser.add_argument("results", type=Path, help="the folder that a run wrote its tables and manifest.json to")
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), help="processes that draw")
+    outputs.add_arguments(parser)
     given = parser.parse_args(arguments)
     try:
+        wanted = outputs.parse(given)
         tables = read_tables(given.results)
         fields, manifest = read_fields(given.results), read_manifest(given.results)
-        paths = write(given.results, tables, fields, manifest, workers=given.workers)
-    except (ReportError, OSError) as error:
+        paths = write(given.results, tables, fields, manifest, workers=given.workers, languages=wanted.languages)
+    except (ConfigError, OSError) as error:
         print(f"jaxcompare.report: {error}", file=sys.stderr)
         return 2
     print(say("done", count=len(paths), folder=given.results))

@@ -60,4 +60,13 @@ class Picture(NamedTuple):
     kind: str = "picture"
 
 
-Block = Heading | Paragraph | Note | Items | Code | Table | Picture
+class Link(NamedTuple):
+    """The same report in another language: its file's name, without the ending."""
+
+    text: str
+    name: str
+    language: str
+    kind: str = "link"
+
+
+Block = Heading | Paragraph | Note | Items | Code | Table | Picture | Link

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from jaxcompare import analysis
-from jaxcompare.report.blocks import Block, Code, Heading, Items, Note, Paragraph, Table
+from jaxcompare.report.blocks import Block, Code, Heading, Items, Link, Note, Paragraph, Table
 from jaxcompare.report.findings import leaders
 from jaxcompare.report.sections import comparison_blocks, title
 from jaxcompare.report.view import views
-from jaxcompare.words import ENGLISH, Words
+from jaxcompare.words import ENGLISH, Words, localised
 
 TIMING = (
     *("program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds"),
@@ -37,11 +37,20 @@ def content(
     told: Mapping[str, Mapping[str, Any]],
     pictures: Mapping[str, list[str]],
     words: Words = ENGLISH,
+    others: Sequence[Words] = (),
 ) -> list[Block]:
-    """The report's blocks. `tables` must hold `summary`; `told` are `records`, `pictures` file names by experiment."""
+    """The report's blocks.
+
+    `tables` must hold `summary`; `told` are `records`, `pictures` file names by experiment, `others` the languages that the
+    report is in, too.
+    """
+    told = {name: {**about, **(about.get("words") or {}).get(words.language, {})} for name, about in told.items()}
     titles = {name: title(words, name, about) for name, about in told.items()}
     quick = ", ".join(titles[name] for name, about in told.items() if about.get("quick"))
     blocks: list[Block] = [Heading(1, words.say("report.title"), "top")]
+    blocks += [
+        Link(other.say("report.elsewhere"), localised("report", other.language), other.language) for other in others
+    ]
     blocks += [Note(words.say("report.quick", names=quick))] if quick else []
     lines: list[str] = []
     sections: list[Block] = []

@@ -13,6 +13,15 @@ import pandas as pd
 from jaxcompare import plots
 from jaxcompare.plots.boundaries import Fields
 from jaxcompare.plots.style import for_page
+from jaxcompare.words import LANGUAGES, localised, speaking
+
+
+class Asked(NamedTuple):
+    """A picture in a language."""
+
+    experiment: str
+    name: str  # as it is called in English
+    language: str = "en"
 
 
 class Picture(NamedTuple):
@@ -28,21 +37,28 @@ def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, li
     return {experiment: list(plots.pictures(experiment, dict(tables), fields)) for experiment in experiments}
 
 
-def wanted_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> list[tuple[str, str]]:
-    """Every picture (experiment, file name)."""
-    return [(experiment, name) for experiment, names in names_of(tables, fields).items() for name in names]
+def wanted_of(
+    tables: Mapping[str, pd.DataFrame], fields: Fields, languages: Sequence[str] = tuple(LANGUAGES)
+) -> list[Asked]:
+    """Every picture, one language after the other."""
+    names = names_of(tables, fields)
+    return [
+        Asked(experiment, name, language)
+        for language in languages
+        for experiment in names
+        for name in names[experiment]
+    ]
 
 
-def draw(
-    tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Picture]:
-    """The pictures `wanted` (experiment, file name), one after another."""
-    experiments = {one for one, _ in wanted}
+def draw(tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked]) -> dict[Asked, Picture]:
+    """The pictures `wanted`, one after another."""
+    experiments = {one.experiment for one in wanted}
     registries = {experiment: plots.pictures(experiment, dict(tables), fields) for experiment in experiments}
     found = {}
-    for experiment, name in wanted:
-        full = plots.png(registries[experiment][name]())
-        found[experiment, name] = Picture(full, for_page(full))
+    for one in wanted:
+        with speaking(LANGUAGES[one.language]):
+            full = plots.png(registries[one.experiment][one.name]())
+        found[one] = Picture(full, for_page(full))
     return found
 
 
@@ -50,14 +66,15 @@ def draw_all(
     tables: Mapping[str, pd.DataFrame],
     fields: Fields,
     workers: int = 1,
-    drawn: Mapping[tuple[str, str], Picture] | None = None,
+    drawn: Mapping[Asked, Picture] | None = None,
+    languages: Sequence[str] = tuple(LANGUAGES),
 ) -> dict[str, Picture]:
-    """Every picture by its file name, those `drawn` already as they are; the others by so many processes.
+    """Every picture by its file name in its language, those `drawn` already as they are; the others by so many processes.
 
     Spawned, not forked: the caller may hold JAX's threads. A script that asks for workers needs the usual
     `if __name__ == "__main__":` guard.
     """
-    every = wanted_of(tables, fields)
+    every = wanted_of(tables, fields, languages)
     done = dict(drawn or {})
     wanted = [one for one in every if one not in done]
     workers = min(workers, len(wanted))
@@ -68,13 +85,14 @@ def draw_all(
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
             for part in pool.map(draw, [tables] * workers, [fields] * workers, shares):
                 done |= part
-    return {name: done[experiment, name] for experiment, name in every}
+    return {localised(one.name, one.language): done[one] for one in every}
 
 
 class Background:
     """Draws in one patient process while the caller goes on training; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, languages: Sequence[str] = tuple(LANGUAGES)) -> None:
+        self.languages = languages
         self.pool: ProcessPoolExecutor | None = None
         self.futures: list[Future] = []
 
@@ -92,10 +110,10 @@ class Background:
             # Training comes first: drawing takes what time it leaves.
             self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_patient)
         tables = {name: table for name, table in tables.items() if len(table)}
-        wanted = wanted_of(tables, fields)
+        wanted = wanted_of(tables, fields, self.languages)
         self.futures += [self.pool.submit(draw, tables, fields, [one]) for one in wanted]
 
-    def collect(self) -> dict[tuple[str, str], Picture]:
+    def collect(self) -> dict[Asked, Picture]:
         """What is drawn by now; what is not yet begun is given up, and left to whoever builds the report."""
         for future in self.futures:
             future.cancel()

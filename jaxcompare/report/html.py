@@ -14,7 +14,7 @@ from jaxcompare.words import ENGLISH, Words
 TEMPLATE = "report.html.j2"
 
 
-def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words = ENGLISH, language: str = "en") -> str:
+def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words = ENGLISH) -> str:
     """The report as one page; `pictures` are the PNG files by name."""
     source = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     environment = jinja2.Environment(
@@ -27,5 +27,5 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
         headings=[block for block in headings if block.level in (2, 3)],
         contents=words.say("report.contents"),
         images={name: base64.b64encode(data).decode("ascii") for name, data in pictures.items()},
-        language=language,
+        language=words.language,
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxcompare.report.blocks import Block, Code, Heading, Items, Note, Paragraph, Picture, Table
+from jaxcompare.report.blocks import Block, Code, Heading, Items, Link, Note, Paragraph, Picture, Table
 
 # Signs that are markup, and those that are only where they stand: an underscore at a word's end, one bracket after
 # another.
@@ -48,6 +48,10 @@ def _picture(block: Picture) -> str:
     return f"![{escape(block.alt)}]({block.name})"
 
 
+def _link(block: Link) -> str:
+    return f"[{escape(block.text)}]({block.name}.md)"
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
     "heading": _heading,
     "paragraph": _paragraph,
@@ -56,6 +60,7 @@ RENDERERS: dict[str, Callable[[Any], str]] = {
     "code": _code,
     "table": _table,
     "picture": _picture,
+    "link": _link,
 }
 
 

@@ -12,7 +12,7 @@ from jaxcompare import analysis
 from jaxcompare.report.blocks import Block, Heading, Items, Paragraph, Picture, Table
 from jaxcompare.report.findings import findings, limits, p_value
 from jaxcompare.report.view import View
-from jaxcompare.words import Words
+from jaxcompare.words import Words, localised
 
 
 def comparison_blocks(
@@ -55,7 +55,9 @@ def picture(words: Words, name: str) -> Picture:
     stem = name.removesuffix(".png")
     key = f"caption.{stem.split('_')[0]}"
     caption = words.say(key if key in words.catalogue else "caption.other")
-    return Picture(name, words.say("caption.alt", caption=caption, name=stem.replace("_", " ")), caption)
+    return Picture(
+        localised(name, words.language), words.say("caption.alt", caption=caption, name=stem.replace("_", " ")), caption
+    )
 
 
 def protocol(view: View, history: pd.DataFrame) -> list[str]:

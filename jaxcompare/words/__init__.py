@@ -1,26 +1,35 @@
-"""Every word that a reader of pictures and reports sees, by key, so that another language is another dict (`english.EN`).
+"""Every word that a reader of pictures and reports sees, by key, a catalogue a language (`english.EN`, `korean.KO`).
 
 A catalogue maps a key to a format string. `level.*` name the values of factors, `factor.*` the factors themselves.
 Nothing here decides what is said: rules over the tables do, in `plots` and `report`.
+
+What is drawn or told speaks the language that it is handed as `Words`, or, where it asks `say` and `level`, the one that
+`speaking` has set around it: a context, as matplotlib's own style is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from jaxcompare.words.english import EN
+from jaxcompare.words.korean import KO
+from jaxcompare.words.particles import with_particles
 
 
 class Words(NamedTuple):
     """What is said in one language."""
 
     catalogue: Mapping[str, str]
+    language: str = "en"  # as HTML names it
 
     def say(self, key: str, /, **values: Any) -> str:
         """The text of `key`, filled in with `values`; an unknown key is an error."""
-        return self.catalogue[key].format(**values)
+        return POLISHED.get(self.language, str)(self.catalogue[key].format(**values))
 
     def level(self, value: object, kind: str = "level") -> str:
         """A value of a factor (or a data set, a layer, an experiment) as a reader sees it."""
@@ -29,6 +38,9 @@ class Words(NamedTuple):
         if value is None:
             return self.say("number.none")
         known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")
+        stem, _, index = str(value).rpartition("_")
+        if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
+            return self.say(f"layer.{stem}", index=index)
         return known or str(value).replace("_", " ")
 
     def factor(self, name: str) -> str:
@@ -51,5 +63,48 @@ class Words(NamedTuple):
         return "; ".join(self.say(key, k=k, n=n) for key, k in counts if k)
 
 
-ENGLISH = Words(EN)
-say, level = ENGLISH.say, ENGLISH.level
+POLISHED = {"ko": with_particles}  # what a language does to a sentence whose names are known
+# What is not translated yet is said in English; a test says what that is.
+ENGLISH, KOREAN = Words(EN), Words(EN | KO, "ko")
+LANGUAGES = {words.language: words for words in (ENGLISH, KOREAN)}
+
+_spoken = ContextVar("spoken", default=ENGLISH)
+
+
+@contextmanager
+def speaking(words: Words) -> Iterator[Words]:
+    """Whatever is drawn inside is labelled in this language."""
+    token = _spoken.set(words)
+    try:
+        yield words
+    finally:
+        _spoken.reset(token)
+
+
+def spoken() -> Words:
+    """The language that is spoken here: English, unless `speaking` says otherwise."""
+    return _spoken.get()
+
+
+def say(key: str, /, **values: Any) -> str:
+    """The text of `key` in the language that is spoken here."""
+    return spoken().say(key, **values)
+
+
+def level(value: object, kind: str = "level") -> str:
+    """A value of a factor in the language that is spoken here."""
+    return spoken().level(value, kind)
+
+
+def localised(name: str, language: str) -> str:
+    """A file's name in a language: `report.md` as it is in English, `report.ko.md` in Korean; so with `report`."""
+    if language == ENGLISH.language:
+        return name
+    path = PurePath(name)
+    return f"{path.stem}.{language}{path.suffix}"
+
+
+def language_of(name: str) -> str:
+    """The language that `localised` gave a file's name, ending and all."""
+    ending = PurePath(PurePath(name).stem).suffix.removeprefix(".")
+    return ending if ending in LANGUAGES else ENGLISH.language

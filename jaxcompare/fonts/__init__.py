@@ -1,0 +1,1 @@
+"""Letters that are shipped with the package: files only, and `subset`, which made them."""

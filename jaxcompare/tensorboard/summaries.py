@@ -1,0 +1,139 @@
+"""What TensorBoard shows, as its protocol buffers: figures over seeds, histograms, hyperparameters, pictures, a layout."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import masked_crc32c
+
+from jaxcompare import analysis, tables
+from jaxcompare.experiment import spell
+from jaxcompare.segment import HISTOGRAM_BINS
+from jaxcompare.settings import KEYS, NOT_FACTORS, Settings
+
+Runs = Sequence[Mapping[str, np.ndarray]]  # what was measured of each seed at one epoch, by `level/name`
+
+# What the table of hyperparameters shows of each variant.
+FINALS = ("test_accuracy/mean", "validation_accuracy/mean", "train_subset_loss/mean", "failed/diverged")
+# What is drawn with its band.
+BANDS = tuple(f"{part}_{kind}" for kind in ("accuracy", "loss") for part in ("validation", "test", "train_subset"))
+KIND_NAMES = {"gradient": "gradient_log10"}  # as TensorBoard shows it, where the kind alone would not say enough
+
+
+def records(values: Sequence[Any], step: int, seconds: float, *, first: bool) -> bytes:
+    """An event as TensorFlow's records hold it; of a file's `first` one the version stands before it."""
+    events = [Event(wall_time=seconds, step=step, summary=Summary(value=list(values)))]
+    if first:
+        events.insert(0, Event(wall_time=seconds, file_version="brain.Event:2"))
+    return b"".join(_record(event.SerializeToString()) for event in events)
+
+
+def _record(data: bytes) -> bytes:
+    """Length, its checksum, the data, theirs."""
+    length = struct.pack("<Q", len(data))
+    return length + struct.pack("<I", masked_crc32c(length)) + data + struct.pack("<I", masked_crc32c(data))
+
+
+def figures(runs: Runs, layers: Sequence[str]) -> dict[str, np.ndarray]:
+    """Figures over seeds [n]; those of a layer have its name behind theirs."""
+    found = {}
+    for name in runs[0]:
+        level, _, figure = name.partition("/")
+        stacked = np.stack([run[name] for run in runs])
+        if level == "figures":
+            found[figure] = stacked
+        elif level == "layers":
+            found |= {f"{figure}/{layers[index]}": stacked[:, index] for index in range(stacked.shape[1])}
+    return found
+
+
+def scalars(values: Mapping[str, float]) -> Iterator[Any]:
+    """A value each, but for those that are not finite: they were not measured, or a run diverged."""
+    return (
+        Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items() if math.isfinite(value)
+    )
+
+
+def aggregated(runs: Runs, layers: Sequence[str]) -> Iterator[Any]:
+    """Mean, low and high of each figure that every seed has; how many diverged, always."""
+    found = figures(runs, layers)
+    finite = found.pop("finite").astype(bool)
+    told: dict[str, float] = {"failed/diverged": float((~finite).sum()), "failed/n": float(finite.size)}
+    for name, values in found.items():
+        told |= {f"{name}/{part}": value for part, value in analysis.mean_interval(values)._asdict().items()}
+    return scalars(told)
+
+
+def histograms(runs: Runs, layers: Sequence[str], settings: Settings) -> Iterator[Any]:
+    """The histograms of a snapshot, all seeds together; none where one of them diverged, or where none was taken."""
+    if "snapshot/histograms" not in runs[0] or not all(run["figures/finite"] for run in runs):
+        return
+    limits = tables.limits_of(settings)
+    snapshots = [{name.partition("/")[2]: values for name, values in run.items()} for run in runs]
+    for index, layer in enumerate(layers):
+        each = [tables.counts_of(snapshot, index) for snapshot in snapshots]
+        for kind in each[0]:
+            counts = np.sum([one[kind] for one in each], axis=0)
+            yield _histogram(f"{KIND_NAMES.get(kind, kind)}/{layer}", counts, *limits[kind])
+
+
+def _histogram(name: str, counts: np.ndarray, low: float, high: float) -> Any:
+    """Counts [bins + 2] of a range; what lies outside it stands in a bin of its own at either end."""
+    width = (high - low) / HISTOGRAM_BINS
+    ends = low + width * np.arange(HISTOGRAM_BINS + 2)  # each bin's upper end
+    centres = ends - width / 2
+    moments = (float(counts @ centres), float(counts @ centres**2))
+    return summary.histogram_raw(
+        name, low - width, high + width, int(counts.sum()), *moments, ends.tolist(), counts.astype(float).tolist()
+    ).value[0]
+
+
+def hyperparameters(names: Mapping[str, str], settings: Settings) -> list[Any]:
+    """A variant's row in the table of hyperparameters: every factor, so that all rows have the same keys."""
+    return list(summary.hparams(_row(names, settings), {})[1].value)
+
+
+def _row(names: Mapping[str, str], settings: Settings) -> dict[str, Any]:
+    """Every factor by name: a number where it always is a finite one, else as it is spelled."""
+    found: dict[str, Any] = dict(names)
+    for key, rule in KEYS.items():
+        value = getattr(settings, key)
+        if key in NOT_FACTORS:
+            continue
+        if rule.default is not MISSING and type(rule.default) in (int, float) and math.isfinite(rule.default):
+            found[key] = float(value)
+        elif isinstance(value, Mapping):
+            found[key] = ", ".join(f"{name} {number:g}" for name, number in sorted(value.items())) or "-"
+        else:
+            found[key] = "-" if value is None else spell(value)
+    return found
+
+
+def finished() -> list[Any]:
+    """That a run is over."""
+    return list(summary.hparams({}, {})[2].value)
+
+
+def overview(names: Mapping[str, str], settings: Settings) -> list[Any]:
+    """What holds for all runs: the table's columns, and which figures are drawn with their bands."""
+    columns = summary.hparams(_row(names, settings), dict.fromkeys(FINALS, 0.0))[0]
+    charts = {name: ["Margin", [f"{name}/{part}" for part in ("mean", "low", "high")]] for name in BANDS}
+    return [*columns.value, *summary.custom_scalars({"mean and 95% interval over seeds": charts}).value]
+
+
+def image(name: str, data: bytes) -> Any:
+    """A picture (PNG or GIF) as it is."""
+    width, height = Image.open(io.BytesIO(data)).size
+    return Summary.Value(
+        tag=name, image=Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=data)
+    )
