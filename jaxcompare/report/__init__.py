@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxcompare import analysis
+from jaxcompare import analysis, plots
+from jaxcompare.plots import charts
+from jaxcompare.plots.style import for_page
 from jaxcompare.report import findings, html, markdown, view
-from jaxcompare.report.content import content, records, targets_of
+from jaxcompare.report.blocks import Chart, every
+from jaxcompare.report.content import content
 from jaxcompare.report.draw import Background, Picture, draw_all, names_of
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
+from jaxcompare.report.records import records, targets_of
 from jaxcompare.report.views import comparison_csvs
 from jaxcompare.words import ENGLISH
 
@@ -56,8 +60,12 @@ def build(
             files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
     views = [one for name in names for one in view.views(ENGLISH, found, name, targets, declared)]
     files["findings.json"] = findings.records(views)
+    drawings = {one.name: plots.png(charts.draw(one.panel)) for one in every(blocks) if isinstance(one, Chart)}
+    files |= drawings
+    shown = {name: picture.page for name, picture in pictures.items()}
+    shown |= {name: for_page(picture) for name, picture in drawings.items()}
     files["report.md"] = markdown.render(blocks).encode()
-    files["report.html"] = html.render(blocks, {name: picture.page for name, picture in pictures.items()}).encode()
+    files["report.html"] = html.render(blocks, shown).encode()
     return files
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxcompare.report.blocks import Block, Code, Heading, Items, Note, Paragraph, Picture, Table
+from jaxcompare.report.blocks import Block, Code, Curves, Details, Heading, Items, Note, Paragraph, Picture, Table
 
 # Signs that are markup, and those that are only where they stand: an underscore at a word's end, one bracket after
 # another.
@@ -48,6 +49,15 @@ def _picture(block: Picture) -> str:
     return f"![{escape(block.alt)}]({block.name})"
 
 
+def _curves(block: Curves) -> str:
+    return ""  # the pictures beside it show them
+
+
+def _details(block: Details) -> str:
+    summary = f"<details>\n<summary>{html.escape(block.summary, quote=False)}</summary>"
+    return "\n\n".join([summary, *_texts(block.blocks), "</details>"])
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
     "heading": _heading,
     "paragraph": _paragraph,
@@ -56,9 +66,15 @@ RENDERERS: dict[str, Callable[[Any], str]] = {
     "code": _code,
     "table": _table,
     "picture": _picture,
+    "curves": _curves,
+    "details": _details,
 }
+
+
+def _texts(blocks: Sequence[Block]) -> list[str]:
+    return [text for block in blocks if (text := RENDERERS[block.kind](block))]
 
 
 def render(blocks: Sequence[Block]) -> str:
     """The report as one Markdown text."""
-    return "\n\n".join(RENDERERS[block.kind](block) for block in blocks) + "\n"
+    return "\n\n".join(_texts(blocks)) + "\n"
