@@ -12,9 +12,10 @@ from jaxcompare.analysis import pairs
 from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
-from jaxcompare.report.content import environment, records
 from jaxcompare.report.draw import Background, Picture, draw_all
+from jaxcompare.report.environment import environment
 from jaxcompare.report.findings import findings, leaders
+from jaxcompare.report.records import records
 from jaxcompare.report.views import comparison_csvs, round_figures
 
 DOT = bytes.fromhex(
@@ -59,7 +60,11 @@ def test_files_are_those_of_the_design(files):
         "experiment_c_comprehensive_comparison.csv",
     }
     assert {"report.md", "report.html"} < set(files)
-    assert sum(name.endswith(".png") for name in files) == 2 + 12 + 12
+    pictures = {name for name in files if name.endswith(".png")}
+    assert {name for name in pictures if name.startswith("answer_")} == {
+        *("answer_losses.png", "answer_dead_units.png", "answer_distributions.png")
+    }
+    assert len(pictures) == 2 + 12 + 12 + 3
 
 
 def test_reports_show_every_picture_and_no_hole(files):
@@ -71,12 +76,15 @@ def test_reports_show_every_picture_and_no_hole(files):
     plain = re.sub(r"data:image/png;base64,[^\"]+", "", page)
     for told in (text, plain):
         assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", told)
-    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 26
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 29
 
 
 def test_page_loads_nothing(files):
     page = files["report.html"].decode()
-    assert not re.search(r"https?:|//[a-z]|<script|@import|url\(", re.sub(r"base64,[^\"]+", "", page))
+    assert not re.search(
+        r"https?:|//[a-z]|<script[^>]+src|<link[^>]+stylesheet|@import|url\(|\bfetch\(|XMLHttp|import\(",
+        re.sub(r"base64,[^\"]+", "", page),
+    )
     for target in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert target.startswith(("data:", "#"))
     anchors = set(re.findall(r'id="([^"]+)"', page))
@@ -86,7 +94,9 @@ def test_page_loads_nothing(files):
 def test_page_escapes_what_the_user_wrote():
     manifest = {"experiments": {"mine": {"question": "<script>alert(1)</script> a|b *c*"}}}
     made = report.build(synthetic.tables("mine"), {}, manifest)
-    assert "<script>" not in made["report.html"].decode()
+    page = made["report.html"].decode()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
     assert r"a\|b \*c\*" in made["report.md"].decode()
 
 
@@ -229,7 +239,7 @@ def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
     assert not list(tmp_path.glob(".*"))
-    assert "wrote 7 files" in capsys.readouterr().out
+    assert "wrote 9 files" in capsys.readouterr().out
 
 
 def broken(folder: Path, how: str) -> None:

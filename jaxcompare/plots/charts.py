@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from jaxcompare.plots import style
+
+WIDTH, HEIGHT, LEGEND = 7.2, 3.1, 0.19  # inches: of the panel, and of a line of its legend
 
 
 class Point(NamedTuple):
@@ -49,7 +52,9 @@ class Panel(NamedTuple):
 @style.styled
 def draw(panel: Panel) -> Figure:
     """The panel with its legend below; points of one category stand a little apart."""
-    figure, (ax,) = style.sheet(1, panel.title, panel.note, columns=1, size=(7.2, 3.4))
+    columns = max(1, int(WIDTH * 13) // max(len(one.name) + 7 for one in panel.series))  # as the legend has them
+    height = HEIGHT + LEGEND * math.ceil(len(panel.series) / min(3, columns))
+    figure, (ax,) = style.sheet(1, panel.title, panel.note, columns=1, size=(WIDTH, height))
     ax.set_xlabel(panel.x)
     ax.set_ylabel(panel.y)
     told = [one for one in panel.series if not one.plain]

@@ -32,8 +32,8 @@ CELLS: dict[str, tuple[str, Cell]] = {
     "skipped_steps": ("skipped_steps", lambda e, row: number(e.words, row["skipped_steps"])),
     "loss_scale": ("loss_scale", lambda e, row: number(e.words, row["loss_scale"])),
     "underflow": ("underflow", lambda e, row: share(e.words, row["underflow"])),
-    "dead_first": ("dead_first", lambda e, row: share(e.words, row["dead_first"])),
-    "dead_last": ("dead_last", lambda e, row: share(e.words, row["dead_last"])),
+    "dead_first": ("dead_fraction_initial", lambda e, row: share(e.words, row["dead_fraction_initial"])),
+    "dead_last": ("dead_fraction_final", lambda e, row: share(e.words, row["dead_fraction_final"])),
 }
 
 

@@ -46,7 +46,7 @@ def dead_units(evidence: Evidence) -> list[Block]:
     shown = table(evidence, studies, rows, keys, ("learning_rate", "n", "failed", "dead_first", "dead_last"))
     panel = Panel(
         words.say("chart.dead_units"),
-        words.say("chart.note"),
+        words.say("chart.dead_note"),
         words.say("axis.learning_rate"),
         words.say("axis.dead_mean"),
         tuple(series),
@@ -67,11 +67,11 @@ def _folded(evidence: Evidence, shown: Table) -> Block:
 
 def _dying(evidence: Evidence) -> list[Study]:
     """The studies of more than one learning rate, of their variants those with ReLU."""
-    if "dead_last" not in evidence.summary or "activation" not in evidence.summary:
+    if "dead_fraction_final" not in evidence.summary or "activation" not in evidence.summary:
         return []
     found = []
     for study in evidence.studies("learning_rate"):
-        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_first"].notna()]
+        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
         others = tuple(name for name in study.others if name in rows and rows[name].nunique(dropna=False) > 1)
         # Narrow networks lose units; where the question is B's, its studies come alone.
         if len(rows) and rows["learning_rate"].nunique() > 1:
@@ -90,11 +90,15 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
     """The share at the best rate, and where it is highest."""
     words = evidence.words
     best = analysis.ranked(rows).iloc[0]
-    worst = rows.sort_values("dead_last", na_position="first").iloc[-1]
-    values = {"where": where, "first": share(words, best["dead_first"]), "best": share(words, best["dead_last"])}
+    worst = rows.sort_values("dead_fraction_final", na_position="first").iloc[-1]
+    values = {
+        "where": where,
+        "first": share(words, best["dead_fraction_initial"]),
+        "best": share(words, best["dead_fraction_final"]),
+    }
     values |= {"best_rate": best["learning_rate"], "worst_rate": worst["learning_rate"]}
-    lost = int(rows["dead_last"].isna().sum())
-    told = words.say("answer.dead", worst=share(words, worst["dead_last"]), **values)
+    lost = int(rows["dead_fraction_final"].isna().sum())
+    told = words.say("answer.dead", worst=share(words, worst["dead_fraction_final"]), **values)
     return f"{told} {words.say('answer.dead_lost', k=lost, count=len(rows))}" if lost else told
 
 
@@ -102,9 +106,12 @@ def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str
     """The share at the best rate by another factor, or that it was not varied."""
     words, found = evidence.words, []
     for study in evidence.studies(factor):
-        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_first"].notna()]
+        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
         for _, row in evidence.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
-            told = {"level": evidence.name(row, (factor, *study.others)), "share": share(words, row["dead_last"])}
+            told = {
+                "level": evidence.name(row, (factor, *study.others)),
+                "share": share(words, row["dead_fraction_final"]),
+            }
             found.append(words.say("answer.dead_level", where=words.level(study.dataset), n=row["n"], **told))
     if not found:
         return words.say("answer.dead_not_varied", factor=words.factor(factor))
@@ -121,9 +128,10 @@ def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
         ends += [whole.sort_values("learning_rate").iloc[-1]] if len(whole) else []
         for row in {row["variant_id"]: row for row in ends}.values():
             ids = evidence.runs.loc[evidence.runs["variant_id"] == row["variant_id"], "replica_id"]
-            mine = layers[layers["replica_id"].isin(ids) & layers["dead_fraction"].notna()]
+            mine = layers[layers["replica_id"].isin(ids)]
             mine = mine[mine["epoch"] == mine["epoch"].max()]
-            shares = mine.groupby(["layer_index", "layer"])["dead_fraction"].mean().reset_index()
+            groups = mine.groupby(["layer_index", "layer"])["dead_fraction"]
+            shares = groups.mean().where(groups.count() == len(ids)).dropna().reset_index()
             names += [name for name in shares["layer"] if name not in names]
             told = dict(zip(shares["layer"], shares["dead_fraction"], strict=True))
             label = evidence.name(row, study.others)
@@ -151,8 +159,9 @@ def distributions(evidence: Evidence) -> list[Block]:
     if kept is None or not len(kept):
         return []
     joined = kept.merge(evidence.replicas, on="replica_id")
-    body, series = [], []
-    for index, ((experiment, dataset), rows) in enumerate(joined.groupby(["experiment", "dataset"], sort=False)):
+    body: list[tuple[str, ...]] = []
+    networks: dict[str, list[tuple[int, float, float]]] = {}
+    for (experiment, dataset), rows in joined.groupby(["experiment", "dataset"], sort=False):
         one = rows[rows["replica_id"] == rows["replica_id"].iloc[0]]
         units = sum(int(width) for width in str(one["hidden"].iloc[0]).split("-"))
         kinds, layers, snapshots = one["kind"].nunique(), one["layer"].nunique(), one["epoch"].nunique()
@@ -164,23 +173,32 @@ def distributions(evidence: Evidence) -> list[Block]:
         numbers = (layers, bins, snapshots, examples)
         sizes = (histogram / 1024, example * examples / 1024, example * train / 1024)
         body.append((name, *(f"{value:,}" for value in numbers), *(f"{value:,.1f}" for value in sizes)))
-        colour = style.PALETTE[index % len(style.PALETTE)]
-        reach = (1.0, float(train))
-        whole = tuple(Point(count, example * count / 1024) for count in reach)
-        flat = tuple(Point(count, histogram / 1024) for count in reach)
-        series.append(Series(words.say("chart.bins", name=name), colour, flat))
-        series.append(Series(words.say("chart.everything", name=name), colour, whole, ":"))
+        networks.setdefault(str(one["hidden"].iloc[0]), []).append((train, histogram / 1024, example / 1024))
+    series = _memory(evidence, networks)
     heads = ("variant", "layers", "bins", "snapshots", "examples", "kept_bytes", "probe_bytes", "train_bytes")
     shown = Table("", tuple(words.say(f"column.{name}") for name in heads), tuple(body))
     labels = (words.say("axis.examples"), words.say("axis.kibibytes"))
     note = words.say("chart.reckoned")
-    panel = Panel(words.say("chart.distributions"), note, *labels, tuple(series), log_x=True, log_y=True)
+    panel = Panel(words.say("chart.distributions"), note, *labels, series, log_x=True, log_y=True)
     return [
         Paragraph(words.say("answer.distributions")),
         shown,
         chart(evidence, "distributions", panel),
         *_drawn(evidence),
     ]
+
+
+def _memory(evidence: Evidence, networks: dict[str, list[tuple[int, float, float]]]) -> tuple[Series, ...]:
+    """For each network what its counts take and what its activations would, up to the largest training set."""
+    words, series = evidence.words, []
+    for index, (hidden, found) in enumerate(networks.items()):
+        train, histogram, example = max(found)
+        colour = style.PALETTE[index % len(style.PALETTE)]
+        name = f"{words.factor('hidden')} {hidden}"
+        for key, dash, kibibytes in (("bins", "-", [histogram] * 2), ("everything", ":", [example, example * train])):
+            points = tuple(Point(count, size) for count, size in zip((1.0, float(train)), kibibytes, strict=True))
+            series.append(Series(words.say(f"chart.{key}", name=name), colour, points, dash))
+    return tuple(series)
 
 
 def _examples(row: pd.Series) -> int:

@@ -14,7 +14,7 @@ from jaxcompare.report.blocks import Block, Curves, Heading, every
 from jaxcompare.words import ENGLISH, Words
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
-LONG = 60  # signs: a cell with more is broken into lines
+LONG = 32  # signs: a cell with more is broken into lines
 MISSING = (
     "number.none",
     "number.missed",

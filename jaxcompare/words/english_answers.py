@@ -97,6 +97,8 @@ ANSWERS: dict[str, str] = {
     # Charts.
     "chart.note": "Mean over seeds and 95% interval (t, from 5 seeds on); cross: runs failed (a median where one "
     "diverged).",
+    "chart.dead_note": "Mean over seeds and 95% interval (t, from 5 seeds on); no point where a run diverged; cross: "
+    "runs stuck at chance.",
     "chart.median_note": "Median and range over seeds, each at its best rate; cross: runs failed.",
     "chart.rates_note": "Each at its best rate on validation; cross: runs failed. Pale: what a rule would make of it.",
     "chart.once": "Timed once a program, over its wall time without compilation.",
