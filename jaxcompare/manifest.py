@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -44,6 +47,7 @@ def record(
         "words": comparison.words,
         "config": resolved(comparison),
         "command": command,
+        "out": str(arguments.out),
         "quick": bool(arguments.quick),
         "started": started.isoformat(timespec="seconds"),
         "training_seconds_of_this_session": round(wall, 1),
@@ -56,6 +60,9 @@ def record(
             "mesh": dict(mesh.shape),
             "cpu_cores": usable_cores(),
             "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
+            **software(devices[0]),
+            "memory": device_memory(devices),
+            "host_memory": host_memory(),
         },
         "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),
         "data": {
@@ -82,6 +89,43 @@ def record(
             for plan in plans
         ],
     }
+
+
+def software(device: Any, root: Path = Path("/")) -> dict[str, str | None]:
+    """Versions of the driver and of CUDA that a GPU is used through; None where there is no GPU, or it does not say."""
+    if device.platform == "cpu":
+        return {"driver": None, "cuda": None}
+    try:
+        told = (root / "proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        told = ""
+    driver = re.search(r"\b(\d{3,}\.\d[\d.]*)\b", told)
+    cuda = re.search(r"cuda (\d+)", str(getattr(device.client, "platform_version", "")))
+    version = int(cuda[1]) if cuda else 0  # 12090 is 12.9
+    return {
+        "driver": driver[1] if driver else None,
+        "cuda": f"{version // 1000}.{version % 1000 // 10}" if version else None,
+    }
+
+
+def device_memory(devices: Sequence[Any]) -> dict[str, int] | None:
+    """Bytes that a device may use, and the most that one of them used; None where they do not say."""
+    found = [device.memory_stats() or {} for device in devices]
+    names = {"limit": "bytes_limit", "peak": "peak_bytes_in_use"}
+    told = {name: max(one[key] for one in found) for name, key in names.items() if all(key in one for one in found)}
+    return told or None
+
+
+def host_memory() -> dict[str, int] | None:
+    """Bytes of RAM, and the most that this process used; None where the system does not say."""
+    try:
+        import resource  # not on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return {"limit": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "peak": peak}
+    except (ImportError, ValueError, OSError):
+        return None
 
 
 def _tile(plan: planning.Plan) -> dict[str, int]:

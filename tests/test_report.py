@@ -12,9 +12,10 @@ from jaxcompare.analysis import pairs
 from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
-from jaxcompare.report.content import environment, records
 from jaxcompare.report.draw import Background, Picture, draw_all, wanted_of
+from jaxcompare.report.environment import environment
 from jaxcompare.report.findings import findings, leaders
+from jaxcompare.report.records import records
 from jaxcompare.report.views import comparison_csvs, round_figures
 
 DOT = bytes.fromhex(
@@ -59,7 +60,12 @@ def test_files_are_those_of_the_design(files):
         "experiment_c_comprehensive_comparison.csv",
     }
     assert {"report.md", "report.html", "report.ko.md", "report.ko.html"} < set(files)
-    assert sum(name.endswith(".png") for name in files) == 2 * (2 + 12 + 12)
+    pictures = {name for name in files if name.endswith(".png")}
+    answers = ("losses", "dead_units", "distributions")
+    assert {name for name in pictures if name.startswith("answer_")} == {
+        words.localised(f"answer_{name}.png", language) for name in answers for language in words.LANGUAGES
+    }
+    assert len(pictures) == 2 * (2 + 12 + 12 + 3)
 
 
 @pytest.mark.parametrize("language", words.LANGUAGES)
@@ -72,12 +78,15 @@ def test_reports_show_every_picture_and_no_hole(files, language):
     plain = re.sub(r"data:image/png;base64,[^\"]+", "", page)
     for told in (text, plain):
         assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", told)
-    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 26
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 29
 
 
 def test_page_loads_nothing(files):
     page = files["report.html"].decode()
-    assert not re.search(r"https?:|//[a-z]|<script|@import|url\(", re.sub(r"base64,[^\"]+", "", page))
+    assert not re.search(
+        r"https?:|//[a-z]|<script[^>]+src|<link[^>]+stylesheet|@import|url\(|\bfetch\(|XMLHttp|import\(",
+        re.sub(r"base64,[^\"]+", "", page),
+    )
     for target in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert target.startswith(("data:", "#")) or target == "report.ko.html"
     anchors = set(re.findall(r'id="([^"]+)"', page))
@@ -96,9 +105,11 @@ def test_each_page_says_its_language_and_links_to_the_other(files):
 
 def test_one_language_alone():
     made = report.build(synthetic.tables("mine"), languages=["ko"])
-    assert {name for name in made if name.endswith((".md", ".html", ".png"))} == {
+    localised = {name for name in made if name.endswith((".md", ".html", ".png"))}
+    assert {name for name in localised if not name.startswith("answer_")} == {
         *("report.ko.md", "report.ko.html", "experiment_mine_results_digits.ko.png"),
     }
+    assert all(".ko." in name for name in localised)
     assert "report.html" not in made["report.ko.html"].decode()
 
 
@@ -114,7 +125,9 @@ def test_titles_are_in_the_language_where_the_config_has_them():
 def test_page_escapes_what_the_user_wrote():
     manifest = {"experiments": {"mine": {"question": "<script>alert(1)</script> a|b *c*"}}}
     made = report.build(synthetic.tables("mine"), {}, manifest)
-    assert "<script>" not in made["report.html"].decode()
+    page = made["report.html"].decode()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
     assert r"a\|b \*c\*" in made["report.md"].decode()
 
 
@@ -257,7 +270,7 @@ def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
     assert not list(tmp_path.glob(".*"))
-    assert "wrote 11 files" in capsys.readouterr().out
+    assert "wrote 15 files" in capsys.readouterr().out
     assert main([str(tmp_path), "--lang", "kr"]) == 2
     assert "--lang kr: no such language; did you mean ko?" in capsys.readouterr().err
 

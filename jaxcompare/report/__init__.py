@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxcompare import analysis
+from jaxcompare import analysis, plots
+from jaxcompare.plots import charts
+from jaxcompare.plots.style import for_page
 from jaxcompare.report import findings, html, markdown, view
-from jaxcompare.report.content import content, records, targets_of
+from jaxcompare.report.blocks import Chart, every
+from jaxcompare.report.content import content
 from jaxcompare.report.draw import Asked, Background, Picture, draw_all, names_of
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
+from jaxcompare.report.records import records, targets_of
 from jaxcompare.report.views import comparison_csvs
-from jaxcompare.words import ENGLISH, LANGUAGES, localised
+from jaxcompare.words import ENGLISH, LANGUAGES, localised, speaking
 
 __all__ = ["Background", "ReportError", "build", "read_fields", "read_manifest", "read_tables", "write"]
 
@@ -60,10 +64,15 @@ def build(
     files["findings.json"] = findings.records(views)
     pages = {name: picture.page for name, picture in pictures.items()}
     for language in languages:
+        words = LANGUAGES[language]
         others = [LANGUAGES[other] for other in languages if other != language]
-        blocks = content(found, told, names, LANGUAGES[language], others)
+        blocks = content(found, told, names, words, others)
+        with speaking(words):
+            drawings = {one.name: plots.png(charts.draw(one.panel)) for one in every(blocks) if isinstance(one, Chart)}
+        files |= drawings
+        shown = pages | {name: for_page(picture) for name, picture in drawings.items()}
         files[localised("report.md", language)] = markdown.render(blocks).encode()
-        files[localised("report.html", language)] = html.render(blocks, pages, LANGUAGES[language]).encode()
+        files[localised("report.html", language)] = html.render(blocks, shown, words).encode()
     return files
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 
 class Heading(NamedTuple):
@@ -69,4 +70,39 @@ class Link(NamedTuple):
     kind: str = "link"
 
 
-Block = Heading | Paragraph | Note | Items | Code | Table | Picture | Link
+class Chart(NamedTuple):
+    """A picture that is still to be drawn from `panel` (`plots.charts.Panel`): once drawn it is a Picture of that name."""
+
+    name: str
+    alt: str
+    caption: str
+    panel: Any
+    kind: str = "picture"  # so that it is written out
+
+
+class Curves(NamedTuple):
+    """Curves that the page draws itself, from `data` (`report.curves`); text has the pictures instead."""
+
+    anchor: str
+    caption: str
+    data: Mapping[str, Any]
+    kind: str = "curves"
+
+
+class Details(NamedTuple):
+    """Blocks that are folded away under a line."""
+
+    summary: str
+    blocks: tuple[Any, ...]
+    kind: str = "details"
+
+
+Block = Heading | Paragraph | Note | Items | Code | Table | Picture | Link | Chart | Curves | Details
+
+
+def every(blocks: Iterable[Block]) -> Iterator[Block]:
+    """All blocks, those that are folded away too, in the order in which they are read."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Details):
+            yield from every(block.blocks)

@@ -23,6 +23,11 @@ def p_value(words: Words, p: float, key: str = "number.p") -> str:
     return words.say("number.p_small") if p < 1e-3 else words.say(key, p=p)
 
 
+def effect_cell(words: Words, effect: float, low: float, high: float) -> str:
+    """Cohen's d_z with its interval, as a cell."""
+    return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
+
+
 def capital(text: str) -> str:
     """A sentence with a capital first; a name that is code stays as it is."""
     return text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(":,").replace("-", "").isalpha() else text

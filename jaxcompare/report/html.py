@@ -1,4 +1,4 @@
-"""Blocks to one self-contained HTML page: pictures and styles are inside it, nothing is loaded."""
+"""Blocks to one self-contained HTML page: pictures, styles, scripts and figures are inside it, nothing is loaded."""
 
 from __future__ import annotations
 
@@ -7,25 +7,55 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 
 import jinja2
+from markupsafe import Markup
 
-from jaxcompare.report.blocks import Block, Heading
+from jaxcompare.report import curves
+from jaxcompare.report.blocks import Block, Curves, Heading, every
 from jaxcompare.words import ENGLISH, Words
 
-TEMPLATE = "report.html.j2"
+TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
+LONG = 32  # signs: a cell with more is broken into lines
+MISSING = (
+    "number.none",
+    "number.missed",
+    "failed.no_mean",
+    "claimed.not_measured",
+)  # stand last where a table is sorted
+TEXTS = {name: f"script.{name}" for name in ("sort", "best", "all", "nothing", "empty", "gap")} | {
+    "epoch": "axis.epoch"
+}
 
 
 def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words = ENGLISH) -> str:
     """The report as one page; `pictures` are the PNG files by name."""
-    source = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
     )
     headings = [block for block in blocks if isinstance(block, Heading)]
-    return environment.from_string(source).render(
+    data = curves.fit([block for block in every(blocks) if isinstance(block, Curves)])
+    texts = {name: words.say(key) for name, key in TEXTS.items()} | {"missing": [words.say(key) for key in MISSING]}
+    # What a script element holds is not escaped as text is: `packed` leaves no sign in it that could end it.
+    return environment.from_string(_source(TEMPLATE)).render(
         blocks=blocks,
         title=headings[0].text,
         headings=[block for block in headings if block.level in (2, 3)],
         contents=words.say("report.contents"),
         images={name: base64.b64encode(data).decode("ascii") for name, data in pictures.items()},
+        anchors={name: f"picture-{index + 1}" for index, name in enumerate(pictures)},
+        shown=[],
+        data={name: Markup(text) for name, text in data.items()},
+        hint=words.say("curves.hint"),
+        texts=Markup(curves.packed(texts)),
+        style=Markup(_source(STYLE)),
+        script=Markup(_source(SCRIPT)),
+        long=LONG,
         language=words.language,
     )
+
+
+def _source(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxcompare.report.blocks import Block, Code, Heading, Items, Link, Note, Paragraph, Picture, Table
+from jaxcompare.report.blocks import (
+    Block,
+    Code,
+    Curves,
+    Details,
+    Heading,
+    Items,
+    Link,
+    Note,
+    Paragraph,
+    Picture,
+    Table,
+)
 
 # Signs that are markup, and those that are only where they stand: an underscore at a word's end, one bracket after
 # another.
@@ -52,6 +65,15 @@ def _link(block: Link) -> str:
     return f"[{escape(block.text)}]({block.name}.md)"
 
 
+def _curves(block: Curves) -> str:
+    return ""  # the pictures beside it show them
+
+
+def _details(block: Details) -> str:
+    summary = f"<details>\n<summary>{html.escape(block.summary, quote=False)}</summary>"
+    return "\n\n".join([summary, *_texts(block.blocks), "</details>"])
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
     "heading": _heading,
     "paragraph": _paragraph,
@@ -61,9 +83,15 @@ RENDERERS: dict[str, Callable[[Any], str]] = {
     "table": _table,
     "picture": _picture,
     "link": _link,
+    "curves": _curves,
+    "details": _details,
 }
+
+
+def _texts(blocks: Sequence[Block]) -> list[str]:
+    return [text for block in blocks if (text := RENDERERS[block.kind](block))]
 
 
 def render(blocks: Sequence[Block]) -> str:
     """The report as one Markdown text."""
-    return "\n\n".join(RENDERERS[block.kind](block) for block in blocks) + "\n"
+    return "\n\n".join(_texts(blocks)) + "\n"

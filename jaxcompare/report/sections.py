@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,15 +9,22 @@ import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.report.blocks import Block, Heading, Items, Paragraph, Picture, Table
-from jaxcompare.report.findings import findings, limits, p_value
+from jaxcompare.report.curves import curves
+from jaxcompare.report.findings import effect_cell, findings, limits, p_value
+from jaxcompare.report.fixed import fixed
+from jaxcompare.report.measures import measures
 from jaxcompare.report.view import View
 from jaxcompare.words import Words, localised
 
 
 def comparison_blocks(
-    words: Words, found: list[View], history: pd.DataFrame, about: Mapping[str, Any], pictures: Iterable[str]
+    words: Words,
+    found: list[View],
+    every: Mapping[str, pd.DataFrame],
+    about: Mapping[str, Any],
+    pictures: Iterable[str],
 ) -> list[Block]:
-    """Everything about one experiment. `about` is its entry in the manifest's titles; `pictures` are file names."""
+    """Everything about one experiment. `every` table; `about` is its record in the manifest; `pictures` are file names."""
     experiment = found[0].comparison.experiment
     names = list(pictures)
     blocks: list[Block] = [Heading(2, title(words, experiment, about), f"comparison-{experiment}")]
@@ -31,8 +37,9 @@ def comparison_blocks(
         names = [name for name in names if name not in mine]
         anchor = f"comparison-{experiment}-{index + 1}"
         blocks += [Heading(3, view.where(), anchor), Heading(4, words.say("report.protocol"), f"{anchor}-protocol")]
-        blocks.append(Items((*stated, *protocol(view, history))))
-        blocks += [*tables(view), *(picture(words, name) for name in mine), *findings_blocks(view, anchor)]
+        blocks.append(Items((*stated, *protocol(view, every["history"]))))
+        blocks += [*tables(view), *curves(view, anchor), *(picture(words, name) for name in mine)]
+        blocks += [*findings_blocks(view, anchor), *measures(view, every)]
     return blocks
 
 
@@ -85,14 +92,8 @@ def protocol(view: View, history: pd.DataFrame) -> list[str]:
     found.append(words.say("report.budget", epochs=epochs, steps=steps))
     if view.target is not None:
         found.append(words.say("report.target", target=view.target))
-    fixed = [
-        f"{words.factor(name)} {words.level(summary[name].iloc[0], name)}"
-        for name in analysis.factors(view.replicas)
-        if name not in (factor, *apart, "dataset", "learning_rate")
-        and summary[name].nunique(dropna=False) == 1
-        and summary[name].notna().all()
-    ]
-    return [*found, words.say("report.fixed", values=", ".join(fixed))] if fixed else found
+    kept = fixed(view)
+    return [*found, words.say("report.fixed", values=", ".join(kept))] if kept else found
 
 
 def tables(view: View) -> list[Block]:
@@ -150,17 +151,13 @@ def differences(view: View) -> Table:
                 view.name(rows[one["second_id"]]),
                 words.interval(100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"),
                 words.say(key, wins=one["wins"], ties=one["ties"], n=one["n"]),
-                _effect(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
+                effect_cell(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
                 *(p_value(words, one[name]) for name in ("p_t", "p_t_holm", "p_sign_flip_holm")),
                 words.say(f"reading.{one['reading']}"),
             )
         )
     columns = tuple(words.say(f"column.{name}") for name in names)
     return Table(words.say("report.differences"), columns, tuple(body))
-
-
-def _effect(words: Words, effect: float, low: float, high: float) -> str:
-    return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
 
 
 def findings_blocks(view: View, anchor: str) -> list[Block]:

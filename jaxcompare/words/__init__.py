@@ -34,7 +34,9 @@ class Words(NamedTuple):
     def level(self, value: object, kind: str = "level") -> str:
         """A value of a factor (or a data set, a layer, an experiment) as a reader sees it."""
         if isinstance(value, float):
-            return self.say("number.none") if math.isnan(value) else f"{value:g}"
+            if math.isnan(value):
+                return self.say("number.none")
+            return self.catalogue.get(f"{kind}.{value:g}") or f"{value:g}"
         if value is None:
             return self.say("number.none")
         known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")

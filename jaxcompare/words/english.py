@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from jaxcompare.words.english_answers import ANSWERS
+from jaxcompare.words.english_report import REPORT
+
 EN: dict[str, str] = {
+    **REPORT,
+    **ANSWERS,
     # Values of factors. A name that is not here is printed as it is.
     "level.cross_entropy": "cross-entropy",
     "level.mse": "MSE on probabilities",

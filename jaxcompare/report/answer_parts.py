@@ -1,0 +1,176 @@
+"""What several answers share: tables and lines of text over studies, and the chart of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from jaxcompare import analysis, names
+from jaxcompare.plots import style
+from jaxcompare.plots.charts import Panel, Point, Series
+from jaxcompare.report.blocks import Block, Chart, Items, Table
+from jaxcompare.report.cells import figure, number, share
+from jaxcompare.report.evidence import Evidence, Study
+from jaxcompare.words import localised
+
+Cell = Callable[[Evidence, pd.Series], str]
+
+# Columns of an answer's table: how a row of the summary is told. One whose column the run has not is left out.
+CELLS: dict[str, tuple[str, Cell]] = {
+    "learning_rate": ("learning_rate", lambda e, row: e.rate(row)),
+    "n": ("n", lambda e, row: str(row["n"])),
+    "failed": ("n_failed", lambda e, row: e.words.failures(row["n"], row["n_diverged"], row["n_stuck"]) or "0"),
+    "test_accuracy": ("test_accuracy_mean", lambda e, row: figure(e.words, row, "test_accuracy")),
+    "steps_to_target": ("steps_to_target_median", lambda e, row: number(e.words, row["steps_to_target_median"])),
+    "gradient_start": ("last_initial", lambda e, row: number(e.words, row["last_initial"])),
+    "gradient_end": ("last_final", lambda e, row: number(e.words, row["last_final"])),
+    "ratio_initial": ("gradient_ratio_initial", lambda e, row: number(e.words, row["gradient_ratio_initial"])),
+    "ratio_final": ("gradient_ratio_final", lambda e, row: number(e.words, row["gradient_ratio_final"])),
+    "late_deviation": ("late_deviation_median", lambda e, row: number(e.words, 100 * row["late_deviation_median"])),
+    "spikes": ("spikes_median", lambda e, row: number(e.words, row["spikes_median"])),
+    "skipped_steps": ("skipped_steps", lambda e, row: number(e.words, row["skipped_steps"])),
+    "loss_scale": ("loss_scale", lambda e, row: number(e.words, row["loss_scale"])),
+    "underflow": ("underflow", lambda e, row: share(e.words, row["underflow"])),
+    "dead_first": ("dead_fraction_initial", lambda e, row: share(e.words, row["dead_fraction_initial"])),
+    "dead_last": ("dead_fraction_final", lambda e, row: share(e.words, row["dead_fraction_final"])),
+}
+
+
+def table(
+    evidence: Evidence,
+    studies: Sequence[Study],
+    rows: Sequence[tuple[Study, pd.Series]],
+    keys: Sequence[str],
+    columns: Sequence[str],
+    more: Sequence[tuple[str, Sequence[str]]] = (),
+    caption: str = "",
+) -> Table:
+    """A row a variant.
+
+    Args:
+        evidence: the tables.
+        studies: those that the rows come from.
+        rows: each with its study.
+        keys: factors that name a row.
+        columns: of `CELLS`.
+        more: further columns: key of the head, and a cell a row.
+        caption: of the table.
+    """
+    words = evidence.words
+    kept = [name for name in columns if CELLS[name][0] in evidence.summary and any(_told(row, name) for _, row in rows)]
+    heads = [words.say("column.dataset"), *(words.factor(key) for key in keys)]
+    heads += [words.say(f"column.{name}") for name in (*kept, *(name for name, _ in more))]
+    body = []
+    for index, (study, row) in enumerate(rows):
+        cells = [evidence.where(study, studies), *(words.level(row[key], key) for key in keys)]
+        body.append(
+            (*cells, *(CELLS[name][1](evidence, row) for name in kept), *(cells_of[index] for _, cells_of in more))
+        )
+    return Table(caption, tuple(heads), tuple(body))
+
+
+def _told(row: pd.Series, name: str) -> bool:
+    return name in ("failed", "n", "test_accuracy") or not pd.isna(row[CELLS[name][0]])
+
+
+def difference_text(evidence: Evidence, paired: analysis.Paired) -> str:
+    """A paired difference in points, with its interval."""
+    if not np.isfinite(paired.mean):
+        return evidence.words.say("number.none")
+    return evidence.words.interval(100 * paired.mean, 100 * paired.low, 100 * paired.high, "+.2f")
+
+
+def verdict(evidence: Evidence, key: str, paired: analysis.Paired, failures: str, **names_of: str) -> str:
+    """What a paired difference says by its 95% interval, as the sentence `key`.above, .below, .none, .few or .failed."""
+    kind = "failed" if not np.isfinite(paired.mean) else "few" if not np.isfinite(paired.low) else "none"
+    kind = "above" if paired.low > 0 else "below" if paired.high < 0 else kind
+    told = difference_text(evidence, paired)
+    return evidence.words.say(f"{key}.{kind}", difference=told, n=paired.n, failures=failures, **names_of)
+
+
+def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[str]) -> list[Block]:
+    """How each level of a factor fares in every precision, against itself in float32: sentences, table, chart.
+
+    Args:
+        evidence: the tables.
+        key: of the question.
+        factor: that varies together with the precision.
+        columns: of the table, from `CELLS`.
+    """
+    words, studies = evidence.words, evidence.studies(factor, "precision")
+    texts, rows = [], []
+    points: dict[tuple, list[pd.Series]] = {}
+    anywhere, minus = [], []
+    for study in studies:
+        keys = (factor, *study.others)
+        chosen = evidence.best(study.rows, (*keys, "precision"))
+        for _, row in chosen.iterrows():
+            alike = same(study.rows, row, (*keys, "precision"))
+            rows.append((study, row))
+            anywhere.append(words.say("table.wins", wins=alike["n_failed"].sum(), n=alike["n"].sum()))
+            base = same(chosen[chosen["precision"] == "float32"], row, keys)
+            name = evidence.name(row, keys)
+            points.setdefault((evidence.where(study, studies), name, row[factor]), []).append(row)
+            if row["precision"] == "float32" or not len(base):
+                minus.append(words.say("number.none"))
+                continue
+            paired = evidence.difference(row["variant_id"], base.iloc[0]["variant_id"])
+            minus.append(difference_text(evidence, paired))
+            failures = words.failures(row["n"], row["n_diverged"], row["n_stuck"]) or words.say("answer.other_failed")
+            told = {"name": name, "precision": words.level(row["precision"]), "where": evidence.where(study, studies)}
+            texts.append(verdict(evidence, "answer.precision", paired, failures, **told))
+    keys = tuple(dict.fromkeys((factor, *(other for study in studies for other in study.others), "precision")))
+    keys = tuple(name for name in keys if name in evidence.summary)
+    more = [("minus_float32", minus), ("failed_anywhere", anywhere)]
+    chart = precision_chart(evidence, key, points)
+    return [Items(tuple(texts)), table(evidence, studies, rows, keys, columns, more), chart]
+
+
+def same(rows: pd.DataFrame, row: pd.Series, keys: Iterable[str]) -> pd.DataFrame:
+    """The rows that agree with one in `keys`."""
+    keep = pd.Series(True, index=rows.index)
+    for key in keys:
+        keep &= (rows[key] == row[key]) | (rows[key].isna() & pd.isna(row[key]))
+    return rows[keep]
+
+
+def precision_chart(evidence: Evidence, key: str, points: dict[tuple, list[pd.Series]]) -> Chart:
+    """Test accuracy by precision, a line for each data set and level."""
+    words = evidence.words
+    order = [
+        name for name in names.PRECISIONS if any(row["precision"] == name for rows in points.values() for row in rows)
+    ]
+    colours = style.colours_of(level for _, _, level in points)
+    places = list(dict.fromkeys(place for place, _, _ in points))
+    many: dict[tuple, int] = {}
+    series = []
+    for (place, name, level), rows in points.items():
+        dash = many.setdefault((place, level), 0) + places.index(place)
+        many[place, level] += 1
+        label = words.say("chart.series", name=name, where=place)
+        found = tuple(accuracy_point(row, order.index(row["precision"])) for row in rows)
+        series.append(Series(label, colours[level], found, style.DASHES[dash % len(style.DASHES)]))
+    ticks = tuple((float(index), words.level(name)) for index, name in enumerate(order))
+    labels = (words.factor("precision"), words.say("axis.test_accuracy"))
+    return chart(
+        evidence, key, Panel(words.say(f"chart.{key}"), words.say("chart.note"), *labels, tuple(series), ticks)
+    )
+
+
+def accuracy_point(row: pd.Series, x: float) -> Point:
+    """A variant's test accuracy with its interval; its median where a run diverged."""
+    mean = row["test_accuracy_mean"]
+    middle = mean if np.isfinite(mean) else row["test_accuracy_median"]
+    return Point(x, middle, row["test_accuracy_low"], row["test_accuracy_high"], bool(row["n_failed"]))
+
+
+def chart(evidence: Evidence, key: str, panel: Panel) -> Chart:
+    """The picture of an answer, by its file name."""
+    return Chart(
+        localised(f"answer_{key}.png", evidence.words.language),
+        evidence.words.say("caption.alt", caption=panel.title, name=panel.y),
+        panel.title,
+        panel,
+    )

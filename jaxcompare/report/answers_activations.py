@@ -1,0 +1,221 @@
+"""Questions of comparison B: dead units, activations in mixed precision, distributions in constant memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from jaxcompare import analysis
+from jaxcompare.analysis import mean_interval
+from jaxcompare.plots import style
+from jaxcompare.plots.charts import Panel, Point, Series
+from jaxcompare.report.answer_parts import by_precision, chart, table
+from jaxcompare.report.blocks import Block, Details, Items, Paragraph, Picture, Table
+from jaxcompare.report.cells import share
+from jaxcompare.report.evidence import Evidence, Study
+from jaxcompare.words import localised
+
+DYING = "relu"  # its units die: they give zero and get no gradient on every example
+NUMBER = 4  # bytes of a float32 and of a count
+
+
+def dead_units(evidence: Evidence) -> list[Block]:
+    """How dead ReLUs behave: by learning rate, layer, depth, precision and device."""
+    words = evidence.words
+    studies = _dying(evidence)
+    if not studies:
+        return []
+    texts = [_by_rate(evidence, evidence.where(study, studies), study.rows) for study in studies]
+    rows, series = [], []
+    for index, study in enumerate(studies):
+        where = evidence.where(study, studies)
+        ordered = study.rows.sort_values([*study.others, "learning_rate"], kind="stable")
+        cells = list(ordered.groupby(list(study.others), sort=False, dropna=False)) if study.others else [((), ordered)]
+        for number, (_, cell) in enumerate(cells):
+            rows += [(study, row) for _, row in cell.iterrows()]
+            name = evidence.name(cell.iloc[0], study.others)
+            label = words.say("chart.series", name=name, where=where) if name else where
+            colour = style.PALETTE[(index + number) % len(style.PALETTE)]
+            points = tuple(_share(evidence, row) for _, row in cell.iterrows())
+            series.append(Series(label, colour, points, style.DASHES[number % len(style.DASHES)]))
+    texts += [_by_factor(evidence, studies, factor) for factor in ("hidden", "precision")]
+    device = next((str(about["device"].get("kind")) for about in evidence.told.values() if _kind(about)), None)
+    texts.append(words.say("answer.dead_device", device=device) if device else words.say("answer.dead_no_device"))
+    keys = tuple(dict.fromkeys(name for study in studies for name in study.others))
+    shown = table(evidence, studies, rows, keys, ("learning_rate", "n", "failed", "dead_first", "dead_last"))
+    panel = Panel(
+        words.say("chart.dead_units"),
+        words.say("chart.dead_note"),
+        words.say("axis.learning_rate"),
+        words.say("axis.dead_mean"),
+        tuple(series),
+        ticks=tuple((rate, f"{rate:g}") for rate in sorted({row["learning_rate"] for _, row in rows})),
+        log_x=True,
+    )
+    by_layer = _layers(evidence, studies)
+    return [Items(tuple(texts)), chart(evidence, "dead_units", panel), by_layer, _folded(evidence, shown)]
+
+
+def _kind(about: object) -> bool:
+    return isinstance(about, dict) and isinstance(about.get("device"), dict)
+
+
+def _folded(evidence: Evidence, shown: Table) -> Block:
+    return Details(evidence.words.say("answer.dead_rows", count=len(shown.rows)), (shown,))
+
+
+def _dying(evidence: Evidence) -> list[Study]:
+    """The studies of more than one learning rate, of their variants those with ReLU."""
+    if "dead_fraction_final" not in evidence.summary or "activation" not in evidence.summary:
+        return []
+    found = []
+    for study in evidence.studies("learning_rate"):
+        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
+        others = tuple(name for name in study.others if name in rows and rows[name].nunique(dropna=False) > 1)
+        # Narrow networks lose units; where the question is B's, its studies come alone.
+        if len(rows) and rows["learning_rate"].nunique() > 1:
+            found.append(study._replace(rows=rows, others=others))
+    asked = [study for study in found if "activation" in evidence.tables["replicas"] and study.experiment == "b"]
+    return asked or found
+
+
+def _share(evidence: Evidence, row: pd.Series) -> Point:
+    values = evidence.runs.loc[evidence.runs["variant_id"] == row["variant_id"], "dead_last"]
+    mean, low, high = mean_interval(values)
+    return Point(row["learning_rate"], mean, max(low, 0.0) if math.isfinite(low) else low, high, bool(row["n_failed"]))
+
+
+def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
+    """The share at the best rate, and where it is highest."""
+    words = evidence.words
+    best = analysis.ranked(rows).iloc[0]
+    worst = rows.sort_values("dead_fraction_final", na_position="first").iloc[-1]
+    values = {
+        "where": where,
+        "first": share(words, best["dead_fraction_initial"]),
+        "best": share(words, best["dead_fraction_final"]),
+    }
+    values |= {"best_rate": best["learning_rate"], "worst_rate": worst["learning_rate"]}
+    lost = int(rows["dead_fraction_final"].isna().sum())
+    told = words.say("answer.dead", worst=share(words, worst["dead_fraction_final"]), **values)
+    return f"{told} {words.say('answer.dead_lost', k=lost, count=len(rows))}" if lost else told
+
+
+def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str:
+    """The share at the best rate by another factor, or that it was not varied."""
+    words, found = evidence.words, []
+    for study in evidence.studies(factor):
+        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
+        for _, row in evidence.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
+            told = {
+                "level": evidence.name(row, (factor, *study.others)),
+                "share": share(words, row["dead_fraction_final"]),
+            }
+            found.append(words.say("answer.dead_level", where=words.level(study.dataset), n=row["n"], **told))
+    if not found:
+        return words.say("answer.dead_not_varied", factor=words.factor(factor))
+    return words.say("answer.dead_by", factor=words.factor(factor), levels="; ".join(found))
+
+
+def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
+    """The share by layer, after the last epoch, at the best rate and at the highest one of which no run diverged."""
+    words, body, names = evidence.words, [], []
+    layers = evidence.tables["layers"]
+    for study in studies:
+        whole = study.rows[study.rows["n_diverged"] == 0]
+        ends = [analysis.ranked(study.rows).iloc[0]]
+        ends += [whole.sort_values("learning_rate").iloc[-1]] if len(whole) else []
+        for row in {row["variant_id"]: row for row in ends}.values():
+            ids = evidence.runs.loc[evidence.runs["variant_id"] == row["variant_id"], "replica_id"]
+            mine = layers[layers["replica_id"].isin(ids)]
+            mine = mine[mine["epoch"] == mine["epoch"].max()]
+            groups = mine.groupby(["layer_index", "layer"])["dead_fraction"]
+            shares = groups.mean().where(groups.count() == len(ids)).dropna().reset_index()
+            names += [name for name in shares["layer"] if name not in names]
+            told = dict(zip(shares["layer"], shares["dead_fraction"], strict=True))
+            label = evidence.name(row, study.others)
+            body.append(((evidence.where(study, studies), label, f"{row['learning_rate']:g}", str(row["n"])), told))
+    heads = [words.say(f"column.{name}") for name in ("dataset", "variant", "learning_rate", "n")]
+    columns = (*heads, *(words.level(name, "layer") for name in names))
+    rows = tuple((*front, *(share(words, told.get(name)) for name in names)) for front, told in body)
+    if all(not row[1] for row in rows):  # nothing but the rate varies
+        columns, rows = (columns[0], *columns[2:]), tuple((row[0], *row[2:]) for row in rows)
+    return Table(words.say("answer.dead_layers"), columns, rows)
+
+
+def mixed_activations(evidence: Evidence) -> list[Block]:
+    """What mixed precision does to each activation."""
+    if not evidence.studies("activation", "precision"):
+        return []
+    columns = ("learning_rate", "n", "failed", "test_accuracy", "dead_last", "skipped_steps", "underflow")
+    return by_precision(evidence, "mixed_activations", "activation", columns)
+
+
+def distributions(evidence: Evidence) -> list[Block]:
+    """How distributions are gathered in constant memory: counts in fixed bins, whatever the number of examples."""
+    words = evidence.words
+    kept = evidence.tables.get("histograms")
+    if kept is None or not len(kept):
+        return []
+    joined = kept.merge(evidence.replicas, on="replica_id")
+    body: list[tuple[str, ...]] = []
+    networks: dict[str, list[tuple[int, float, float]]] = {}
+    for (experiment, dataset), rows in joined.groupby(["experiment", "dataset"], sort=False):
+        one = rows[rows["replica_id"] == rows["replica_id"].iloc[0]]
+        units = sum(int(width) for width in str(one["hidden"].iloc[0]).split("-"))
+        kinds, layers, snapshots = one["kind"].nunique(), one["layer"].nunique(), one["epoch"].nunique()
+        bins = len(one["counts"].iloc[0]) + 2  # and what lies below and above
+        examples = _examples(one.iloc[0])
+        histogram, example = layers * kinds * bins * NUMBER, units * kinds * NUMBER
+        name = words.say("chart.series", name=words.level(experiment, "experiment"), where=words.level(dataset))
+        train = int(one["train_examples"].iloc[0])
+        numbers = (layers, bins, snapshots, examples)
+        sizes = (histogram / 1024, example * examples / 1024, example * train / 1024)
+        body.append((name, *(f"{value:,}" for value in numbers), *(f"{value:,.1f}" for value in sizes)))
+        networks.setdefault(str(one["hidden"].iloc[0]), []).append((train, histogram / 1024, example / 1024))
+    series = _memory(evidence, networks)
+    heads = ("variant", "layers", "bins", "snapshots", "examples", "kept_bytes", "probe_bytes", "train_bytes")
+    shown = Table("", tuple(words.say(f"column.{name}") for name in heads), tuple(body))
+    labels = (words.say("axis.examples"), words.say("axis.kibibytes"))
+    note = words.say("chart.reckoned")
+    panel = Panel(words.say("chart.distributions"), note, *labels, series, log_x=True, log_y=True)
+    return [
+        Paragraph(words.say("answer.distributions")),
+        shown,
+        chart(evidence, "distributions", panel),
+        *_drawn(evidence),
+    ]
+
+
+def _memory(evidence: Evidence, networks: dict[str, list[tuple[int, float, float]]]) -> tuple[Series, ...]:
+    """For each network what its counts take and what its activations would, up to the largest training set."""
+    words, series = evidence.words, []
+    for index, (hidden, found) in enumerate(networks.items()):
+        train, histogram, example = max(found)
+        colour = style.PALETTE[index % len(style.PALETTE)]
+        name = f"{words.factor('hidden')} {hidden}"
+        for key, dash, kibibytes in (("bins", "-", [histogram] * 2), ("everything", ":", [example, example * train])):
+            points = tuple(Point(count, size) for count, size in zip((1.0, float(train)), kibibytes, strict=True))
+            series.append(Series(words.say(f"chart.{key}", name=name), colour, points, dash))
+    return tuple(series)
+
+
+def _examples(row: pd.Series) -> int:
+    """How many examples a histogram of the first hidden layer counts."""
+    counted = int(sum(row["counts"])) + int(row["below"]) + int(row["above"])
+    return int(row.get("probe_size") or counted // int(str(row["hidden"]).split("-")[0]))
+
+
+def _drawn(evidence: Evidence) -> list[Block]:
+    """The pictures of distributions that the run has, again."""
+    words = evidence.words
+    names = [
+        name for every in evidence.pictures.values() for name in every if name.startswith("activation_distributions")
+    ]
+    caption = words.say("caption.activation")
+    return [
+        Picture(localised(name, words.language), words.say("caption.alt", caption=caption, name=name), caption)
+        for name in names
+    ]

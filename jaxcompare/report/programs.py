@@ -1,0 +1,56 @@
+"""What the clock and the compiler said of each program, with the factors that all of its replicas share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from jaxcompare import analysis
+from jaxcompare.report.environment import BYTES, by_program
+from jaxcompare.report.evidence import Evidence
+
+__all__ = ["BYTES", "SHARED", "programs_of"]
+
+SHARED = ("dataset", "optimizer", "batch_size", "precision", "remat")
+SCALING = ("loss_scale_initial", "loss_scale_growth_interval", "loss_scale_factor", "loss_scale_floor")
+# Programs are alike in all but one factor, and what follows from it.
+ALIKE = {"batch": ("batch_size",), "precision": ("precision", *SCALING), "remat": ("remat",)}
+
+
+def programs_of(evidence: Evidence) -> pd.DataFrame:
+    """`by_program` with, for each program, the factors in `SHARED` (missing ones are None), `side_by_side` (replicas of a
+    tile, where the manifest says), `examples_per_second`, and `alike_*`: the same text for programs that differ in one only.
+    """
+    timing, replicas = evidence.tables.get("timing"), evidence.replicas
+    if timing is None or not len(timing) or "program" not in replicas:
+        return pd.DataFrame()
+    tiles = {
+        (name, one.get("name")): one["tile"]["seeds"] * one["tile"]["variants"]
+        for name, about in evidence.told.items()
+        for one in about.get("programs") or ()
+        if one.get("tile")
+    }
+    factors = analysis.factors(replicas)
+    rows = []
+    for _, row in by_program(timing).iterrows():
+        mine = replicas[(replicas["experiment"] == row["experiment"]) & (replicas["program"] == row["program"])]
+        if mine.empty:  # a program that only confirms
+            continue
+        known = {name: mine[name].iloc[0] if name in mine and mine[name].nunique() == 1 else None for name in SHARED}
+        alike = {f"alike_{key}": _signature(mine, set(factors) - set(names)) for key, names in ALIKE.items()}
+        side = tiles.get((row["experiment"], row["program"]), np.nan)
+        told = {str(name): value for name, value in row.items()}
+        rows.append({**told, **known, **alike, "side_by_side": side, "study": mine["study"].iloc[0]})
+    found = pd.DataFrame(rows)
+    if found.empty:
+        return found
+    found["examples_per_second"] = found["replica_steps_per_second"] * found["batch_size"].astype(float)
+    return found
+
+
+def _signature(rows: pd.DataFrame, names: Iterable[str]) -> str:
+    """The levels of these factors among some replicas, and the seeds, as a text."""
+    levels = [f"{name}={sorted(set(map(str, rows[name])))}" for name in sorted(names)]
+    return f"{rows['experiment'].iloc[0]} {rows['study'].iloc[0]} {rows['seed'].nunique()} {'; '.join(levels)}"
