@@ -21,7 +21,7 @@ FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
 # Parameters of the largest network of which so many replicas train best side by side on one device: more amortise what a step
 # costs at least, fewer keep weights and optimizer state in the cache. Measured on two CPU cores (docs/performance.md).
 TILES_AT_ONCE = {"cpu": 2}  # on CPU there are two devices or more; of other kinds, one at least
-TILE_REPLICAS = {"cpu": ((20_000, 12), (100_000, 8), (1_000_000, 5)), "gpu": ((100_000, 512), (1_000_000, 128))}
+TILE_REPLICAS = {"cpu": ((20_000, 6), (100_000, 2), (1_000_000, 3)), "gpu": ((100_000, 512), (1_000_000, 128))}
 
 
 class Material(NamedTuple):

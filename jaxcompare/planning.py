@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ from jaxcompare import assemble, memory, train
 from jaxcompare import data as datasets
 from jaxcompare.experiment import Comparison
 from jaxcompare.loading import data_key
-from jaxcompare.programs import Program, Tile, operations, programs_of, tile_shape, tiles_of
+from jaxcompare.programs import Program, Tile, operations, programs_of, split_by, tile_shape, tiles_of
 from jaxcompare.registry import is_plugin
 from jaxcompare.settings import ConfigError
 from jaxcompare.types import Batch
@@ -22,6 +24,10 @@ from jaxcompare.types import Batch
 # two cores (docs/performance.md); elsewhere a rough guide, and the proportion between programs is what progress needs.
 CORE_OPERATIONS_A_SECOND = 65e9
 STEP_SECONDS = 1.5e-4
+# Where one seed of a program takes so many seconds on a CPU core, each activation has a program of its own: under vmap a choice
+# between three is computed three times, and a tenth to a fifth of the time pays for two more compilations. A seed's, so that
+# more seeds change nothing. Other kinds of device: not measured.
+SECONDS_TO_SPLIT = {"cpu": 2.0}
 STEPS_A_SEGMENT = 400  # of tiny epochs so many are one segment, so that they do not each cost a call
 
 
@@ -66,16 +72,25 @@ def plan(
     Raises:
         ConfigError: a batch larger than the training set.
     """
-    plans = []
+    plans: list[Plan] = []
     for program in programs_of(comparison, split=split):
         settings = program.settings
         material = assemble.material(loaded[data_key(settings)], settings)
         limit = tile_replicas or assemble.tile_replicas(settings, material.features, material.classes, platform)
-        at_once = assemble.TILES_AT_ONCE.get(platform, 1)
-        shape = tile_shape(len(program.variants), len(program.seeds), limit, at_once=at_once)
-        steps_per_epoch = len(material.data.train.y) // settings.batch_size
-        plans.append(Plan(program, material, shape, tuple(tiles_of(program, shape)), steps_per_epoch))
+        made = partial(_cut, material=material, limit=limit, at_once=assemble.TILES_AT_ONCE.get(platform, 1))
+        whole = made(program)
+        a_seed = plan_seconds(whole) / len(program.seeds)
+        if len(program.activations) > 1 and a_seed > SECONDS_TO_SPLIT.get(platform, math.inf):
+            plans += [made(part) for part in split_by(program, "activation")]
+        else:
+            plans.append(whole)
     return plans
+
+
+def _cut(program: Program, *, material: assemble.Material, limit: int, at_once: int) -> Plan:
+    shape = tile_shape(len(program.variants), len(program.seeds), limit, at_once=at_once)
+    steps_per_epoch = len(material.data.train.y) // program.settings.batch_size
+    return Plan(program, material, shape, tuple(tiles_of(program, shape)), steps_per_epoch)
 
 
 def lower(plan: Plan, *, data: int = 1) -> Plan | None:

@@ -334,6 +334,23 @@ def init_key(seed: jax.Array) -> jax.Array:
 
 
 def epoch_order(seed: jax.Array, epoch: jax.Array, size: int) -> jax.Array:
-    """The order [size] in which an epoch (from 0) visits the training examples."""
+    """The order [size] int32 in which an epoch (from 0) visits the training examples; any is as likely as another.
+
+    Sorting random numbers, as `jax.random.permutation` does, but of each number only the high bits are random: the low ones are
+    the position, so that one array is sorted instead of two, which takes a third of the time on CPU. What the high bits lack in
+    length further rounds make up: they sort as one longer number would, and of size^3 numbers hardly two are alike.
+
+    Raises:
+        ValueError: more examples than 2^28.
+    """
+    width = max(1, (size - 1).bit_length())  # bits of a position
+    if width > 28:
+        raise ValueError(f"{size} examples are too many to be put in order; at most {2**28} can be")
+    rounds = -(-3 * width // (32 - width))
     key = jax.random.fold_in(jax.random.fold_in(replica_key(seed), 1), epoch)
-    return jax.random.permutation(key, size)
+    position = jnp.arange(size, dtype=jnp.uint32)
+    low = jnp.uint32(2**width - 1)
+    order = position
+    for bits in jax.random.bits(key, (rounds, size), jnp.uint32):
+        order = order[jax.lax.sort(bits & ~low | position, is_stable=False) & low]
+    return order.astype(jnp.int32)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.stats
 from problems import blobs, recipe
 
 from jaxcompare import losses, models, train
@@ -137,13 +138,24 @@ def test_layers_are_observed_first_to_last_however_many_there_are():
     assert list(seen.layers) == [f"hidden_{number}" for number in range(1, 12)]
 
 
-def test_epoch_orders_are_permutations_and_differ():
+@pytest.mark.parametrize("size", [1, 2, 100, 1437, 60_000])
+def test_epoch_orders_are_permutations_and_differ(size):
     orders = [
-        np.asarray(train.epoch_order(jnp.int32(seed), jnp.int32(epoch), 100)) for seed in (0, 1) for epoch in (0, 1)
+        np.asarray(train.epoch_order(jnp.int32(seed), jnp.int32(epoch), size)) for seed in (0, 1) for epoch in (0, 1)
     ]
     for order in orders:
-        assert sorted(order) == list(range(100))
-    assert len({tuple(order) for order in orders}) == 4
+        np.testing.assert_array_equal(np.sort(order), np.arange(size))
+    assert size <= 2 or len({tuple(order) for order in orders}) == 4
+
+
+def test_every_epoch_order_is_as_likely_as_another():
+    epochs = jnp.arange(24 * 500)
+    orders = np.asarray(jax.jit(jax.vmap(lambda epoch: train.epoch_order(jnp.int32(0), epoch, 4)))(epochs))
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 24
+    assert scipy.stats.chisquare(counts).pvalue > 0.001
+    with pytest.raises(ValueError, match="too many to be put in order"):
+        jax.eval_shape(lambda: train.epoch_order(jnp.int32(0), jnp.int32(0), 2**28 + 1))
 
 
 def test_predictions_are_probabilities():
