@@ -34,7 +34,7 @@ def tables():
 def undrawn():
     """Pictures are dots: how they are drawn is tested elsewhere."""
 
-    def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko")):
+    def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",)):
         asked = wanted_of(tables, fields, languages)
         return {words.localised(one.name, one.language): Picture(DOT, DOT) for one in asked}
 
