@@ -47,7 +47,8 @@ def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparis
     for ax, (_, row) in zip(axes, rows.iterrows(), strict=True):
         crossing = _field(ax, tables, fields, row)
         name = panels.cell_name(row, comparison)
-        ax.set_title(f"{name}\n{_note(row)}", fontsize=9)
+        head = say("picture.at_rate", name=name, rate=row["learning_rate"])
+        ax.set_title(say("panel.gallery", head=head, accuracy=_accuracy(row), runs=panels.failures(row)), fontsize=9)
         told.append(Line2D([], [], color=style.INK, linewidth=0.7,
                            label=f"{name}: {say('key.boundaries', k=crossing, n=row['n'])}"))  # fmt: skip
     drawn = [ax.images[0] for ax in axes if ax.images]
@@ -64,8 +65,11 @@ def _chosen(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
 
 def _note(row: pd.Series) -> str:
     """Rate, accuracy and runs of a variant."""
-    accuracy = spoken().interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
-    return say("picture.boundary_note", rate=row["learning_rate"], accuracy=accuracy, runs=panels.failures(row))
+    return say("picture.boundary_note", rate=row["learning_rate"], accuracy=_accuracy(row), runs=panels.failures(row))
+
+
+def _accuracy(row: pd.Series) -> str:
+    return spoken().interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
 
 
 def _field(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> int:

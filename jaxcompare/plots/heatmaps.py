@@ -17,7 +17,7 @@ from jaxcompare.plots import panels, style
 from jaxcompare.words import level, say, spoken
 
 MOST_PANELS = 12
-MOST_TICKS = 6
+MOST_TICKS = 8
 SHOWN = 0.1  # below the best accuracy: what is worse has one colour, so that the good ones can be told apart
 PALEST = 0.6  # where the colours are light enough for dark letters, as a share of their range
 
@@ -59,8 +59,10 @@ def _accuracy_map(
         y, x = keys.index(tuple(row[list(comparison.apart)])), rates.index(row["learning_rate"])
         values[y, x] = mean = row["test_accuracy_mean"]
         text = f"{mean:.3f}" if np.isfinite(mean) else say("key.cell_diverged", k=row["n_diverged"], n=row["n"])
+        if np.isfinite(mean) and row["n_stuck"]:
+            text += "\n" + say("key.cell_stuck", k=row["n_stuck"], n=row["n"])
         dark = np.isfinite(mean) and norm(mean) < PALEST
-        ax.text(x, y, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+        ax.text(x, y, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
         if row["variant_id"] in best:
             frame = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=style.INK, linewidth=2.2)
             ax.add_patch(frame)
@@ -99,9 +101,8 @@ def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
         ax.set_facecolor(style.PALE)
         shown = table.where(table > 0).to_numpy(float)  # a logarithmic scale has no zero
         image = ax.imshow(shown, cmap="magma", norm=scale, aspect="auto", interpolation="nearest")
-        picked = sorted(
-            set(np.linspace(0, len(table.columns) - 1, min(MOST_TICKS, len(table.columns))).round().astype(int))
-        )
+        many = len(table.columns)
+        picked = sorted(set(np.linspace(0, many - 1, min(MOST_TICKS, many)).round().astype(int)))
         ax.set_xticks(picked, [str(table.columns[index]) for index in picked])
         ax.set_yticks(range(len(names)), [level(name) for name in names])
         style.label(ax, "axis.epoch", "axis.layer")

@@ -181,7 +181,7 @@ EN: dict[str, str] = {
     "key.cell_diverged": "{k} of {n}\ndiverged",
     "key.class": "class {index}",
     # Maps and galleries.
-    "axis.units": "units of all seeds, those dead first on top",
+    "axis.units": "units of all seeds",
     "panel.n": "{name} (n = {n})",
     "picture.rates_by_schedule": "Test accuracy by learning rate and schedule on {dataset}",
     "picture.rates_by_schedule_note": "Mean over seeds after the last epoch. Framed: the best one on "
@@ -192,6 +192,8 @@ EN: dict[str, str] = {
     "picture.units": "Dead units, one by one, on {dataset}",
     "picture.units_note": "Dead: zero on the whole probe batch. At the best rate, and at the one that leaves "
     "the most units dead.",
+    "panel.gallery": "{head}\ntest accuracy {accuracy}\n{runs}",
+    "key.cell_stuck": "{k} of {n}\nstuck",
     "picture.gallery": "Decision boundaries on {dataset}",
     "picture.gallery_note": "Each at its best learning rate on validation. Colour: mean over seeds; lines: "
     "every seed's boundary.",

@@ -176,7 +176,7 @@ KO: dict[str, str] = {
     "key.cell_diverged": "{n}개 중\n{k}개 발산",
     "key.class": "클래스 {index}",
     # Maps and galleries.
-    "axis.units": "모든 시드의 유닛 (먼저 죽은 순서)",
+    "axis.units": "모든 시드의 유닛",
     "panel.n": "{name} (n = {n})",
     "picture.rates_by_schedule": "학습률과 스케줄별 테스트 정확도: {dataset}",
     "picture.rates_by_schedule_note": "마지막 에폭 후의 시드 평균. 테두리: 검증에서 가장 좋은 것. 회색: 발산한 "
@@ -185,7 +185,10 @@ KO: dict[str, str] = {
     "picture.gradients_note": "각각 검증에서 가장 좋은 학습률. 시드 중앙값, 공통 로그 눈금. 회색: 발산한 실행이 "
     "있거나 기울기가 0.",
     "picture.units": "유닛별로 본 죽은 유닛: {dataset}",
-    "picture.units_note": "죽은 유닛: 진단 표본 전체에서 출력이 0인 유닛. 최적 학습률과, 죽은 유닛이 가장 많은 학습률.",
+    "picture.units_note": "죽은 유닛: 진단 표본 전체에서 출력이 0인 유닛. 최적 학습률과, 죽은 유닛이 가장 "
+    "많은 학습률. 먼저 죽은 것이 위에 있다.",
+    "panel.gallery": "{head}\n테스트 정확도 {accuracy}\n{runs}",
+    "key.cell_stuck": "{n}개 중\n{k}개 우연 수준",
     "picture.gallery": "결정 경계: {dataset}",
     "picture.gallery_note": "각각 검증에서 가장 좋은 학습률. 색: 시드 평균, 선: 시드마다의 경계.",
     "key.unit_alive": "살아 있음",
