@@ -42,7 +42,7 @@ def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparis
     """The decision fields of all levels at their best rates on one sheet, one scale for all."""
     rows = _chosen(tables, comparison)
     title = say("picture.gallery", dataset=level(comparison.dataset))
-    figure, axes = style.sheet(len(rows), title, say("picture.gallery_note"), min(3, len(rows)), (4.2, 3.7))
+    figure, axes = style.sheet(len(rows), title, say("picture.gallery_note"), min(3, len(rows)), (4.2, 4.1))
     told = []
     for ax, (_, row) in zip(axes, rows.iterrows(), strict=True):
         crossing = _field(ax, tables, fields, row)

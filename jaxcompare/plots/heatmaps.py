@@ -50,7 +50,7 @@ def _accuracy_map(
 ) -> None:
     """One level: rates from left to right, a row a value of the factors kept apart, the accuracy written in each cell."""
     rates = sorted(cells["learning_rate"].unique())
-    names = [", ".join(level(value, key) for key, value in row.items()) for _, row in rows.iterrows()]
+    names = [", ".join(level(row[key], key) for key in comparison.apart) for _, row in rows.iterrows()]
     keys = [tuple(row) for row in rows.itertuples(index=False)]
     values = np.full((len(keys), len(rates)), np.nan)
     ax.grid(False)

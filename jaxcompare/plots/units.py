@@ -32,13 +32,13 @@ def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
         return summary.iloc[:0]
     last = units[units["epoch"] == units.groupby("variant_id")["epoch"].transform("max")]
     share = last.assign(share=last["dead"].map(lambda dead: dead.count("1") / len(dead)))
-    share = share.groupby("variant_id")["share"].mean()
-    found = []
+    of_variant = share.groupby("variant_id")["share"].mean()
+    found: list[pd.Series] = []
     mine = summary[summary["variant_id"].isin(units["variant_id"])]
     for cells in analysis.cells(mine, (comparison.factor, *comparison.apart)):
         best = analysis.ranked(cells).iloc[0]
         whole = cells[cells["n_diverged"] == 0]
-        worst = whole.loc[whole["variant_id"].map(share).idxmax()] if len(whole) else best
+        worst = whole.loc[whole["variant_id"].map(of_variant).idxmax()] if len(whole) else best
         found += [best] if worst["variant_id"] == best["variant_id"] else [best, worst]
     return pd.DataFrame(found)
 

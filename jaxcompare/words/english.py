@@ -191,7 +191,7 @@ EN: dict[str, str] = {
     "scale. Grey: a run diverged, or the gradient is zero.",
     "picture.units": "Dead units, one by one, on {dataset}",
     "picture.units_note": "Dead: zero on the whole probe batch. At the best rate, and at the one that leaves "
-    "the most units dead.",
+    "the most units dead. Those that died first stand on top.",
     "panel.gallery": "{head}\ntest accuracy {accuracy}\n{runs}",
     "key.cell_stuck": "{k} of {n}\nstuck",
     "picture.gallery": "Decision boundaries on {dataset}",

@@ -5,6 +5,9 @@ A particle after an inserted name is written in both forms, `{name}은(는)`: `p
 
 from __future__ import annotations
 
+from jaxcompare.words.korean_answers import ANSWERS
+from jaxcompare.words.korean_report import REPORT
+
 KO: dict[str, str] = {
     # Values of factors. A name that is not here is printed as it is.
     "level.cross_entropy": "교차 엔트로피",
@@ -358,4 +361,6 @@ KO: dict[str, str] = {
     "error.empty": "{name}: 행이 없다",
     "error.broken": "{name}: 읽을 수 없다. {reason}",
     "done": "파일 {count}개를 {folder}에 썼다",
+    **ANSWERS,
+    **REPORT,
 }
