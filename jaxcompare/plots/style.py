@@ -90,7 +90,10 @@ def styled(function: Drawn) -> Drawn:
     @functools.wraps(function)
     def draw(*arguments: Any, **options: Any) -> Any:
         with matplotlib.rc_context(RC | {"font.family": fonts.families(spoken().language)}):
-            return function(*arguments, **options)
+            made = function(*arguments, **options)
+            if isinstance(made, Figure):
+                fonts.space(made, spoken().language)
+            return made
 
     return draw  # type: ignore[return-value]
 

@@ -38,7 +38,7 @@ def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
     for cells in analysis.cells(mine, (comparison.factor, *comparison.apart)):
         best = analysis.ranked(cells).iloc[0]
         whole = cells[cells["n_diverged"] == 0]
-        worst = whole.loc[whole["variant_id"].map(of_variant).idxmax()] if len(whole) else best
+        worst = whole.iloc[int(np.argmax(whole["variant_id"].map(of_variant)))] if len(whole) else best
         found += [best] if worst["variant_id"] == best["variant_id"] else [best, worst]
     return pd.DataFrame(found)
 
