@@ -113,7 +113,7 @@ def run(
     wall = time.perf_counter()
     everything = (plan for each in plans.values() for plan in each)
     with tensorboard.logging(folder.out, list(plans), wanted.tensorboard) as log:
-        with report.Background(wanted.languages) as background:
+        with report.Background(wanted.languages, wanted.formats) as background:
 
             def trained(comparison: experiment.Comparison, tables: Tables) -> None:
                 if comparison is not comparisons[-1]:  # nothing trains after the last one
@@ -179,7 +179,16 @@ def publish(
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
         store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    report.write(staging, frames, fields, manifest, workers=usable_cores(), drawn=drawn, languages=wanted.languages)
+    report.write(
+        staging,
+        frames,
+        fields,
+        manifest,
+        workers=usable_cores(),
+        drawn=drawn,
+        languages=wanted.languages,
+        formats=wanted.formats,
+    )
     if log is not None:
         shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == wanted.languages[0]]
         log.pictures({path.name: path.read_bytes() for path in shown})

@@ -123,10 +123,10 @@ class Trainer:
             nonlocal done
             tick(Tick(plan.program.name, replicas * (progress.steps - done) * step_seconds(plan), kept=False))
             done = progress.steps
-            for index, tile in enumerate(tiles if watch else ()):
-                watch(
-                    Seen(plan, tile, progress.epochs, tables.cut(plan, tile, index, progress.measured, progress.epochs))
-                )
+            if watch is not None:
+                for index, tile in enumerate(tiles):
+                    arrays = tables.cut(plan, tile, index, progress.measured, progress.epochs)
+                    watch(Seen(plan, tile, progress.epochs, arrays))
 
         group, levels = self.group(tiles), assemble.levels(settings)
         if self.measuring_seconds is None:

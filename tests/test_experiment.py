@@ -93,6 +93,10 @@ def test_the_learning_rate_is_a_nuisance_unless_told():
 
 WRONG = {
     "top key": ({"study": [{}], "bse": {}}, "no key 'bse'; did you mean base"),
+    "language": (config() | {"words": {"kr": {}}}, "x: words: no key 'kr'; did you mean ko"),
+    "words' key": (config() | {"words": {"ko": {"titel": "x"}}}, "x: words.ko: no key 'titel'; did you mean title"),
+    "words' text": (config() | {"words": {"ko": {"title": 3}}}, "words.ko.title = 3 is not a text"),
+    "words": (config() | {"words": "ko"}, "words = 'ko' is not a table"),
     "base key": (config(base={"epoch": 3}), "no key 'epoch'; did you mean epochs"),
     "study key": ({"study": [{"grids": {}}]}, "no key 'grids'; did you mean grid"),
     "no study": ({}, r"no \[\[study\]\]"),

@@ -1,21 +1,33 @@
 import io
+import re
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+from matplotlib import font_manager
+from matplotlib.text import Text
 from PIL import Image
 
-from jaxcompare import analysis, plots
-from jaxcompare.plots import activations, panels, style
+from jaxcompare import analysis, plots, words
+from jaxcompare.plots import activations, panels, style, units
 
 RATES = ("0.1", "0.01", "0.001")
 NAMES = {
-    "a": {"experiment_a_results_fashion_mnist.png", "experiment_a_results_digits.png"},
+    "a": {
+        f"{kind}_{dataset}.png"
+        for dataset in ("fashion_mnist", "digits")
+        for kind in ("experiment_a_results", "gradient_norms_a")
+    },
     "b": {
         f"{kind}_{dataset}.png"
         for dataset in ("moons", "circles")
-        for kind in ("experiment_b_results", "activation_distributions", "dead_relu_heatmap")
+        for kind in (
+            *("experiment_b_results", "activation_distributions", "dead_relu_heatmap"),
+            *("gradient_norms_b", "dead_units", "decision_gallery"),
+        )
     }
     | {
         f"decision_boundary_{dataset}_{name}.png"
@@ -23,8 +35,9 @@ NAMES = {
         for name in ("relu", "leaky_relu", "sigmoid")
     },
     "c": {f"experiment_c_results_{name}_lr_{rate}.png" for name in ("sgd", "momentum", "adamw") for rate in RATES}
-    | {f"lr_comparison_{name}.png" for name in ("sgd", "momentum", "adamw")},
-    "mine": {"experiment_mine_results_digits.png"},
+    | {f"lr_comparison_{name}.png" for name in ("sgd", "momentum", "adamw")}
+    | {"rate_by_schedule_fashion_mnist.png", "gradient_norms_c_fashion_mnist.png"},
+    "mine": {"experiment_mine_results_digits.png", "gradient_norms_mine_digits.png"},
 }
 # One of each kind; those of C hold a variant that diverged half-way and one that diverged at once.
 DRAWN = (
@@ -33,6 +46,8 @@ DRAWN = (
     ("b", "activation_distributions_moons.png"),
     ("b", "dead_relu_heatmap_moons.png"),
     ("b", "decision_boundary_circles_relu.png"),
+    ("b", "decision_gallery_moons.png"),
+    ("b", "dead_units_moons.png"),
     ("c", "experiment_c_results_momentum_lr_0.1.png"),
     ("c", "experiment_c_results_adamw_lr_0.1.png"),
     ("c", "lr_comparison_adamw.png"),
@@ -86,6 +101,85 @@ def test_every_other_picture_draws(tables, fields):
         for name, draw in plots.pictures(experiment, tables, fields).items():
             if name not in done:
                 assert draw().axes, name
+
+
+KINDS = {  # one picture of each kind, by the beginning of its name
+    name.partition("_lr_")[0].rpartition("_")[0]: (experiment, name)
+    for experiment in ("a", "b", "c")
+    for name in sorted(NAMES[experiment])
+}
+
+
+@pytest.mark.parametrize(("experiment", "name"), KINDS.values())
+def test_no_letter_is_missing_in_korean(experiment, name, tables, fields, caplog):
+    """Matplotlib only warns, or logs, and draws an empty box: warnings are errors here, and nothing may be logged."""
+    with words.speaking(words.KOREAN), caplog.at_level("WARNING"):
+        figure = plots.pictures(experiment, tables, fields)[name]()
+        assert plots.png(figure)
+    assert caplog.records == []
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert any(re.search("[가-힣]", text) for text in texts)
+    for text in texts:
+        assert "$" not in text or not re.search("[가-힣]", text), f"mathtext has no Korean letters: {text}"
+
+
+def test_a_letter_that_no_font_has_is_noticed():
+    figure = style.sheet(1, "\U00013000", "")[0]  # a hieroglyph
+    with words.speaking(words.KOREAN), pytest.warns(UserWarning, match="missing from font"):
+        plots.png(figure)
+
+
+def test_korean_has_fonts_of_its_own_and_nothing_is_left_changed(tables):
+    before = matplotlib.rcParams["font.family"]
+    with words.speaking(words.KOREAN):
+        figure = plots.pictures("mine", tables)["experiment_mine_results_digits.png"]()
+    title = next(text for text in figure.findobj(Text) if "digits" in text.get_text())
+    assert Path(font_manager.findfont(title.get_fontproperties())).name == "JaxcompareGothic-Bold.ttf"
+    assert matplotlib.rcParams["font.family"] == before
+    english = plots.pictures("mine", tables)["experiment_mine_results_digits.png"]()
+    assert not any(re.search("[가-힣]", text.get_text()) for text in english.findobj(Text))
+
+
+@pytest.mark.parametrize(("kind", "head"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_vector_formats(kind, head, tables):
+    def draw():
+        return style.vector(plots.pictures("mine", tables)["gradient_norms_mine_digits.png"](), kind)
+
+    assert draw().startswith(head)
+    assert draw() == draw()
+
+
+def test_failures_at_one_rate_do_not_hide_each_other():
+    rates = pd.Series([0.001, 0.01, 0.1])
+    places = [panels.beside(rates, rates, index, 3).to_numpy() for index in range(3)]
+    assert np.all(np.diff(places, axis=0) > 0)
+    assert places[1] == pytest.approx(rates)
+    assert places[2][0] < places[0][1]  # each level stays with its rate
+
+
+def test_epoch_axes_end_where_training_does(tables):
+    figure = plots.pictures("b", tables)["experiment_b_results_moons.png"]()
+    last = tables["history"]["epoch"].max()
+    assert last <= figure.axes[0].get_xlim()[1] < 1.03 * last
+
+
+def test_units_that_died_first_stand_first():
+    rows = pd.DataFrame(
+        [("a", 0, "010"), ("a", 5, "110"), ("a", 9, "100"), ("b", 0, "001"), ("b", 5, "001")],
+        columns=["replica_id", "epoch", "dead"],
+    )
+    table, epochs = units.states(rows, ["a", "b"])
+    assert epochs == [0, 5, 9]
+    assert table.tolist() == [[1, 1, 2], [1, 1, 0], [0, 1, 1], [0, 0, 2], [0, 0, 2], [0, 0, 0]]
+
+
+def test_a_rate_with_a_diverged_run_has_no_colour(tables):
+    figure = plots.pictures("c", tables)["rate_by_schedule_fashion_mnist.png"]()
+    momentum = figure.axes[1]
+    values, rates = momentum.images[0].get_array(), [text.get_text() for text in momentum.get_xticklabels()]
+    assert np.ma.getmaskarray(values)[0, rates.index("0.1")]
+    assert "1 of 5\ndiverged" in [text.get_text() for text in momentum.texts]
+    assert len([patch for patch in momentum.patches if not patch.get_fill()]) == 1  # the best one
 
 
 def test_the_same_figure_gives_the_same_bytes(tables, fields):

@@ -34,7 +34,7 @@ def tables():
 def undrawn():
     """Pictures are dots: how they are drawn is tested elsewhere."""
 
-    def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko")):
+    def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",)):
         asked = wanted_of(tables, fields, languages)
         return {words.localised(one.name, one.language): Picture(DOT, DOT) for one in asked}
 
@@ -65,7 +65,7 @@ def test_files_are_those_of_the_design(files):
     assert {name for name in pictures if name.startswith("answer_")} == {
         words.localised(f"answer_{name}.png", language) for name in answers for language in words.LANGUAGES
     }
-    assert len(pictures) == 2 * (2 + 12 + 12 + 3)
+    assert len(pictures) == 2 * (4 + 18 + 14 + 3)
 
 
 @pytest.mark.parametrize("language", words.LANGUAGES)
@@ -78,7 +78,7 @@ def test_reports_show_every_picture_and_no_hole(files, language):
     plain = re.sub(r"data:image/png;base64,[^\"]+", "", page)
     for told in (text, plain):
         assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", told)
-    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 29
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 39
 
 
 def test_page_loads_nothing(files):
@@ -107,7 +107,8 @@ def test_one_language_alone():
     made = report.build(synthetic.tables("mine"), languages=["ko"])
     localised = {name for name in made if name.endswith((".md", ".html", ".png"))}
     assert {name for name in localised if not name.startswith("answer_")} == {
-        *("report.ko.md", "report.ko.html", "experiment_mine_results_digits.ko.png"),
+        *("report.ko.md", "report.ko.html"),
+        *("experiment_mine_results_digits.ko.png", "gradient_norms_mine_digits.ko.png"),
     }
     assert all(".ko." in name for name in localised)
     assert "report.html" not in made["report.ko.html"].decode()

@@ -403,3 +403,9 @@ def test_an_installed_wheel_works_outside_the_checkout(tmp_path):
     assert result.returncode == 0, result.stderr
     assert str(tmp_path / "site") in result.stdout
     assert (tmp_path / "out" / "experiment_b_results_moons.png").stat().st_size > 10_000
+    assert (tmp_path / "out" / "experiment_b_results_moons.ko.png").stat().st_size > 10_000
+    fonts = tmp_path / "site" / "jaxcompare" / "fonts"
+    assert {path.name for path in fonts.iterdir()} >= {
+        "OFL.txt",
+        *(f"JaxcompareGothic-{name}.ttf" for name in ("Regular", "Bold")),
+    }

@@ -111,6 +111,8 @@ def test_there_is_no_mean_over_survivors(logged):
     assert diverged.iloc[-1] > 0
     assert told["failed/diverged"] == diverged.to_dict()
     assert set(told["test_accuracy/mean"]) == set(diverged.index[diverged == 0])
+    assert "final/test_accuracy" not in told
+    assert told["final/diverged"] == {4: diverged.iloc[-1]}
     alone = [scalars(runs[f"tiny/main/moons/relu-rate-1e+06/seed_{seed}"]) for seed in range(5)]
     assert sum(4 in one["test_accuracy"] for one in alone) == 5 - diverged.iloc[-1]
 

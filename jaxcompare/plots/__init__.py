@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots.activations import DYING, activation_distributions, dead_heatmap
-from jaxcompare.plots.boundaries import Fields, data_of, decision_boundary
+from jaxcompare.plots.boundaries import Fields, data_of, decision_boundary, decision_gallery
 from jaxcompare.plots.curves import learning_curves
+from jaxcompare.plots.heatmaps import gradient_norms, rates_by_schedule
 from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
 from jaxcompare.plots.panels import Tables
 from jaxcompare.plots.style import colour_of, png
+from jaxcompare.plots.units import dead_units, shown_rates
 
 Pictures = dict[str, Callable[[], Figure]]
 
@@ -32,11 +34,13 @@ def _measured(tables: Tables, name: str, comparison: Comparison) -> bool:
 
 
 def _curves(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
-    """Learning curves for each data set."""
-    return {
-        f"experiment_{one.experiment}_results_{dataset}.png": partial(learning_curves, tables, one)
-        for dataset, one in main.items()
-    }
+    """Learning curves for each data set, and what was measured of gradients."""
+    found: Pictures = {}
+    for dataset, one in main.items():
+        found[f"experiment_{one.experiment}_results_{dataset}.png"] = partial(learning_curves, tables, one)
+        if _measured(tables, "layers", one):
+            found[f"gradient_norms_{one.experiment}_{dataset}.png"] = partial(gradient_norms, tables, one)
+    return found
 
 
 def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
@@ -48,11 +52,14 @@ def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pict
             found[f"activation_distributions_{dataset}.png"] = partial(activation_distributions, tables, one)
         if _measured(tables, "layers", one) and set(levels) & set(DYING):
             found[f"dead_relu_heatmap_{dataset}.png"] = partial(dead_heatmap, tables, one)
+        if _measured(tables, "units", one) and len(shown_rates(tables, one)):
+            found[f"dead_units_{dataset}.png"] = partial(dead_units, tables, one)
         rows = analysis.rows_of(tables["summary"], one)
         if rows["variant_id"].map(lambda variant: f"{data_of(tables, variant)}/x" in fields).all():
             for name in levels:
                 draw = partial(decision_boundary, tables, fields, one, name)
                 found[f"decision_boundary_{dataset}_{name}.png"] = draw
+            found[f"decision_gallery_{dataset}.png"] = partial(decision_gallery, tables, fields, one)
     return found
 
 
@@ -66,6 +73,10 @@ def _optimizers(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> 
             draw = partial(optimizer_at_rate, tables, first, name, rate)
             found[f"experiment_c_results_{name}_lr_{rate:g}.png"] = draw
         found[f"lr_comparison_{name}.png"] = partial(rates_of_optimizer, tables, first, name)
+    if first.apart and cells["learning_rate"].nunique() > 1:
+        found[f"rate_by_schedule_{first.dataset}.png"] = partial(rates_by_schedule, tables, first)
+    if _measured(tables, "layers", first):
+        found[f"gradient_norms_c_{first.dataset}.png"] = partial(gradient_norms, tables, first)
     return found | _curves(tables, fields, dict(others))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -22,17 +23,63 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
 
     The mean is left out where a seed's field is missing or not finite; the boundaries of the others still stand.
     """
-    summary = analysis.rows_of(tables["summary"], comparison)
-    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart)
-    row = chosen[chosen[comparison.factor] == name].iloc[0]
+    row = _chosen(tables, comparison).set_index(comparison.factor, drop=False).loc[[name]].iloc[0]
+    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
+    ax = figure.subplots()
+    crossing = _field(ax, tables, fields, row)
+    if ax.images:
+        figure.colorbar(ax.images[0], ax=ax, shrink=0.85).set_label(say("axis.probability"))
+    title = say("picture.boundary", dataset=level(comparison.dataset), name=panels.cell_name(row, comparison))
+    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.02, ha="left")
+    ax.set_title(_note(row), fontsize=9)
+    drawn = say("key.boundaries", k=crossing, n=row["n"])
+    style.legend_below(figure, [Line2D([], [], color=style.INK, linewidth=0.7, label=drawn), *_classes()])
+    return figure
+
+
+@style.styled
+def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparison) -> Figure:
+    """The decision fields of all levels at their best rates on one sheet, one scale for all."""
+    rows = _chosen(tables, comparison)
+    title = say("picture.gallery", dataset=level(comparison.dataset))
+    figure, axes = style.sheet(len(rows), title, say("picture.gallery_note"), min(3, len(rows)), (4.2, 4.1))
+    told = []
+    for ax, (_, row) in zip(axes, rows.iterrows(), strict=True):
+        crossing = _field(ax, tables, fields, row)
+        name = panels.cell_name(row, comparison)
+        head = say("picture.at_rate", name=name, rate=row["learning_rate"])
+        ax.set_title(say("panel.gallery", head=head, accuracy=_accuracy(row), runs=panels.failures(row)), fontsize=9)
+        told.append(Line2D([], [], color=style.INK, linewidth=0.7,
+                           label=f"{name}: {say('key.boundaries', k=crossing, n=row['n'])}"))  # fmt: skip
+    drawn = [ax.images[0] for ax in axes if ax.images]
+    if drawn:
+        figure.colorbar(drawn[0], ax=axes, pad=0.02).set_label(say("axis.probability"))
+    style.legend_below(figure, [*told, *_classes()])
+    return figure
+
+
+def _chosen(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
+    """Each level's variant at its best rate."""
+    return analysis.best_rates(analysis.rows_of(tables["summary"], comparison), comparison.factor, comparison.apart)
+
+
+def _note(row: pd.Series) -> str:
+    """Rate, accuracy and runs of a variant."""
+    return say("picture.boundary_note", rate=row["learning_rate"], accuracy=_accuracy(row), runs=panels.failures(row))
+
+
+def _accuracy(row: pd.Series) -> str:
+    return spoken().interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
+
+
+def _field(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> int:
+    """Draws a variant's mean field, its seeds' boundaries and the training examples; returns how many boundaries."""
     replicas = tables["replicas"]
     ids = replicas["replica_id"][replicas["variant_id"] == row["variant_id"]]
     found = [np.asarray(fields[key], float) for key in ids if key in fields]
     finite = [field for field in found if np.isfinite(field).all()]
     place = data_of(tables, row["variant_id"])
     x, y = fields[f"{place}/x"], fields[f"{place}/y"]
-    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
-    ax = figure.subplots()
     ax.grid(False)
     half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
@@ -40,7 +87,6 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
         mean = np.mean(finite, axis=0)
         image = ax.imshow(mean, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
         image.set_interpolation("bilinear")
-        figure.colorbar(image, ax=ax, shrink=0.85).set_label(say("axis.probability"))
     crossing = [field for field in finite if field.min() < 0.5 < field.max()]
     for field in crossing:
         ax.contour(x, y, field, levels=[0.5], colors=style.INK, linewidths=0.7, alpha=0.8)
@@ -48,24 +94,18 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
     ax.set_xlim(extent[:2])
     ax.set_ylim(extent[2:])
     style.label(ax, "axis.feature_1", "axis.feature_2")
-    title = say("picture.boundary", dataset=level(comparison.dataset), name=panels.cell_name(row, comparison))
-    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.02, ha="left")
-    accuracy = spoken().interval(*(row[f"test_accuracy_{part}"] for part in ("mean", "low", "high")))
-    note = say("picture.boundary_note", rate=row["learning_rate"], accuracy=accuracy, runs=panels.failures(row))
-    ax.set_title(note, fontsize=9)
-    drawn = say("key.boundaries", k=len(crossing), n=row["n"])
-    classes = [_marker(index, say("key.class", index=index)) for index in (0, 1)]
-    style.legend_below(figure, [Line2D([], [], color=style.INK, linewidth=0.7, label=drawn), *classes])
-    return figure
+    return len(crossing)
 
 
 CLASS_MARKS = (("o", "#B87A00"), ("^", "#0072B2"))
 
 
-def _marker(index: int, text: str) -> Line2D:
-    """A class's mark for the legend."""
-    mark, colour = CLASS_MARKS[index]
-    return Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=text)
+def _classes() -> list[Line2D]:
+    """The classes' marks for the legend."""
+    return [
+        Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=say("key.class", index=index))
+        for index, (mark, colour) in enumerate(CLASS_MARKS)
+    ]
 
 
 def data_of(tables: panels.Tables, variant_id: str) -> str:

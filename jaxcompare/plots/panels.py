@@ -18,6 +18,8 @@ from jaxcompare.words import level, say, spoken
 
 Tables = dict[str, pd.DataFrame]
 FEW_EPOCHS = 12
+EPOCH_MARGIN = 0.015  # so that an axis of 100 epochs does not end at 105
+APART = 0.028  # of the axis: how far apart levels stand side by side at a rate
 
 
 class Line(NamedTuple):
@@ -87,7 +89,8 @@ def over_epochs(
     for line in lines:
         one = found[found["variant_id"] == line.variant_id]
         _curve(ax, one, "mean", ("low", "high"), line._replace(dash=dash or line.dash))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.margins(x=EPOCH_MARGIN)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def spread_over_epochs(ax: Axes, table: pd.DataFrame, tables: Tables, lines: Sequence[Line], value: str) -> None:
@@ -96,7 +99,8 @@ def spread_over_epochs(ax: Axes, table: pd.DataFrame, tables: Tables, lines: Seq
     found = analysis.bands(table, replicas, value=value)
     for line in lines:
         _curve(ax, found[found["variant_id"] == line.variant_id], "median", ("least", "greatest"), line, zeros=False)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.margins(x=EPOCH_MARGIN)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def _curve(
@@ -119,6 +123,13 @@ def _curve(
         ax.plot(epochs[known[-1]], values[known[-1]], marker="x", markersize=7, markeredgewidth=2, color=line.colour)
 
 
+def beside(rates: pd.Series, every: pd.Series, index: int, levels: int) -> pd.Series:
+    """Where a level's rates are drawn on a logarithmic axis that `every` spans: beside those of the other levels."""
+    known = np.log10(np.sort(every.unique()))
+    gap = np.diff(known).min() / (levels + 1) if len(known) > 1 else 1.0
+    return rates * 10 ** ((index - (levels - 1) / 2) * min(APART * max(np.ptp(known), 1.0), gap))
+
+
 def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison, figure: str = "validation_accuracy") -> None:
     """The final figure against the learning rate, a line a level; rings on the best rates, crosses on failed variants.
 
@@ -130,26 +141,31 @@ def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison, figure:
     step = 0.2 * max(np.ptp(known), 0.02) if known.size else 0.1
     foot = float(known.min()) if known.size else 0.0
     style_of = {line.variant_id: line for line in lines_of(summary, comparison)}
-    for _, cell in summary.groupby([comparison.factor, *comparison.apart], sort=False, dropna=False):
+    cells = analysis.cells(summary, (comparison.factor, *comparison.apart))
+    counted: list[tuple[float, float]] = []  # rates and heights at which failures are counted
+    for index, cell in enumerate(cells):
         cell = cell.sort_values("learning_rate")
         # Each level has a foot of its own, so that those that fail at one rate do not hide each other.
         foot -= step if cell[f"{figure}_median"].isna().any() else 0
         line = style_of[cell["variant_id"].iloc[0]]
+        place = beside(cell["learning_rate"], summary["learning_rate"], index, len(cells))
         mean = cell[f"{figure}_mean"]
         error = np.nan_to_num([mean - cell[f"{figure}_low"], cell[f"{figure}_high"] - mean])
         colour = {"color": line.colour, "linestyle": line.dash, "linewidth": line.width}
-        ax.errorbar(cell["learning_rate"], mean, yerr=error, marker="o", markersize=4, capsize=2.5, **colour)
-        chosen, failed = cell[cell["variant_id"].isin(best)], cell[cell["n_failed"] > 0]
+        ax.errorbar(place, mean, yerr=error, marker="o", markersize=4, capsize=2.5, **colour)
+        height = mean.fillna(cell[f"{figure}_median"]).fillna(foot)
         ring = {"markersize": 10, "markerfacecolor": "none", "linestyle": "none", "color": line.colour}
-        place = chosen[f"{figure}_mean"].fillna(chosen[f"{figure}_median"]).fillna(foot)
-        ax.plot(chosen["learning_rate"], place, marker="o", **ring)
-        place = failed[f"{figure}_mean"].fillna(failed[f"{figure}_median"]).fillna(foot)
-        ax.plot(failed["learning_rate"], place, marker="x", markeredgewidth=2, **ring | {"markersize": 7})
-        for rate, height, k, n in zip(failed["learning_rate"], place, failed["n_failed"], failed["n"], strict=True):
-            # Short and small: at every rate there may be one.
+        chosen, failed = cell["variant_id"].isin(best), cell["n_failed"] > 0
+        ax.plot(place[chosen], height[chosen], marker="o", **ring)
+        ax.plot(place[failed], height[failed], marker="x", markeredgewidth=2, **ring | {"markersize": 7})
+        for row in cell.index[failed]:
+            # Short and small: at every rate there may be one, and above it those of other levels that failed there, too.
+            rate, high = cell["learning_rate"][row], height[row]
+            above = sum(other == rate and abs(high - there) < step for other, there in counted)
+            counted.append((rate, high))
             drawn: Any = {"textcoords": "offset points", "ha": "center", "color": line.colour, "fontsize": 7}
             drawn["bbox"] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6}  # over an interval's bar
-            ax.annotate(f"{k}/{n}", (rate, height), (0, -11), **drawn)
+            ax.annotate(f"{cell['n_failed'][row]}/{cell['n'][row]}", (place[row], high), (0, -11 - 9 * above), **drawn)
     style.rate_axis(ax, summary["learning_rate"].unique().tolist())
     ax.margins(x=0.14, y=0.16)
     if "accuracy" in figure:  # an interval may reach beyond what an accuracy can be

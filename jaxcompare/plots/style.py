@@ -32,6 +32,7 @@ FEW_EPOCHS_TO_CUT = 4  # with fewer, the start is most of what there is to see
 DASHES = ("-", "--", ":", "-.")
 RC: Any = {
     "figure.dpi": 200,
+    "svg.hashsalt": "jaxcompare",  # else every file has names of its own
     "figure.constrained_layout.use": True,
     "font.size": 9,
     "axes.titlesize": 10,
@@ -89,7 +90,10 @@ def styled(function: Drawn) -> Drawn:
     @functools.wraps(function)
     def draw(*arguments: Any, **options: Any) -> Any:
         with matplotlib.rc_context(RC | {"font.family": fonts.families(spoken().language)}):
-            return function(*arguments, **options)
+            made = function(*arguments, **options)
+            if isinstance(made, Figure):
+                fonts.space(made, spoken().language)
+            return made
 
     return draw  # type: ignore[return-value]
 
@@ -100,6 +104,14 @@ def png(figure: Figure) -> bytes:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return _encoded(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"), figure.dpi)
+
+
+@styled
+def vector(figure: Figure, kind: str) -> bytes:
+    """The picture as `pdf` or `svg`; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata={"CreationDate" if kind == "pdf" else "Date": None})
+    return buffer.getvalue()
 
 
 def for_page(picture: bytes) -> bytes:

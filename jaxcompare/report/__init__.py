@@ -36,6 +36,7 @@ def build(
     workers: int = 1,
     drawn: Mapping[Asked, Picture] | None = None,
     languages: Sequence[str] = tuple(LANGUAGES),
+    formats: Sequence[str] = ("png",),
 ) -> dict[str, bytes]:
     """Every file of a report by its name: pictures, comparison CSVs, `findings.json`, `report.md`, `report.html`.
 
@@ -55,8 +56,10 @@ def build(
         found |= analysis.results(found, targets, declared)
     inside = analysis.summarise_layers(found["replicas"], found["layers"]) if "layers" in found else None
     names = names_of(found, arrays)
-    pictures = draw_all(found, arrays, workers, drawn, languages)
+    pictures = draw_all(found, arrays, workers, drawn, languages, formats)
     files = {name: picture.full for name, picture in pictures.items()}
+    for name, picture in pictures.items():
+        files |= {f"{name.removesuffix('.png')}.{kind}": data for kind, data in picture.others}
     for experiment in names:
         for name, rows in comparison_csvs(experiment, found["replicas"], found["summary"], inside).items():
             files[name] = rows.to_csv(index=False, lineterminator="\n").encode()
@@ -85,13 +88,14 @@ def write(
     workers: int = 1,
     drawn: Mapping[Asked, Picture] | None = None,
     languages: Sequence[str] = tuple(LANGUAGES),
+    formats: Sequence[str] = ("png",),
 ) -> list[Path]:
     """Draws, tells and writes a report into a folder; returns the paths of its files.
 
     Nothing is written before everything is made, and each file replaces an older one at once. Raises ReportError, and
     OSError where the folder cannot be written.
     """
-    files = build(tables, fields, manifest, workers=workers, drawn=drawn, languages=languages)
+    files = build(tables, fields, manifest, workers=workers, drawn=drawn, languages=languages, formats=formats)
     folder = Path(results_dir)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

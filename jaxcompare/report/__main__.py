@@ -25,7 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = outputs.parse(given)
         tables = read_tables(given.results)
         fields, manifest = read_fields(given.results), read_manifest(given.results)
-        paths = write(given.results, tables, fields, manifest, workers=given.workers, languages=wanted.languages)
+        paths = write(
+            given.results,
+            tables,
+            fields,
+            manifest,
+            workers=given.workers,
+            languages=wanted.languages,
+            formats=wanted.formats,
+        )
     except (ConfigError, OSError) as error:
         print(f"jaxcompare.report: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxcompare import plots
 from jaxcompare.plots.boundaries import Fields
-from jaxcompare.plots.style import for_page
+from jaxcompare.plots.style import for_page, vector
 from jaxcompare.words import LANGUAGES, localised, speaking
 
 
@@ -25,10 +25,11 @@ class Asked(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture as PNG bytes, twice."""
+    """A picture as PNG bytes, twice, and in whatever other formats are asked for."""
 
     full: bytes  # as its own file
     page: bytes  # as the page holds it
+    others: tuple[tuple[str, bytes], ...] = ()  # in other formats: endings and files
 
 
 def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, list[str]]:
@@ -50,15 +51,19 @@ def wanted_of(
     ]
 
 
-def draw(tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked]) -> dict[Asked, Picture]:
+def draw(
+    tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked], formats: Sequence[str] = ("png",)
+) -> dict[Asked, Picture]:
     """The pictures `wanted`, one after another."""
     experiments = {one.experiment for one in wanted}
     registries = {experiment: plots.pictures(experiment, dict(tables), fields) for experiment in experiments}
     found = {}
     for one in wanted:
         with speaking(LANGUAGES[one.language]):
-            full = plots.png(registries[one.experiment][one.name]())
-        found[one] = Picture(full, for_page(full))
+            figure = registries[one.experiment][one.name]()
+            full = plots.png(figure)
+            others = tuple((kind, vector(figure, kind)) for kind in formats if kind != "png")
+        found[one] = Picture(full, for_page(full), others)
     return found
 
 
@@ -68,6 +73,7 @@ def draw_all(
     workers: int = 1,
     drawn: Mapping[Asked, Picture] | None = None,
     languages: Sequence[str] = tuple(LANGUAGES),
+    formats: Sequence[str] = ("png",),
 ) -> dict[str, Picture]:
     """Every picture by its file name in its language, those `drawn` already as they are; the others by so many processes.
 
@@ -79,11 +85,11 @@ def draw_all(
     wanted = [one for one in every if one not in done]
     workers = min(workers, len(wanted))
     if workers <= 1:
-        done |= draw(tables, fields, wanted)
+        done |= draw(tables, fields, wanted, formats)
     else:
         shares = [wanted[start::workers] for start in range(workers)]
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for part in pool.map(draw, [tables] * workers, [fields] * workers, shares):
+            for part in pool.map(draw, [tables] * workers, [fields] * workers, shares, [formats] * workers):
                 done |= part
     return {localised(one.name, one.language): done[one] for one in every}
 
@@ -91,8 +97,8 @@ def draw_all(
 class Background:
     """Draws in one patient process while the caller goes on training; a context manager."""
 
-    def __init__(self, languages: Sequence[str] = tuple(LANGUAGES)) -> None:
-        self.languages = languages
+    def __init__(self, languages: Sequence[str] = tuple(LANGUAGES), formats: Sequence[str] = ("png",)) -> None:
+        self.languages, self.formats = languages, formats
         self.pool: ProcessPoolExecutor | None = None
         self.futures: list[Future] = []
 
@@ -111,7 +117,7 @@ class Background:
             self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_patient)
         tables = {name: table for name, table in tables.items() if len(table)}
         wanted = wanted_of(tables, fields, self.languages)
-        self.futures += [self.pool.submit(draw, tables, fields, [one]) for one in wanted]
+        self.futures += [self.pool.submit(draw, tables, fields, [one], self.formats) for one in wanted]
 
     def collect(self) -> dict[Asked, Picture]:
         """What is drawn by now; what is not yet begun is given up, and left to whoever builds the report."""

@@ -131,7 +131,10 @@ class Log:
         if run not in self.files:
             self._append(run, self.summaries.hyperparameters(about, settings), 0)
         ordered = [runs[seed] for seed in sorted(runs)]
-        told = [*self.summaries.aggregated(ordered, names), *self.summaries.histograms(ordered, names, settings)]
+        told = [
+            *self.summaries.aggregated(ordered, names, last=epoch == settings.epochs),
+            *self.summaries.histograms(ordered, names, settings),
+        ]
         self._append(run, told, epoch)
         for seed in sorted(runs) if self.replicas else ():
             alone = {name: float(value[0]) for name, value in self.summaries.figures([runs[seed]], names).items()}

@@ -23,8 +23,15 @@ from jaxcompare.settings import KEYS, NOT_FACTORS, Settings
 
 Runs = Sequence[Mapping[str, np.ndarray]]  # what was measured of each seed at one epoch, by `level/name`
 
-# What the table of hyperparameters shows of each variant.
-FINALS = ("test_accuracy/mean", "validation_accuracy/mean", "train_subset_loss/mean", "failed/diverged")
+# What the table of hyperparameters shows of each variant, after its last epoch. It takes a tag's last point, so these are tags
+# of their own: of a variant that diverged the last mean is of an earlier epoch.
+FINALS = {
+    "final/test_accuracy": "test_accuracy/mean",
+    "final/validation_accuracy": "validation_accuracy/mean",
+    "final/train_subset_loss": "train_subset_loss/mean",
+    "final/diverged": "failed/diverged",
+    "final/n": "failed/n",
+}
 # What is drawn with its band.
 BANDS = tuple(f"{part}_{kind}" for kind in ("accuracy", "loss") for part in ("validation", "test", "train_subset"))
 KIND_NAMES = {"gradient": "gradient_log10"}  # as TensorBoard shows it, where the kind alone would not say enough
@@ -64,14 +71,15 @@ def scalars(values: Mapping[str, float]) -> Iterator[Any]:
     )
 
 
-def aggregated(runs: Runs, layers: Sequence[str]) -> Iterator[Any]:
-    """Mean, low and high of each figure that every seed has; how many diverged, always."""
+def aggregated(runs: Runs, layers: Sequence[str], *, last: bool) -> Iterator[Any]:
+    """Mean, low and high of each figure that every seed has; how many diverged, always; after the last epoch, what is final."""
     found = figures(runs, layers)
     finite = found.pop("finite").astype(bool)
     told: dict[str, float] = {"failed/diverged": float((~finite).sum()), "failed/n": float(finite.size)}
     for name, values in found.items():
         told |= {f"{name}/{part}": value for part, value in analysis.mean_interval(values)._asdict().items()}
-    return scalars(told)
+    final = {tag: told[name] for tag, name in FINALS.items() if last}
+    return scalars(told | final)
 
 
 def histograms(runs: Runs, layers: Sequence[str], settings: Settings) -> Iterator[Any]:

@@ -180,6 +180,26 @@ EN: dict[str, str] = {
     "key.boundaries": "boundaries of {k} of {n} seeds",
     "key.cell_diverged": "{k} of {n}\ndiverged",
     "key.class": "class {index}",
+    # Maps and galleries.
+    "axis.units": "units of all seeds",
+    "panel.n": "{name} (n = {n})",
+    "picture.rates_by_schedule": "Test accuracy by learning rate and schedule on {dataset}",
+    "picture.rates_by_schedule_note": "Mean over seeds after the last epoch. Framed: the best one on "
+    "validation. Grey: a run diverged, so there is no mean.",
+    "picture.gradients": "Gradient norms by layer and epoch on {dataset}",
+    "picture.gradients_note": "Each at its best learning rate on validation. Median over seeds, one logarithmic "
+    "scale. Grey: a run diverged, or the gradient is zero.",
+    "picture.units": "Dead units, one by one, on {dataset}",
+    "picture.units_note": "Dead: zero on the whole probe batch. At the best rate, and at the one that leaves "
+    "the most units dead. Those that died first stand on top.",
+    "panel.gallery": "{head}\ntest accuracy {accuracy}\n{runs}",
+    "key.cell_stuck": "{k} of {n}\nstuck",
+    "picture.gallery": "Decision boundaries on {dataset}",
+    "picture.gallery_note": "Each at its best learning rate on validation. Colour: mean over seeds; lines: "
+    "every seed's boundary.",
+    "key.unit_alive": "alive",
+    "key.unit_dead": "dead",
+    "key.unit_unknown": "not known: the run diverged",
     "failed.diverged": "{k} of {n} diverged",
     "failed.stuck": "{k} of {n} stuck at chance",
     "failed.no_mean": "no mean: a run diverged",
@@ -342,6 +362,8 @@ EN: dict[str, str] = {
     "caption.dead": "Dead units",
     "caption.decision": "Decision boundary",
     "caption.lr": "All learning rates of an optimizer",
+    "caption.gradient": "Gradient norms by layer and epoch",
+    "caption.rate": "Learning rates and schedules",
     "caption.other": "Picture",
     "caption.alt": "{caption}: {name}",
     "error.folder": "{folder} is not a folder: give one that a run wrote its results to",

@@ -5,6 +5,9 @@ A particle after an inserted name is written in both forms, `{name}은(는)`: `p
 
 from __future__ import annotations
 
+from jaxcompare.words.korean_answers import ANSWERS
+from jaxcompare.words.korean_report import REPORT
+
 KO: dict[str, str] = {
     # Values of factors. A name that is not here is printed as it is.
     "level.cross_entropy": "교차 엔트로피",
@@ -175,6 +178,25 @@ KO: dict[str, str] = {
     "key.boundaries": "시드 {n}개 중 {k}개의 경계",
     "key.cell_diverged": "{n}개 중\n{k}개 발산",
     "key.class": "클래스 {index}",
+    # Maps and galleries.
+    "axis.units": "모든 시드의 유닛",
+    "panel.n": "{name} (n = {n})",
+    "picture.rates_by_schedule": "학습률과 스케줄별 테스트 정확도: {dataset}",
+    "picture.rates_by_schedule_note": "마지막 에폭 후의 시드 평균. 테두리: 검증에서 가장 좋은 것. 회색: 발산한 "
+    "실행이 있어 평균이 없음.",
+    "picture.gradients": "층과 에폭별 기울기 노름: {dataset}",
+    "picture.gradients_note": "각각 검증에서 가장 좋은 학습률. 시드 중앙값, 공통 로그 눈금. 회색: 발산한 실행이 "
+    "있거나 기울기가 0.",
+    "picture.units": "유닛별로 본 죽은 유닛: {dataset}",
+    "picture.units_note": "죽은 유닛: 진단 표본 전체에서 출력이 0인 유닛. 최적 학습률과, 죽은 유닛이 가장 "
+    "많은 학습률. 먼저 죽은 것이 위에 있다.",
+    "panel.gallery": "{head}\n테스트 정확도 {accuracy}\n{runs}",
+    "key.cell_stuck": "{n}개 중\n{k}개 우연 수준",
+    "picture.gallery": "결정 경계: {dataset}",
+    "picture.gallery_note": "각각 검증에서 가장 좋은 학습률. 색: 시드 평균, 선: 시드마다의 경계.",
+    "key.unit_alive": "살아 있음",
+    "key.unit_dead": "죽음",
+    "key.unit_unknown": "알 수 없음: 발산한 실행",
     "failed.diverged": "{n}개 중 {k}개 발산",
     "failed.stuck": "{n}개 중 {k}개 우연 수준",
     "failed.no_mean": "평균 없음: 발산한 실행이 있음",
@@ -329,6 +351,8 @@ KO: dict[str, str] = {
     "caption.dead": "죽은 유닛",
     "caption.decision": "결정 경계",
     "caption.lr": "한 옵티마이저의 모든 학습률",
+    "caption.gradient": "층과 에폭별 기울기 노름",
+    "caption.rate": "학습률과 스케줄",
     "caption.other": "그림",
     "caption.alt": "{caption}: {name}",
     "error.folder": "{folder}: 폴더가 아니다. 실행 결과가 들어 있는 폴더를 지정해야 한다",
@@ -337,4 +361,6 @@ KO: dict[str, str] = {
     "error.empty": "{name}: 행이 없다",
     "error.broken": "{name}: 읽을 수 없다. {reason}",
     "done": "파일 {count}개를 {folder}에 썼다",
+    **ANSWERS,
+    **REPORT,
 }

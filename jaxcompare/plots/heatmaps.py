@@ -1,0 +1,114 @@
+"""Maps of one figure over two factors, or over layers and epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Comparison
+from jaxcompare.plots import panels, style
+from jaxcompare.words import level, say, spoken
+
+MOST_PANELS = 12
+MOST_TICKS = 8
+SHOWN = 0.1  # below the best accuracy: what is worse has one colour, so that the good ones can be told apart
+PALEST = 0.6  # where the colours are light enough for dark letters, as a share of their range
+
+
+@style.styled
+def rates_by_schedule(tables: panels.Tables, comparison: Comparison) -> Figure:
+    """Final test accuracy by learning rate and by what is kept apart (the schedule): a panel a level, the best one framed.
+
+    A variant with a run that diverged has no mean: it says how many.
+    """
+    summary = analysis.rows_of(tables["summary"], comparison)
+    found = analysis.cells(summary, (comparison.factor,))[:MOST_PANELS]
+    best = set(analysis.best_rates(summary, comparison.factor)["variant_id"])
+    top = summary["test_accuracy_mean"].max()
+    norm = Normalize(max(summary["test_accuracy_mean"].min(), top - SHOWN), top)
+    title = say("picture.rates_by_schedule", dataset=level(comparison.dataset))
+    rows = summary[list(comparison.apart)].drop_duplicates()
+    size = (4.2, 1.3 + 0.55 * len(rows))
+    figure, axes = style.sheet(len(found), title, say("picture.rates_by_schedule_note"), min(3, len(found)), size)
+    for ax, cells in zip(axes, found, strict=True):
+        _accuracy_map(ax, cells, rows, comparison, best, norm)
+    image: Any = axes[0].images[0]
+    extend = "min" if summary["test_accuracy_mean"].min() < norm.vmin else "neither"  # type: ignore[operator]
+    figure.colorbar(image, ax=axes, pad=0.02, extend=extend).set_label(say("axis.test_accuracy"))
+    return figure
+
+
+def _accuracy_map(
+    ax: Axes, cells: pd.DataFrame, rows: pd.DataFrame, comparison: Comparison, best: set[str], norm: Normalize
+) -> None:
+    """One level: rates from left to right, a row a value of the factors kept apart, the accuracy written in each cell."""
+    rates = sorted(cells["learning_rate"].unique())
+    names = [", ".join(level(row[key], key) for key in comparison.apart) for _, row in rows.iterrows()]
+    keys = [tuple(row) for row in rows.itertuples(index=False)]
+    values = np.full((len(keys), len(rates)), np.nan)
+    ax.grid(False)
+    ax.set_facecolor(style.PALE)
+    for _, row in cells.iterrows():
+        y, x = keys.index(tuple(row[list(comparison.apart)])), rates.index(row["learning_rate"])
+        values[y, x] = mean = row["test_accuracy_mean"]
+        text = f"{mean:.3f}" if np.isfinite(mean) else say("key.cell_diverged", k=row["n_diverged"], n=row["n"])
+        if np.isfinite(mean) and row["n_stuck"]:
+            text += "\n" + say("key.cell_stuck", k=row["n_stuck"], n=row["n"])
+        dark = np.isfinite(mean) and norm(mean) < PALEST
+        ax.text(x, y, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
+        if row["variant_id"] in best:
+            frame = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=style.INK, linewidth=2.2)
+            ax.add_patch(frame)
+    ax.imshow(values, cmap="viridis", norm=norm, aspect="auto")
+    ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xlabel(say("axis.learning_rate"))
+    ax.set_ylabel(", ".join(spoken().factor(key) for key in comparison.apart))
+    name = level(cells[comparison.factor].iloc[0], comparison.factor)
+    ax.set_title(say("panel.n", name=name, n=cells["n"].max()))
+
+
+@style.styled
+def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
+    """The gradient's norm by layer and epoch: a panel for each level at its best rate, one scale for all.
+
+    The median over seeds; grey where a run is not finite.
+    """
+    summary = analysis.rows_of(tables["summary"], comparison)
+    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_PANELS)
+    replicas = tables["replicas"][tables["replicas"]["variant_id"].isin(chosen["variant_id"])]
+    layers = tables["layers"][tables["layers"]["replica_id"].isin(replicas["replica_id"])]
+    found = analysis.bands(layers, replicas, value="gradient_norm", along=("layer_index", "epoch"))
+    norms = found["median"].to_numpy(float)
+    norms = norms[np.isfinite(norms) & (norms > 0)]
+    scale = LogNorm(norms.min(), norms.max()) if norms.size and norms.min() < norms.max() else None
+    title = say("picture.gradients", dataset=level(comparison.dataset))
+    names = layers.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
+    size = (4.2, 1.4 + 0.3 * len(names))
+    columns = min(3, len(chosen))
+    figure, axes = style.sheet(len(chosen), title, say("picture.gradients_note"), columns, size)
+    for ax, (_, row) in zip(axes, chosen.iterrows(), strict=True):
+        mine = found[found["variant_id"] == row["variant_id"]]
+        table = mine.pivot(index="layer_index", columns="epoch", values="median")
+        ax.grid(False)
+        ax.set_facecolor(style.PALE)
+        shown = table.where(table > 0).to_numpy(float)  # a logarithmic scale has no zero
+        image = ax.imshow(shown, cmap="magma", norm=scale, aspect="auto", interpolation="nearest")
+        many = len(table.columns)
+        picked = sorted(set(np.linspace(0, many - 1, min(MOST_TICKS, many)).round().astype(int)))
+        ax.set_xticks(picked, [str(table.columns[index]) for index in picked])
+        ax.set_yticks(range(len(names)), [level(name) for name in names])
+        style.label(ax, "axis.epoch", "axis.layer")
+        name = panels.cell_name(row, comparison)
+        if comparison.factor != "learning_rate":
+            name = say("picture.at_rate", name=name, rate=row["learning_rate"])
+        ax.set_title(f"{name} ({panels.failures(row)})", fontsize=9)
+    figure.colorbar(image, ax=axes, pad=0.02).set_label(say("axis.gradient_norm"))
+    return figure
