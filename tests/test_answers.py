@@ -263,8 +263,8 @@ def test_optimizers_are_timed_by_batch_and_memory():
 def test_claims_of_others_are_held_against_programs_that_differ_in_precision_alone():
     rows = table_of(claimed(evidence(study("c", "mem", "digits", precision=["float32", "bfloat16"]))))
     measured = dict(zip(rows["claim"], rows["measured in this run"], strict=True))
-    assert measured[EN["claimed.speed"]] == "bfloat16: 2.00 times float32's steps a second (1 pairs of programs)"
-    assert measured[EN["claimed.memory"]].startswith("bfloat16: +0% (1 pairs")
+    assert measured[EN["claimed.speed"]] == "bfloat16: 2.00 times float32's steps a second (pairs of programs: 1)"
+    assert measured[EN["claimed.memory"]].startswith("bfloat16: +0% (pairs of programs: 1")
     assert measured[EN["claimed.gpu"]] == measured[EN["claimed.loading"]] == "not measured"
     none = table_of(claimed(evidence(synthetic.tables("a"))))
     assert set(none["measured in this run"]) == {"not measured"}

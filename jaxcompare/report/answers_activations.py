@@ -108,7 +108,7 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
 def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str:
     """The share at the best rate by another factor, or that it was not varied."""
     words, found = evidence.words, []
-    for study in evidence.studies(factor):
+    for study in (one for one in evidence.studies(factor) if _asked(evidence, one.experiment)):
         rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
         for _, row in evidence.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
             told = {

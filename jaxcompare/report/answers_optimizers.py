@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series
-from jaxcompare.report.answer_parts import chart, difference_text, precision_chart, same, table, verdict
+from jaxcompare.report.answer_parts import chart, difference_text, in_order, precision_chart, same, table, verdict
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
 from jaxcompare.report.cells import number, size
 from jaxcompare.report.evidence import Evidence
@@ -106,7 +106,7 @@ def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
             points = tuple(Point(row["batch_size"], row["examples_per_second"]) for _, row in ordered.iterrows())
             series.append(Series(name, colours[first["optimizer"]], points, style.DASHES[index % len(style.DASHES)]))
         ticks = tuple((float(value), f"{value:g}") for value in sorted(programs["batch_size"].unique()))
-        panel = Panel(title, note, words.factor("batch_size"), y, tuple(series), ticks, log_x=True, log_y=True)
+        panel = Panel(title, note, words.factor("batch_size"), y, tuple(series), ticks, log_x=True, from_zero=True)
         return chart(evidence, "scaling", panel)
     order = list(dict.fromkeys(programs["optimizer"]))
     series = []
@@ -114,7 +114,9 @@ def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
         points = tuple(Point(order.index(row["optimizer"]), row["examples_per_second"]) for _, row in rows.iterrows())
         series.append(Series(words.level(dataset), style.PALETTE[index % len(style.PALETTE)], points, "none"))
     ticks = tuple((float(index), words.level(name)) for index, name in enumerate(order))
-    return chart(evidence, "scaling", Panel(title, note, words.factor("optimizer"), y, tuple(series), ticks))
+    return chart(
+        evidence, "scaling", Panel(title, note, words.factor("optimizer"), y, tuple(series), ticks, from_zero=True)
+    )
 
 
 def clipping(evidence: Evidence) -> list[Block]:
@@ -127,7 +129,7 @@ def clipping(evidence: Evidence) -> list[Block]:
     points: dict[tuple, list[pd.Series]] = {}
     for study in studies:
         keys = (*study.others, "precision")
-        chosen = evidence.best(study.rows, (*keys, "clip_norm"))
+        chosen = in_order(evidence.best(study.rows, (*keys, "clip_norm")), (*study.others, "clip_norm"))
         where = evidence.where(study, studies)
         for _, row in chosen.iterrows():
             alike = same(study.rows, row, (*keys, "clip_norm"))

@@ -41,6 +41,8 @@ ANSWERS: dict[str, str] = {
     "an interval (n = {n}).",
     "answer.precision.failed": "{where}, {name} in {precision}: no mean difference to float32, since runs diverged "
     "({failures}).",
+    "answer.precision_note": "Differences are paired over seeds, each precision at its own best rate, with 95% intervals that "
+    "are not corrected for how many are told.",
     "answer.batches_stay": "{where}: no. At the best rate of each batch size ({sizes}) the gradient's norm in the "
     "first layer is {low} to {high} times that in the last after the last epoch; below {threshold:g} it would have "
     "vanished.",
@@ -97,8 +99,8 @@ ANSWERS: dict[str, str] = {
     # Charts.
     "chart.note": "Mean over seeds and 95% interval (t, from 5 seeds on); cross: runs failed (a median where one "
     "diverged).",
-    "chart.dead_note": "Mean over seeds and 95% interval (t, from 5 seeds on); no point where a run diverged; cross: "
-    "runs stuck at chance.",
+    "chart.dead_note": "Mean over seeds, 95% interval (t, from 5 seeds on); none where a run diverged; cross: runs stuck.",
+    "chart.medians_note": "Medians over seeds, each at its best rate; cross: runs failed.",
     "chart.median_note": "Median and range over seeds, each at its best rate; cross: runs failed.",
     "chart.rates_note": "Each at its best rate on validation; cross: runs failed. Pale: what a rule would make of it.",
     "chart.once": "Timed once a program, over its wall time without compilation.",
@@ -159,9 +161,9 @@ ANSWERS: dict[str, str] = {
     "claimed.not_measured": "not measured",
     "claimed.unknown_device": "not recorded",
     "claimed.span": "{low} to {high}",
-    "claimed.memory_measured": "{precision}: {span} ({count} pairs of programs; arguments and temporaries)",
-    "claimed.speed_measured": "{precision}: {span} times float32's steps a second ({count} pairs of programs)",
-    "claimed.compile_measured": "compilation {compile} s, training {train} s",
+    "claimed.memory_measured": "{precision}: {span} (pairs of programs: {count}; arguments and temporaries)",
+    "claimed.speed_measured": "{precision}: {span} times float32's steps a second (pairs of programs: {count})",
+    "claimed.compile_measured": "its effect was not; compilation took {compile} s, training {train} s",
     "claimed.memory": "Mixed precision halves the memory",
     "claimed.memory_why": "Parameters and the optimizer's state stay in float32, and so does the data set; only "
     "activations and their gradients are halved. Read off the compiled programs; not known where none ran in 16 "

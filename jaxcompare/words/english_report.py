@@ -8,6 +8,9 @@ REPORT: dict[str, str] = {
     "factor.clip_norm": "gradient clipping",
     "clip_norm.inf": "none",
     "factor.learning_rate_rule": "rule for the learning rate",
+    "learning_rate_rule.fixed": "no rule",
+    "learning_rate_rule.linear": "linear rule",
+    "learning_rate_rule.square_root": "square-root rule",
     "factor.remat": "recomputed activations",
     # Cells.
     "cell.median": "median {value}",
