@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 from jaxcompare import analysis
-from jaxcompare.report import environment, html, markdown
+from jaxcompare.report import answers_optimizers, environment, html, markdown
 from jaxcompare.report.answers import QUESTIONS, answers
 from jaxcompare.report.blocks import Chart, Heading, Items, Paragraph, Table
 from jaxcompare.report.claimed import claimed
@@ -188,13 +188,28 @@ def clipping_study(failing):
 def test_clipping_is_needed_where_it_saves_runs():
     told = text_of(asked(clipping_study(True), "clipping"))
     assert (
-        "digits, SGD, float16: clipping at 1 saves runs. Without it 5 of 10 fail over all rates, with it 0 of 10"
+        "digits, SGD, float16: clipping at 1 saves runs. Without it 5 of 10 fail over all rates, with it 0 of 10 (Fisher"
         in told
     )
     assert "digits, AdamW, float16: clipping at 1 saves no runs. Without it 0 of 10 fail" in told
     assert "inf" not in told.split()
     never = text_of(asked(clipping_study(False), "clipping"))
     assert "saves runs" not in never
+
+
+@pytest.mark.parametrize(
+    ("without", "clipped", "key"),
+    [
+        ((5, 10), (3, 10), "fewer"),
+        ((9, 10), (1, 10), "needed"),
+        ((1, 10), (1, 10), "not_needed"),
+        ((0, 5), (2, 5), "not_needed"),
+    ],
+)
+def test_a_need_is_claimed_only_where_it_is_shown(without, clipped, key):
+    found, p = answers_optimizers._need(without, clipped)
+    assert found == key
+    assert (p < 0.05) == (key == "needed")
 
 
 def batches(power, rules=("fixed",)):

@@ -239,7 +239,7 @@ def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
     assert not list(tmp_path.glob(".*"))
-    assert "wrote 9 files" in capsys.readouterr().out
+    assert "wrote 8 files" in capsys.readouterr().out
 
 
 def broken(folder: Path, how: str) -> None:
