@@ -304,12 +304,21 @@ def test_only_what_acts_is_told_to_be_fixed():
     told = " ".join(fixed(view))
     assert "optimizer SGD" in told
     assert "model MLP" in told
-    for idle in ("momentum", "loss scale", "kernel size", "init scale", "clipping", "reference", "probe", "rule"):
-        assert idle not in told
+    idle = (
+        "momentum",
+        "loss_scale_initial",
+        "kernel_size",
+        "init_scale",
+        "clip_norm",
+        "reference_batch_size",
+        "probe_size",
+    )
+    for name in idle:
+        assert ENGLISH.factor(name) not in told
     other = tables | {"replicas": replicas.assign(optimizer="momentum", precision="float16")}
     told = " ".join(fixed(views(ENGLISH, evidence(other).tables, "a", {})[0]))
     assert "momentum 0.9" in told
-    assert "loss scale initial 65536" in told
+    assert f"{ENGLISH.factor('loss_scale_initial')} 65536" in told
 
 
 def test_the_folder_that_was_written_is_named():
