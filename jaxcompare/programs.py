@@ -125,16 +125,14 @@ def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Pr
 
 def split_by(program: Program, key: str) -> list[Program]:
     """A program as several, one for each value that its variants have for `key`: `activation`, `loss` or `schedule`."""
-    values = dict.fromkeys(getattr(variant.settings, key) for variant in program.variants)
     plural = {"activation": "activations", "loss": "losses", "schedule": "schedules"}[key]
-    return [
-        replace(
-            program,
-            variants=tuple(variant for variant in program.variants if getattr(variant.settings, key) == value),
-            **{plural: (value,)},
-        )
-        for value in values
-    ]
+
+    def part(value: str) -> Program:
+        kept = tuple(variant for variant in program.variants if getattr(variant.settings, key) == value)
+        named: dict[str, Any] = {plural: (value,)}
+        return replace(program, variants=kept, **named)
+
+    return [part(value) for value in getattr(program, plural)]
 
 
 def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Panel(NamedTuple):
     ticks: tuple[tuple[float, str], ...] = ()  # where the axis says what; none: numbers as they come
     log_x: bool = False
     log_y: bool = False
+    from_zero: bool = False
 
 
 @style.styled
@@ -71,6 +72,8 @@ def draw(panel: Panel) -> Figure:
             ax.set_xlim(min(places) - 0.4, max(places) + 0.4)
     if panel.log_y:
         style.log_values(ax)
+    if panel.from_zero:
+        ax.set_ylim(bottom=0)
     style.legend_below(figure, [_key(one) for one in panel.series])
     return figure
 

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxcompare import analysis, names
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series
-from jaxcompare.report.blocks import Block, Chart, Items, Table
+from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
 from jaxcompare.report.cells import figure, number, share
 from jaxcompare.report.evidence import Evidence, Study
 from jaxcompare.words import localised
@@ -105,7 +105,7 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
     anywhere, minus = [], []
     for study in studies:
         keys = (factor, *study.others)
-        chosen = evidence.best(study.rows, (*keys, "precision"))
+        chosen = in_order(evidence.best(study.rows, (*keys, "precision")), keys)
         for _, row in chosen.iterrows():
             alike = same(study.rows, row, (*keys, "precision"))
             rows.append((study, row))
@@ -125,7 +125,15 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
     keys = tuple(name for name in keys if name in evidence.summary)
     more = [("minus_float32", minus), ("failed_anywhere", anywhere)]
     chart = precision_chart(evidence, key, points)
-    return [Items(tuple(texts)), table(evidence, studies, rows, keys, columns, more), chart]
+    note = Paragraph(words.say("answer.precision_note"))
+    return [Items(tuple(texts)), note, table(evidence, studies, rows, keys, columns, more), chart]
+
+
+def in_order(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
+    """Rows that differ only in their precision one after the other, the widest first."""
+    cells = rows.groupby(list(keys), sort=False, dropna=False).ngroup()
+    widths = rows["precision"].map({name: place for place, name in enumerate(names.PRECISIONS)})
+    return rows.assign(cell=cells, width=widths).sort_values(["cell", "width"], kind="stable", ignore_index=True)
 
 
 def same(rows: pd.DataFrame, row: pd.Series, keys: Iterable[str]) -> pd.DataFrame:

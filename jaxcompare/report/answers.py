@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from jaxcompare.report.answers_activations import dead_units, distributions, mixed_activations
 from jaxcompare.report.answers_losses import large_batches, mixed_losses, speed_of_losses
@@ -19,12 +19,17 @@ QUESTIONS: dict[str, dict[str, Answer]] = {  # by the comparison that asks them
 }
 
 
-def answers(evidence: Evidence) -> list[Block]:
-    """A section a question: of the comparisons that were run, and of others where some study answers them."""
+def answers(evidence: Evidence, only: Collection[str] | None = None) -> list[Block]:
+    """A section a question: of the comparisons that were run, and of others where some study answers them.
+
+    `only` some of them, by their keys.
+    """
     words = evidence.words
     found: list[Block] = []
     for experiment, questions in QUESTIONS.items():
         for key, answer in questions.items():
+            if only is not None and key not in only:
+                continue
             blocks = answer(evidence)
             if not blocks and experiment not in evidence.told:
                 continue

@@ -74,11 +74,14 @@ def _dying(evidence: Evidence) -> list[Study]:
     for study in evidence.studies("learning_rate"):
         rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
         others = tuple(name for name in study.others if name in rows and rows[name].nunique(dropna=False) > 1)
-        # Narrow networks lose units; where the question is B's, its studies come alone.
         if len(rows) and rows["learning_rate"].nunique() > 1:
             found.append(study._replace(rows=rows, others=others))
-    asked = [study for study in found if "activation" in evidence.tables["replicas"] and study.experiment == "b"]
-    return asked or found
+    return [study for study in found if _asked(evidence, study.experiment)]
+
+
+def _asked(evidence: Evidence, experiment: str) -> bool:
+    """Whether activations are what an experiment is about."""
+    return experiment == "b" or any(study.experiment == experiment for study in evidence.studies("activation"))
 
 
 def _share(evidence: Evidence, row: pd.Series) -> Point:
@@ -106,7 +109,7 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
 def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str:
     """The share at the best rate by another factor, or that it was not varied."""
     words, found = evidence.words, []
-    for study in evidence.studies(factor):
+    for study in (one for one in evidence.studies(factor) if _asked(evidence, one.experiment)):
         rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
         for _, row in evidence.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
             told = {
@@ -157,7 +160,7 @@ def distributions(evidence: Evidence) -> list[Block]:
     """How distributions are gathered in constant memory: counts in fixed bins, whatever the number of examples."""
     words = evidence.words
     kept = evidence.tables.get("histograms")
-    if kept is None or not len(kept):
+    if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.told):
         return []
     joined = kept.merge(evidence.replicas, on="replica_id")
     body: list[tuple[str, ...]] = []
@@ -204,8 +207,10 @@ def _memory(evidence: Evidence, networks: dict[str, list[tuple[int, float, float
 
 def _examples(row: pd.Series) -> int:
     """How many examples a histogram of the first hidden layer counts."""
+    if not pd.isna(row.get("probe_size", math.nan)):
+        return int(row["probe_size"])
     counted = int(sum(row["counts"])) + int(row["below"]) + int(row["above"])
-    return int(row.get("probe_size") or counted // int(str(row["hidden"]).split("-")[0]))
+    return counted // int(str(row["hidden"]).split("-")[0])
 
 
 def _drawn(evidence: Evidence) -> list[Block]:

@@ -127,7 +127,7 @@ def large_batches(evidence: Evidence) -> list[Block]:
     series.append(Series(words.say("chart.vanished"), style.INK, ends, "--", plain=True))
     panel = Panel(
         words.say("chart.large_batches"),
-        words.say("chart.median_note"),
+        words.say("chart.medians_note"),
         words.factor("batch_size"),
         words.say("axis.gradient_ratio"),
         tuple(series),

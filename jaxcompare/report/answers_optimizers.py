@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from jaxcompare.analysis.pairs import SIGNIFICANT
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series
-from jaxcompare.report.answer_parts import chart, difference_text, precision_chart, same, table, verdict
+from jaxcompare.report.answer_parts import chart, difference_text, in_order, precision_chart, same, table, verdict
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
 from jaxcompare.report.cells import number, size
 from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.findings import p_value
 from jaxcompare.report.programs import SHARED, programs_of
 
 
@@ -30,7 +34,7 @@ def scaling(evidence: Evidence) -> list[Block]:
     bytes_known = "argument_bytes" in programs and "temporary_bytes" in programs
     body = []
     for _, row in programs.iterrows():
-        cells = [row["program"], *(words.level(row[key], key) for key in keys)]
+        cells = [words.level(row[key], key) for key in keys]
         cells += [
             f"{row['replicas']:,}",
             number(words, row["side_by_side"]),
@@ -42,7 +46,6 @@ def scaling(evidence: Evidence) -> list[Block]:
     heads = ["replicas", "side_by_side", "replica_steps_per_second", "examples_per_second", "compile_seconds"]
     heads += ["argument_bytes", "temporary_bytes"] if bytes_known else []
     columns = (
-        words.say("column.program"),
         *(words.factor(key) for key in keys),
         *(words.say(f"column.{one}") for one in heads),
     )
@@ -106,7 +109,7 @@ def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
             points = tuple(Point(row["batch_size"], row["examples_per_second"]) for _, row in ordered.iterrows())
             series.append(Series(name, colours[first["optimizer"]], points, style.DASHES[index % len(style.DASHES)]))
         ticks = tuple((float(value), f"{value:g}") for value in sorted(programs["batch_size"].unique()))
-        panel = Panel(title, note, words.factor("batch_size"), y, tuple(series), ticks, log_x=True, log_y=True)
+        panel = Panel(title, note, words.factor("batch_size"), y, tuple(series), ticks, log_x=True, from_zero=True)
         return chart(evidence, "scaling", panel)
     order = list(dict.fromkeys(programs["optimizer"]))
     series = []
@@ -114,7 +117,9 @@ def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
         points = tuple(Point(order.index(row["optimizer"]), row["examples_per_second"]) for _, row in rows.iterrows())
         series.append(Series(words.level(dataset), style.PALETTE[index % len(style.PALETTE)], points, "none"))
     ticks = tuple((float(index), words.level(name)) for index, name in enumerate(order))
-    return chart(evidence, "scaling", Panel(title, note, words.factor("optimizer"), y, tuple(series), ticks))
+    return chart(
+        evidence, "scaling", Panel(title, note, words.factor("optimizer"), y, tuple(series), ticks, from_zero=True)
+    )
 
 
 def clipping(evidence: Evidence) -> list[Block]:
@@ -127,7 +132,7 @@ def clipping(evidence: Evidence) -> list[Block]:
     points: dict[tuple, list[pd.Series]] = {}
     for study in studies:
         keys = (*study.others, "precision")
-        chosen = evidence.best(study.rows, (*keys, "clip_norm"))
+        chosen = in_order(evidence.best(study.rows, (*keys, "clip_norm")), (*study.others, "clip_norm"))
         where = evidence.where(study, studies)
         for _, row in chosen.iterrows():
             alike = same(study.rows, row, (*keys, "clip_norm"))
@@ -145,8 +150,9 @@ def clipping(evidence: Evidence) -> list[Block]:
             without = same(study.rows[np.isinf(study.rows["clip_norm"].astype(float))], row, keys)
             counts = (int(without["n_failed"].sum()), int(without["n"].sum()))
             with_it = (int(alike["n_failed"].sum()), int(alike["n"].sum()))
-            key = "needed" if counts[0] / counts[1] > with_it[0] / with_it[1] else "not_needed"
-            failed = {"k": counts[0], "n": counts[1], "k_clipped": with_it[0], "n_clipped": with_it[1]}
+            key, p = _need(counts, with_it)
+            failed: dict[str, Any] = {"k": counts[0], "n": counts[1], "k_clipped": with_it[0], "n_clipped": with_it[1]}
+            failed["p"] = p_value(words, p, "number.p_is")
             name = evidence.name(row, keys)
             told = verdict(evidence, "answer.clip", paired, words.say("answer.other_failed"))
             clip = words.level(row["clip_norm"], "clip_norm")
@@ -156,6 +162,15 @@ def clipping(evidence: Evidence) -> list[Block]:
     more = [("minus_unclipped", minus), ("failed_anywhere", anywhere)]
     shown = table(evidence, studies, rows, keys, columns, more)
     return [Items(tuple(texts)), shown, precision_chart(evidence, "clipping", points)]
+
+
+def _need(without: tuple[int, int], clipped: tuple[int, int]) -> tuple[str, float]:
+    """What failed runs (k of n) say of clipping: `needed`, `fewer` (not shown) or `not_needed`; Fisher's exact p."""
+    counts = [[k, n - k] for k, n in (without, clipped)]
+    p = float(stats.fisher_exact(counts).pvalue)
+    if without[0] / without[1] <= clipped[0] / clipped[1]:
+        return "not_needed", p
+    return ("needed" if p < SIGNIFICANT else "fewer"), p
 
 
 def rate_by_batch(evidence: Evidence) -> list[Block]:

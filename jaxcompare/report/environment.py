@@ -19,6 +19,7 @@ TIMING = (
     *("program", "experiment", "replicas", "steps", *SECONDS),
     *("wall_seconds", "replica_steps_per_second", "seconds_a_replica"),
 )
+DIGEST = 12  # signs that are shown of one; the manifest has it whole
 BYTES = ("argument_bytes", "temporary_bytes")
 APART = ("driver", "cuda", "memory", "host_memory")  # of the device's record: they have rows of their own
 Told = Mapping[str, Mapping[str, Any]]
@@ -70,7 +71,7 @@ def facts_of(
         if timing is not None and len(timing):
             found[key] = number(words, timing[key].sum())
     if about.get("code") is not None:
-        found["code"] = str(about["code"])
+        found["code"] = str(about["code"])[:DIGEST]
     named = {words.say(f"environment.{key}"): text for key, text in found.items()}
     return named | {key: str(version) for key, version in sorted((about.get("versions") or {}).items())}
 
@@ -106,7 +107,7 @@ def data_sets(words: Words, told: Told) -> list[Block]:
     none = words.say("number.none")
     names = ("source", "digest", "train", "validation", "test")
     data = {
-        (key, *(str(about.get(name, none)) for name in names)): None
+        (key, *(str(about.get(name, none))[: DIGEST if name == "digest" else None] for name in names)): None
         for one in told.values()
         for key, about in (one.get("data") or {}).items()
     }

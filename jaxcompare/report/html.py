@@ -14,7 +14,7 @@ from jaxcompare.report.blocks import Block, Curves, Heading, every
 from jaxcompare.words import ENGLISH, Words
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
-LONG = 32  # signs: a cell with more is broken into lines
+LONG, PROSE = 32, 90  # signs: a cell with more is broken into lines; one with more still gets room for them
 MISSING = (
     "number.none",
     "number.missed",
@@ -53,6 +53,7 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
         style=Markup(_source(STYLE)),
         script=Markup(_source(SCRIPT)),
         long=LONG,
+        prose=PROSE,
         language=words.language,
     )
 

@@ -11,9 +11,11 @@
   const sort = (table, index, down) => {
     const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => ({ row, text: row.cells[index].textContent.trim() }));
-    const numbers = rows.filter((one) => !told.missing.includes(one.text)).map((one) => leading(one.text));
-    const numeric = numbers.length > 0 && numbers.every((value) => value !== null);
-    rows.forEach((one) => { one.key = told.missing.includes(one.text) ? null : numeric ? leading(one.text) : one.text; });
+    const known = rows.filter((one) => !told.missing.includes(one.text));
+    const numeric = known.filter((one) => leading(one.text) !== null).length * 2 > known.length;
+    /* In a column of figures some may stand behind a word, as a median does. */
+    const figure = (text) => leading(text) ?? leading(text.replace(/^[^\d]*[^\d.+-](?=[-+.\d])/, ""));
+    rows.forEach((one) => { one.key = told.missing.includes(one.text) ? null : numeric ? figure(one.text) : one.text; });
     rows.sort((a, b) => {
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
       const order = numeric ? a.key - b.key : a.key.localeCompare(b.key);

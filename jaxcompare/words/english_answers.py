@@ -41,6 +41,8 @@ ANSWERS: dict[str, str] = {
     "an interval (n = {n}).",
     "answer.precision.failed": "{where}, {name} in {precision}: no mean difference to float32, since runs diverged "
     "({failures}).",
+    "answer.precision_note": "Differences are paired over seeds, each precision at its own best rate, with 95% "
+    "intervals that are not corrected for how many are told.",
     "answer.batches_stay": "{where}: no. At the best rate of each batch size ({sizes}) the gradient's norm in the "
     "first layer is {low} to {high} times that in the last after the last epoch; below {threshold:g} it would have "
     "vanished.",
@@ -83,10 +85,12 @@ ANSWERS: dict[str, str] = {
     "answer.clip.few": "at the best rates test accuracy differs by {difference} points, with too few seeds for an "
     "interval (n = {n})",
     "answer.clip.failed": "at the best rates there is no mean difference, since runs diverged",
-    "answer.clip_needed": "{where}, {name}: clipping at {clip} saves runs. Without it {k} of {n} fail over all "
-    "rates, with it {k_clipped} of {n_clipped}; {told}.",
-    "answer.clip_not_needed": "{where}, {name}: clipping at {clip} saves no runs. Without it {k} of {n} fail over "
-    "all rates, with it {k_clipped} of {n_clipped}; {told}.",
+    "answer.clip_needed": "{where}, {name}: clipping at {clip} saves runs. Without it {k} of {n} fail over all rates, with "
+    "it {k_clipped} of {n_clipped} (Fisher's exact test, p {p}); {told}.",
+    "answer.clip_fewer": "{where}, {name}: no need for clipping at {clip} is shown. Without it {k} of {n} fail over all "
+    "rates, with it {k_clipped} of {n_clipped} (Fisher's exact test, p {p}); {told}.",
+    "answer.clip_not_needed": "{where}, {name}: clipping at {clip} saves no runs. Without it {k} of {n} fail over all rates, "
+    "with it {k_clipped} of {n_clipped}; {told}.",
     "answer.rate": "{name}: the best rates are {rates}; over {count} batch sizes they grow like the batch size to "
     "the power {slope} (1 would be the linear rule, 0.5 the square root, 0 no change).",
     "answer.rate_at": "{rate} at {batch}",
@@ -97,8 +101,9 @@ ANSWERS: dict[str, str] = {
     # Charts.
     "chart.note": "Mean over seeds and 95% interval (t, from 5 seeds on); cross: runs failed (a median where one "
     "diverged).",
-    "chart.dead_note": "Mean over seeds and 95% interval (t, from 5 seeds on); no point where a run diverged; cross: "
-    "runs stuck at chance.",
+    "chart.dead_note": "Mean over seeds, 95% interval (t, from 5 seeds on); none where a run diverged; cross: runs "
+    "stuck.",
+    "chart.medians_note": "Medians over seeds, each at its best rate; cross: runs failed.",
     "chart.median_note": "Median and range over seeds, each at its best rate; cross: runs failed.",
     "chart.rates_note": "Each at its best rate on validation; cross: runs failed. Pale: what a rule would make of it.",
     "chart.once": "Timed once a program, over its wall time without compilation.",
@@ -159,9 +164,9 @@ ANSWERS: dict[str, str] = {
     "claimed.not_measured": "not measured",
     "claimed.unknown_device": "not recorded",
     "claimed.span": "{low} to {high}",
-    "claimed.memory_measured": "{precision}: {span} ({count} pairs of programs; arguments and temporaries)",
-    "claimed.speed_measured": "{precision}: {span} times float32's steps a second ({count} pairs of programs)",
-    "claimed.compile_measured": "compilation {compile} s, training {train} s",
+    "claimed.memory_measured": "{precision}: {span} (pairs of programs: {count}; arguments and temporaries)",
+    "claimed.speed_measured": "{precision}: {span} times float32's steps a second (pairs of programs: {count})",
+    "claimed.compile_measured": "not its effect; compilation took {compile} s, training {train} s",
     "claimed.memory": "Mixed precision halves the memory",
     "claimed.memory_why": "Parameters and the optimizer's state stay in float32, and so does the data set; only "
     "activations and their gradients are halved. Read off the compiled programs; not known where none ran in 16 "

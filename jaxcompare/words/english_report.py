@@ -6,6 +6,9 @@ REPORT: dict[str, str] = {
     "level.True": "yes",
     "level.False": "no",
     "clip_norm.inf": "none",
+    "learning_rate_rule.fixed": "no rule",
+    "learning_rate_rule.linear": "linear rule",
+    "learning_rate_rule.square_root": "square-root rule",
     # Cells.
     "cell.median": "median {value}",
     "cell.minus": "{first} - {second}",
