@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 from jaxcompare import assemble, memory, segment, store, sweep, train
 from jaxcompare.experiment import digest
 from jaxcompare.memory import Cost, Footprint, spell_bytes
-from jaxcompare.planning import Plan, lower, widest_first
+from jaxcompare.planning import Plan, blueprint, lower, widest_first
 from jaxcompare.programs import Tile, identity
 from jaxcompare.settings import ConfigError
 
@@ -209,15 +209,4 @@ def compiled(plan: Plan, mesh: Mesh) -> Cost:
 
 def program_bytes(plan: Plan, mesh: Mesh) -> int | None:
     """Of the compiled training of a plan's tile, on each device: arguments, results and temporaries."""
-    tile = Tile(plan.program.seeds[: plan.shape[0]], plan.program.variants[: plan.shape[1]])
-    group = assemble.group(plan.program, [tile] * sweep.tiles_at_once(mesh), plan.shape, plan.total_steps)
-    points = assemble.field_grid(plan.material.data.train.x) if assemble.has_field(plan.material) else None
-    return sweep.program_bytes(
-        assemble.recipe(plan.program, plan.material.classes),
-        mesh,
-        plan.material.data,
-        group,
-        batch_size=plan.program.settings.batch_size,
-        rows=plan.rows,
-        points=points,
-    )
+    return sweep.program_bytes(blueprint(plan, mesh))

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxcompare import assemble, fitting, sweep, tables
 from jaxcompare.memory import Footprint, spell_bytes
-from jaxcompare.planning import Plan, lower, recut, step_seconds, widest_first
+from jaxcompare.planning import Plan, blueprint, lower, recut, step_seconds, widest_first
 from jaxcompare.programs import Program, Tile
 from jaxcompare.settings import ConfigError
 
@@ -73,22 +73,13 @@ class Job(NamedTuple):
 class Trainer:
     """A program compiled, with its data on the devices."""
 
-    def __init__(self, plan: Plan, mesh: Mesh, tiles: list[Tile]) -> None:
+    def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.plan, self.mesh = plan, mesh
         self.data = sweep.replicate(mesh, plan.material.data)
         self.points = None
         if assemble.has_field(plan.material):
             self.points = sweep.replicate(mesh, assemble.field_grid(plan.material.data.train.x))
-        self.executables = sweep.build(
-            assemble.recipe(plan.program, plan.material.classes),
-            mesh,
-            self.data,
-            self.group(tiles[: sweep.tiles_at_once(mesh)]),
-            batch_size=plan.program.settings.batch_size,
-            rows=plan.rows,
-            points=self.points,
-            matmul_precision=plan.program.settings.matmul_precision,
-        )
+        self.executables = sweep.build(blueprint(plan, mesh))
         free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.bytes
         if free is not None and needed is not None and needed > free:
             # Small programs said less, or arithmetic did: better to know before the first step than to be killed in it.
@@ -175,7 +166,7 @@ def make_trainer(plan: Plan, missing: list[Tile], mesh: Mesh, book: fitting.Book
     """
     while True:
         try:
-            return Trainer(plan, mesh, missing), missing
+            return Trainer(plan, mesh), missing
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise
