@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from jaxcompare import __version__, experiment, loading, memory, store
-from jaxcompare.devices import EVERY_DEVICE, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
+from jaxcompare.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
 from jaxcompare.progress import Progress
 from jaxcompare.settings import AUTO
+from jaxcompare.words import say
 
 if TYPE_CHECKING:
     from jaxcompare import planning
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 COMPILE_SECONDS = 8.0  # of a program, for --list
 
 
-def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) -> str:
+def listing(
+    comparisons: Sequence[experiment.Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None
+) -> str:
     """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
+    comparisons, _ = settle(comparisons, configs, EVERY_DEVICE)
     loaded = loading.load_datasets(comparisons, data_dir)
     from jaxcompare import batches, planning
 
@@ -70,6 +74,7 @@ def run(
         DataError: a data set cannot be found.
     """
     shape = parse_mesh(arguments.mesh) if arguments.mesh else EVERY_DEVICE
+    comparisons, chosen = settle(comparisons, configs, shape)
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape, every)
     folder = store.RunFolder(Path(arguments.out))
@@ -143,7 +148,7 @@ def run(
     found = list(results.values())
     now = {
         one.name: manifests.record(one, book.latest(plans[one.name], mesh), mesh, arguments, command, started, wall)
-        | {"notes": notes[one.name]}
+        | {"auto": [*chosen.get(one.name, ()), *notes[one.name]]}
         for one in comparisons
     }
     manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
@@ -155,6 +160,24 @@ def run(
     publish(folder, frames, fields, manifest, drawn)
     folder.complete(run_digest, command)
     print(f"done: {folder.out / 'report.html'}")
+
+
+def settle(
+    comparisons: Sequence[experiment.Comparison], configs: Mapping[str, Mapping[str, Any]], shape: MeshShape
+) -> tuple[list[experiment.Comparison], dict[str, list[dict[str, Any]]]]:
+    """The comparisons expanded anew where they leave a precision to the device, and what the manifest keeps of that."""
+    found, chosen = [], {}
+    for one in comparisons:
+        if experiment.asks_precision(configs[one.name]):
+            device = start_jax(shape).local_devices()[0]  # else JAX is not needed yet
+            from jaxcompare import precision
+
+            value = precision.fastest(device)
+            one = experiment.parse(one.name, configs[one.name], precision=value)
+            chosen[one.name] = [{"key": "precision", "value": value, "device": device.device_kind}]
+            print(f"{one.name}: {say('auto.precision', **chosen[one.name][0])}", file=sys.stderr)
+        found.append(one)
+    return found, chosen
 
 
 def publish(

@@ -128,6 +128,7 @@ class Trainer:
         wall = time.perf_counter() - start
         # Measuring happens inside the segments: it is timed apart, once a program, and taken to cost the same each time.
         evaluating = min(wall, sum(self.measuring_seconds[level] for level in levels))
+        memory = self.executables.memory
         timing = {
             "program": plan.program.name,
             "experiment": plan.program.comparison,
@@ -138,6 +139,9 @@ class Trainer:
             "evaluate_seconds": evaluating,
             "wall_seconds": wall,
             "replica_steps_per_second": replicas * plan.total_steps / wall,
+            "tile_replicas": plan.replicas,
+            "argument_bytes": memory and memory.arguments,
+            "temporary_bytes": memory and memory.temporaries,
         }
         self.compile_seconds = 0.0  # compiled once, for the first group
         for index, tile in enumerate(tiles):

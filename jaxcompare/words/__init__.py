@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any, NamedTuple
 
 from jaxcompare.words.english import EN
@@ -31,6 +32,13 @@ class Words(NamedTuple):
         known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")
         return known or str(value).replace("_", " ")
 
+    def value(self, value: object, kind: str) -> str:
+        """A value of a factor where no column's head says which: a bare number has its factor's name before it."""
+        told = self.catalogue.get(f"value.{kind}.{value}")
+        if told is None and isinstance(value, Number) and value == value:
+            return self.say("value.named", factor=self.factor(kind), value=self.level(value, kind))
+        return told or self.level(value, kind)
+
     def factor(self, name: str) -> str:
         """A factor's own name."""
         return self.catalogue.get(f"factor.{name}") or name.replace("_", " ")
@@ -52,4 +60,4 @@ class Words(NamedTuple):
 
 
 ENGLISH = Words(EN)
-say, level = ENGLISH.say, ENGLISH.level
+say, level, value_of = ENGLISH.say, ENGLISH.level, ENGLISH.value
