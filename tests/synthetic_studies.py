@@ -57,15 +57,16 @@ STUDIES = (
 )  # fmt: skip
 
 
-def tables(*experiments: str) -> dict[str, pd.DataFrame]:
-    """The main comparison of each experiment, with the studies beside it."""
-    found = synthetic.tables(*experiments)
-    found["replicas"] = found["replicas"].assign(compared=None, tuned=None, fixed=None, program="")
-    parts = [found]
-    for study in STUDIES:
-        if study.plan.experiment in experiments:
-            parts.append(_study(study))
-    return {name: pd.concat([part[name] for part in parts if name in part], ignore_index=True) for name in found}
+def tables(main: tuple[str, ...] = ("a", "c"), studies: tuple[str, ...] = ("a", "b", "c")) -> dict[str, pd.DataFrame]:
+    """Main comparisons of some experiments, and the studies beside them of some."""
+    found = synthetic.tables(*main) if main else {}
+    if main:
+        found["replicas"] = found["replicas"].assign(compared=None, tuned=None, fixed=None, program="")
+    parts = [found, *(_study(study) for study in STUDIES if study.plan.experiment in studies)]
+    names = dict.fromkeys(name for part in parts for name, table in part.items() if len(table))
+    return {
+        name: pd.concat([part[name] for part in parts if len(part.get(name, ()))], ignore_index=True) for name in names
+    }
 
 
 def _study(study: Study) -> dict[str, pd.DataFrame]:

@@ -1,5 +1,6 @@
 """Studies beside the main ones: what is compared in them, their pictures, CSVs and blocks of the report."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -30,8 +31,13 @@ PICTURES = {
 
 @pytest.fixture(scope="module")
 def tables():
-    found = synthetic_studies.tables("a", "b", "c")
+    found = synthetic_studies.tables()
     return found | analysis.results(found, synthetic.TARGETS)
+
+
+@pytest.fixture(scope="module")
+def views(tables):
+    return {name: view.views(words.ENGLISH, tables, name, synthetic.TARGETS) for name in "abc"}
 
 
 def comparison(tables, experiment, study):
@@ -39,9 +45,8 @@ def comparison(tables, experiment, study):
     return next(one for one in analysis.comparisons(mine) if one.study == study)
 
 
-def view_of(tables, experiment, study):
-    found = view.views(words.ENGLISH, tables, experiment, synthetic.TARGETS)
-    return next(one for one in found if one.comparison.study == study)
+def view_of(views, experiment, study):
+    return next(one for one in views[experiment] if one.comparison.study == study)
 
 
 def test_what_is_compared_and_what_is_kept_apart(tables):
@@ -145,9 +150,14 @@ def test_csvs_of_main_studies_are_as_they_were_and_studies_have_their_own(tables
     assert {"precision", "loss", "learning_rate", "test_accuracy_mean"} <= set(mine)
 
 
-def test_pictures_stand_under_their_own_study(tables):
+@pytest.fixture(scope="module")
+def blocks(tables):
     names = {name: list(plots.pictures(name, tables)) for name in "abc"}
-    blocks = content(tables, records({}, "abc"), names)
+    return content(tables, records({}, "abc"), names)
+
+
+def test_pictures_stand_under_their_own_study(tables, blocks):
+    names = {name: list(plots.pictures(name, tables)) for name in "abc"}
     found, where = {}, ""
     for block in blocks:
         if isinstance(block, Heading) and block.level == 3:
@@ -161,9 +171,9 @@ def test_pictures_stand_under_their_own_study(tables):
     assert found["experiment_c_study_memory_digits.png"] == ["digits, study memory"]
 
 
-def test_of_rates_that_were_set_nothing_is_said_to_be_chosen(tables):
+def test_of_rates_that_were_set_nothing_is_said_to_be_chosen(tables, views):
     for experiment, study in (("a", "precision"), ("c", "clipping"), ("a", "batch_size"), ("c", "memory")):
-        one = view_of(tables, experiment, study)
+        one = view_of(views, experiment, study)
         told = [*findings.findings(one), *findings.limits(one), *sections.protocol(one, tables["history"])]
         text = " ".join([*told, *(block.caption for block in sections.tables(one) if isinstance(block, Table))])
         for silly in (
@@ -180,33 +190,35 @@ def test_of_rates_that_were_set_nothing_is_said_to_be_chosen(tables):
 
 def test_claims_are_counted_over_the_cells(tables):
     declared = {("a", "precision"): [{"factor": "precision", "better": "float32", "than": "bfloat16"}]}
-    found = tables | analysis.results(tables, synthetic.TARGETS, declared)
-    one = view_of(found, "a", "precision")
+    found = synthetic_studies.tables((), ("a",))
+    found |= analysis.results(found, synthetic.TARGETS, declared)
+    (one, *_) = view.views(words.ENGLISH, found, "a", synthetic.TARGETS)
+    one = dataclasses.replace(one, main=False)
     (tally,) = findings.tallies(one)
     assert tally.startswith("float32 against bfloat16, in test accuracy: ")
     assert "in 2 of 2" in tally or "in 1 of 2" in tally
     assert findings.leaders(one, "Losses") == [f"Losses, digits, study precision: {tally}"]
 
 
-def test_many_overflows_are_told_of_together_and_a_rate_is_said_once(tables):
-    told = findings.findings(view_of(tables, "c", "clipping"))
+def test_many_overflows_are_told_of_together_and_a_rate_is_said_once(views):
+    told = findings.findings(view_of(views, "c", "clipping"))
     assert "float16 overflowed in 8 of 8 variants, and loss scaling skipped 1 to 1 steps (medians over seeds)." in told
     assert "No clipping (SGD, float32) at rate 1: 3 of 5 diverged." in told
 
 
-def test_costs_are_a_table_of_the_report(tables):
-    blocks = sections.costs(view_of(tables, "c", "memory"))
+def test_costs_are_a_table_of_the_report(views):
+    blocks = sections.costs(view_of(views, "c", "memory"))
     assert blocks[0].columns[:2] == ("precision", "remat")
     assert ("float16", "True", "3", "3", "6", "2") in blocks[0].rows
-    assert not sections.costs(view_of(tables, "a", "batch_size"))
+    assert not sections.costs(view_of(views, "a", "batch_size"))
 
 
-def test_what_auto_came_to_is_in_the_report(tables):
+def test_what_auto_came_to_is_in_the_report(tables, views):
     told = [
         {"key": "precision", "value": "float32", "device": "cpu"},
         {"key": "batch_size", "study": "main", "dataset": "digits", "value": 512, "most": 4096},
     ]
-    one = [view_of(tables, "a", "precision")]
+    one = [view_of(views, "a", "precision")]
     blocks = sections.comparison_blocks(words.ENGLISH, one, tables["history"], {"auto": told}, [])
     notes = [block.text for block in blocks if isinstance(block, Note)]
     assert notes[0].startswith('Precision = "auto" is float32 on this device (cpu)')
@@ -214,12 +226,9 @@ def test_what_auto_came_to_is_in_the_report(tables):
     assert "this changes the training itself" in notes[1]
 
 
-def test_the_whole_report_is_made(tables):
-    names = {name: list(plots.pictures(name, tables)) for name in "abc"}
-    text = markdown.render(content(tables, records({}, "abc"), names))
-    assert "nan" not in text.lower().replace("nanum", "")
-    views = [one for name in "abc" for one in view.views(words.ENGLISH, tables, name, synthetic.TARGETS)]
-    assert json.loads(findings.records(views))
+def test_the_whole_report_is_made(blocks, views):
+    assert "nan" not in markdown.render(blocks).lower()
+    assert json.loads(findings.records([one for each in views.values() for one in each]))
 
 
 def test_numbers_are_named_where_nothing_else_says_what_they_are():

@@ -90,6 +90,7 @@ def pictures(experiment: str, tables: dict[str, pd.DataFrame], fields: Fields | 
     main = analysis.main_comparisons(tables["replicas"], experiment)
     if not main:
         return {}
+    # Where rates were set there is no best one: such a study has its own pictures, even if it is the only one.
     every = analysis.comparisons(tables["replicas"][tables["replicas"]["experiment"] == experiment])
-    beside = [one for one in every if one not in main.values()]
+    beside = [one for one in every if one.rates_set or one not in main.values()]
     return EXPERIMENTS.get(experiment, _curves)(tables, fields or {}, main) | study_pictures(tables, beside)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import style
-from jaxcompare.words import ENGLISH, level, value_of
+from jaxcompare.words import ENGLISH, value_of
 
 WIDTH = 0.7  # of a group, of the space that it has
 CELL = "cell"  # the column that `with_cells` adds
@@ -58,15 +58,20 @@ def dots(
     colours = style.colours_of(levels)
     heights = rows[value].to_numpy(float)
     for x, y, (_, row) in zip(at, heights, rows.iterrows(), strict=True):
-        if not np.isfinite(y):  # that it is not there must be seen
-            foot: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-            ax.plot(x, FOOT, marker="x", markersize=6, markeredgewidth=2, color=colours[row[factor]], **foot)
+        if not np.isfinite(y):
+            cross(ax, x, colours[row[factor]])
             continue
         low, high = (float(row[side]) if side else np.nan for side in sides)
         error = np.nan_to_num([[y - low], [high - y]])
         ax.errorbar(x, y, yerr=error, fmt="o", color=colours[row[factor]], markersize=5, capsize=2.5, linewidth=1.4)
     ticks(ax, cells)
     tell_failures(ax, rows, at, heights, [colours[one] for one in rows[factor]])
+
+
+def cross(ax: Axes, x: float, colour: Any) -> None:
+    """At the foot of the axis, where something has no value: that it is not there must be seen."""
+    foot: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+    ax.plot(x, FOOT, marker="x", markersize=6, markeredgewidth=2, color=colour, **foot)
 
 
 def tell_failures(ax: Axes, rows: pd.DataFrame, at: np.ndarray, heights: np.ndarray, colours: Sequence[Any]) -> None:
@@ -122,10 +127,7 @@ def ticks(ax: Axes, cells: Sequence[str]) -> None:
     ax.grid(False, axis="x")
 
 
-def colour_keys(levels: Sequence[object], names: Mapping[object, str] | None = None) -> list[Line2D]:
+def colour_keys(levels: Sequence[str], names: Mapping[str, str]) -> list[Line2D]:
     """Legend entries for the levels' colours."""
     colours = style.colours_of(levels)
-    return [
-        Line2D([], [], color=colours[one], marker="o", linestyle="none", label=(names or {}).get(one, level(one)))
-        for one in levels
-    ]
+    return [Line2D([], [], color=colours[one], marker="o", linestyle="none", label=names[one]) for one in levels]

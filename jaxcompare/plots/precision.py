@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,7 @@ def underflow(ax: Axes, sheet: Sheet) -> None:
     for _, row in sheet.rows.iterrows():
         one = found[found["variant_id"] == row["variant_id"]].sort_values("layer_index")
         if len(one):
-            drawn = {"color": colours[row["precision"]], "linestyle": dashes[row[groups.CELL]]}
+            drawn: Any = {"color": colours[row["precision"]], "linestyle": dashes[row[groups.CELL]]}
             ax.plot(one["layer_index"], one["gradient_underflow"], marker="o", markersize=3.5, **drawn)
     named = found.drop_duplicates("layer_index").sort_values("layer_index")
     ax.set_xticks(named["layer_index"], [level(name) for name in named["layer"]], rotation=20)
@@ -210,7 +210,8 @@ def loss_scale(tables: panels.Tables, comparison: Comparison) -> Figure:
         for index, ((_, row), other) in enumerate(zip(rows.iterrows(), rest, strict=True))
     ]
     title = say(
-        "picture.loss_scale", where=say("report.study", dataset=level(comparison.dataset), study=comparison.study)
+        "picture.loss_scale",
+        where=say("report.study", dataset=level(comparison.dataset), study=level(comparison.study)),
     )
     figure, axes = style.sheet(2, title, say("picture.loss_scale_note"), 2, (5.2, 3.3))
     for ax, value in zip(axes, ("loss_scale", "skipped_steps"), strict=True):

@@ -61,14 +61,17 @@ def _accuracy(ax: Axes, rows: pd.DataFrame, dashes: dict[str, Any], sizes: dict[
     shared = rows[rows["batch_size"] == rows["reference_batch_size"]]
     for rule, dash in dashes.items():
         line = pd.concat([shared[shared[RULE] != rule], rows[rows[RULE] == rule]]).sort_values("batch_size")
+        failed, line = line[line["n_failed"] > 0], line[line["n_failed"] == 0]
         mean = line["test_accuracy_mean"]
         error = np.nan_to_num([mean - line["test_accuracy_low"], line["test_accuracy_high"] - mean])
         ax.errorbar(line["batch_size"], mean, yerr=error, capsize=2.5, color=style.INK, linestyle=dash)
         for _, row in line.iterrows():
             ax.plot(row["batch_size"], row["test_accuracy_mean"], "o", markersize=6, color=sizes[row["batch_size"]])
-        failed = line[line["n_failed"] > 0]
-        heights = failed["test_accuracy_mean"].to_numpy(float)
-        groups.tell_failures(ax, failed, failed["batch_size"].to_numpy(float), heights, [style.INK] * len(failed))
+        # A mean with failed runs in it would set the axis: they are counted at its foot.
+        for x in failed["batch_size"]:
+            groups.cross(ax, x, style.INK)
+        nowhere = np.full(len(failed), np.nan)
+        groups.tell_failures(ax, failed, failed["batch_size"].to_numpy(float), nowhere, [style.INK] * len(failed))
     ax.set_xscale("log", base=2)
     ax.set_xticks(sorted(rows["batch_size"].unique()), [str(size) for size in sorted(rows["batch_size"].unique())])
     ax.xaxis.set_minor_locator(NullLocator())

@@ -26,6 +26,11 @@ def p_value(words: Words, p: float, key: str = "number.p") -> str:
     return words.say("number.p_small") if p < 1e-3 else words.say(key, p=p)
 
 
+def effect_size(words: Words, effect: float, low: float, high: float) -> str:
+    """Cohen's d with its interval; none where all differences are the same."""
+    return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
+
+
 def capital(text: str) -> str:
     """A sentence with a capital first; a name that is code stays as it is."""
     return text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(":,").replace("-", "").isalpha() else text
@@ -61,7 +66,7 @@ def _difference(view: View, finding: Finding) -> str:
     points = {
         "difference": f"{values['difference']:{sign}.2f}",
         "interval": words.bounds(values["low"], values["high"], f"{sign}.2f"),
-        "effect": f"{values['effect']:.1f}" + words.bounds(values["effect_low"], values["effect_high"], ".1f"),
+        "effect": effect_size(words, *(values[name] for name in ("effect", "effect_low", "effect_high"))),
         "p": p_value(words, values["p"], "number.p_is"),
     }
     if values["family"] > 1:

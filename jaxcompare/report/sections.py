@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import pandas as pd
 
 from jaxcompare import analysis, plots
 from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Picture, Table
-from jaxcompare.report.findings import capital, findings, limits, p_value
+from jaxcompare.report.findings import capital, effect_size, findings, limits, p_value
 from jaxcompare.report.view import View
 from jaxcompare.words import Words
 
@@ -46,7 +45,7 @@ def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
 def of_view(name: str, view: View, found: list[View]) -> bool:
     """Whether a picture belongs under a view: it is of its study, or, of a main one, names its data set; or names none
     and the view is the first."""
-    study = plots.owner(name, [one.comparison for one in found if not one.main])
+    study = plots.owner(name, [one.comparison for one in found])
     if study is not None or not view.main:
         return view.comparison == study
     datasets = {one.comparison.dataset for one in found if one.main}
@@ -56,9 +55,12 @@ def of_view(name: str, view: View, found: list[View]) -> bool:
 
 
 def picture(words: Words, name: str) -> Picture:
-    """A picture with its caption, by the first word of its file's name."""
+    """A picture with its caption, by the first word of its file's name, or by what of a study it shows."""
     stem = name.removesuffix(".png")
-    key = f"caption.{stem.split('_')[0]}"
+    kind = stem.split("_")[0]
+    if "_study_" in stem:
+        kind = "loss_scale" if stem.endswith("_loss_scale") else "study"
+    key = f"caption.{kind}"
     caption = words.say(key if key in words.catalogue else "caption.other")
     return Picture(name, words.say("caption.alt", caption=caption, name=stem.replace("_", " ")), caption)
 
@@ -200,7 +202,7 @@ def differences(view: View) -> Table:
                 view.name(rows[one["second_id"]]),
                 words.interval(100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"),
                 words.say(key, wins=one["wins"], ties=one["ties"], n=one["n"]),
-                _effect(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
+                effect_size(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
                 *(p_value(words, one[name]) for name in ("p_t", "p_t_holm", "p_sign_flip_holm")),
                 words.say(f"reading.{one['reading']}"),
             )
@@ -208,10 +210,6 @@ def differences(view: View) -> Table:
     columns = tuple(words.say(f"column.{name}") for name in names)
     caption = words.say("report.differences_set" if view.comparison.rates_set else "report.differences")
     return Table(caption, columns, tuple(body))
-
-
-def _effect(words: Words, effect: float, low: float, high: float) -> str:
-    return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
 
 
 def findings_blocks(view: View, anchor: str) -> list[Block]:

@@ -38,7 +38,7 @@ class View(Case):
         dataset = self.words.level(self.comparison.dataset)
         if self.main:
             return self.words.say("report.dataset", dataset=dataset)
-        return self.words.say("report.study", dataset=dataset, study=self.comparison.study)
+        return self.words.say("report.study", dataset=dataset, study=self.words.level(self.comparison.study))
 
 
 def views(

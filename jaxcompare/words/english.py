@@ -132,7 +132,7 @@ EN: dict[str, str] = {
     "axis.batch_size": "batch size",
     "panel.from_full": "Test accuracy, difference from {name}",
     "panel.skipped": "Steps skipped by loss scaling",
-    "panel.underflow": "Gradients that underflow to zero",
+    "panel.underflow": "Gradients that underflow, worst epoch",
     "panel.dead": "Dead units after the last epoch",
     "panel.clip": "Test accuracy, {clip}",
     "panel.clipping": "What clipping changes",
@@ -143,8 +143,8 @@ EN: dict[str, str] = {
     "panel.step_seconds": "Time of a step",
     "panel.gradients_cell": "Gradients after the last epoch: {cell}",
     "picture.precision": "Precision: {where}",
-    "picture.precision_note": "Dot: mean over seeds, bar: 95% interval (t, from 5 seeds on); of skipped steps median and "
-    "range. Underflow: the worst measured epoch. k/n: failed runs.",
+    "picture.precision_note": "Mean and 95% interval (t, from 5 seeds on). Skipped steps: median and range. k/n: failed "
+    "runs.",
     "picture.clip_note": "Dot: mean over seeds, bar: 95% interval (t, from 5 seeds on). Cross: no mean, since runs diverged; "
     "k/n: failed runs. Right: with clipping less without, seed by seed.",
     "picture.loss_scale": "Loss scaling of float16: {where}",
@@ -153,8 +153,8 @@ EN: dict[str, str] = {
     "picture.memory_note": "By XLA's account of the compiled training, a tile of {replicas} replicas. Shade: half of "
     "float32's memory, and 1/2 to 1/1.5 of its time, as is often quoted. Percent: of float32.",
     "picture.batch": "Batch size and learning rate: {where}",
-    "picture.batch_note": "At equal examples seen (n = {n}). Bar: 95% interval (t, from 5 seeds on). k/n: failed runs. "
-    "Gradients: median over seeds.",
+    "picture.batch_note": "At equal examples seen (n = {n}), with 95% intervals (t, from 5 seeds on). Cross: k of n runs "
+    "failed. Gradients: medians.",
     "key.vanished": "below: vanished",
     "key.precision_n": "{name} (n = {n})",
     "key.batch": "batch {size}",
@@ -338,6 +338,8 @@ EN: dict[str, str] = {
     "caption.dead": "Dead units",
     "caption.decision": "Decision boundary",
     "caption.lr": "All learning rates of an optimizer",
+    "caption.study": "What the study shows",
+    "caption.loss_scale": "Loss scale and skipped steps of float16",
     "caption.other": "Picture",
     "caption.alt": "{caption}: {name}",
     "error.folder": "{folder} is not a folder: give one that a run wrote its results to",
