@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from jax.sharding import Mesh
 
@@ -13,6 +14,7 @@ from jaxcompare.experiment import Comparison, Study, digest, variant_id
 from jaxcompare.planning import Plan, check, plan
 from jaxcompare.programs import tiles_of
 from jaxcompare.settings import AUTO, Settings
+from jaxcompare.words import say
 
 # More than this serves no network here: an epoch becomes a handful of steps.
 LARGEST = 4096
@@ -25,8 +27,8 @@ def resolve(
     *,
     limit: int | None = None,
     book: fitting.Book | None = None,
-) -> tuple[Comparison, list[str]]:
-    """The comparison with numbers for `batch_size = "auto"`, and a note of each, which is said as well.
+) -> tuple[Comparison, list[dict[str, Any]]]:
+    """The comparison with numbers for `batch_size = "auto"`, and of each what the manifest keeps, which is said as well.
 
     One replica must fit; the tile is planned afterwards. All variants of a study on one data set get one size, the least of
     theirs: they would not be comparable otherwise. A size is at most `LARGEST` and the training set.
@@ -49,14 +51,11 @@ def resolve(
                 alone = replace(comparison, studies=(replace(study, variants=mine),))
                 book.batches[key] = _largest(alone, loaded, mesh, limit)
             sizes[dataset] = book.batches[key]
-            notes.append(
-                f'{comparison.name}: study {study.name!r}: batch_size = "auto" is {sizes[dataset]} on {dataset}, the '
-                f"largest power of two that fits (at most {LARGEST} and the training set); this changes the training "
-                "itself, not its speed alone: other rates suit other batch sizes"
-            )
+            told = {"study": study.name, "dataset": dataset, "value": sizes[dataset], "most": LARGEST}
+            notes.append({"key": "batch_size", **told})
         studies.append(_resolved(comparison.name, study, sizes))
     for note in notes:
-        fitting.tell(note)
+        fitting.tell(f"{comparison.name}: {say('auto.batch_size', **note)}")
     return replace(comparison, studies=tuple(studies)), notes
 
 

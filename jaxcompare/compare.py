@@ -9,8 +9,8 @@ import jax
 import pandas as pd
 from jax.sharding import Mesh
 
-from jaxcompare import analysis, batches, fitting, sweep, tables
-from jaxcompare.experiment import Comparison, parse
+from jaxcompare import analysis, batches, fitting, precision, sweep, tables
+from jaxcompare.experiment import Comparison, asks_precision, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
 from jaxcompare.protocol import confirming
@@ -116,6 +116,8 @@ def compare(
     """
     comparison = parse(name, config)
     mesh = mesh or sweep.local_mesh()
+    if asks_precision(config):
+        comparison = parse(name, config, precision=precision.fastest(mesh.devices.flat[0]))
     loaded = load_datasets([comparison], data_dir)
     comparison, _ = batches.resolve(comparison, loaded, mesh, limit=memory_limit)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcompare import names
+from jaxcompare.names import AUTO_PRECISION
 from jaxcompare.protocol import Claim, check_claims, check_confirm, check_roles
 from jaxcompare.registry import nearest
 from jaxcompare.settings import AUTO, KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
@@ -188,12 +189,19 @@ def _quick(epochs: int, seeds: int) -> dict[str, int]:
     return {"epochs": max(1, round(epochs * QUICK_EPOCHS)), "seeds": min(seeds, QUICK_SEEDS)}
 
 
-def parse(name: str, config: Mapping[str, Any]) -> Comparison:
+def asks_precision(config: Mapping[str, Any]) -> bool:
+    """Whether a checked config leaves a precision to the device: `precision = "auto"`."""
+    tables = [config.get("base", {}), *(study.get("base", {}) for study in config.get("study", ()))]
+    return any(table.get("precision") == AUTO_PRECISION for table in tables)
+
+
+def parse(name: str, config: Mapping[str, Any], *, precision: str = "float32") -> Comparison:
     """A checked and expanded comparison.
 
     Args:
         name: `a`, `b`, `c` or a file's stem.
         config: as read from its file.
+        precision: what `precision = "auto"` comes to.
 
     Raises:
         ConfigError: whatever is wrong with it, with the field, the value and the nearest valid one.
@@ -212,7 +220,7 @@ def parse(name: str, config: Mapping[str, Any]) -> Comparison:
     for study in tables:
         where = f"{name}: study {study['name']!r}"
         check_confirm(study["confirm"], study["name"], [other["name"] for other in tables], where)
-    studies = tuple(expand(name, study, base) for study in tables)
+    studies = tuple(expand(name, study, base, precision) for study in tables)
     _check_scaling(name, base, tables, studies)
     return Comparison(name, texts["title"], texts["question"], target, studies, _words(name, config))
 
@@ -246,19 +254,22 @@ def _check_scaling(name: str, base: Mapping[str, Any], tables: Iterable[Any], st
     ]
     for where, given, belonging in [(f"{name}: base", base, list(studies)), *own]:
         scaled = any(v.settings.loss_scale_initial is not None for study in belonging for v in study.variants)
+        scaled |= given.get("precision") == AUTO_PRECISION  # on another device they may have one
         for key in names.LOSS_SCALING:
             if key in given and not scaled:
                 raise ConfigError(f"{where}: {key} = {given[key]} has no effect: no variant has precision 'float16'")
 
 
-def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any]) -> Study:
-    """A study's variants: the union of the products of its grids.
+def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any], precision: str = "float32") -> Study:
+    """A study's variants: the union of the products of its grids; `precision` is what "auto" comes to.
 
     Raises:
         ConfigError: a wrong key or value, an empty list, a variant that stands twice.
     """
     where = f"{comparison}: study {study['name']!r}"
     shared = _checked(base, f"{comparison}: base") | _checked(study["base"], f"{where}: base")
+    if shared.get("precision") == AUTO_PRECISION:
+        shared["precision"] = precision
     found: dict[str, Settings] = {}
     for grid in study["grid"]:
         axes = {key: _axis(key, values, where) for key, values in _flatten(grid).items()}
@@ -310,10 +321,10 @@ def _axis(key: str, values: Any, where: str) -> list[Any]:
     if not isinstance(values, list) or not values:
         raise ConfigError(f"{where}: grid.{key} = {values!r} is not a list of values, as in {key} = [...]")
     found = [check_value(key, value, f"{where}: grid") for value in values]
-    if key == "batch_size" and AUTO in found:
+    if (key == "batch_size" and AUTO in found) or (key == "precision" and AUTO_PRECISION in found):
         raise ConfigError(
-            f'{where}: grid.batch_size = {values!r}: "auto" cannot stand in a grid: what it comes to depends on the '
-            "machine, and may be another value of the grid; give numbers here, or set it in [base]"
+            f'{where}: grid.{key} = {values!r}: "auto" cannot stand in a grid: what it comes to depends on the '
+            "machine, and may be another value of the grid; name the values here, or set it in [base]"
         )
     return found
 

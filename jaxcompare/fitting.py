@@ -21,8 +21,8 @@ from jax.sharding import Mesh
 from jaxcompare import assemble, memory, segment, store, sweep, train
 from jaxcompare.experiment import digest
 from jaxcompare.memory import Cost, Footprint, spell_bytes
-from jaxcompare.planning import Plan, lower, widest_first
-from jaxcompare.programs import Tile, identity
+from jaxcompare.planning import Plan, blueprint, lower, widest_first
+from jaxcompare.programs import LayerShape, Tile, identity, layers, parameters
 from jaxcompare.settings import ConfigError
 
 
@@ -172,13 +172,25 @@ def arithmetic(plan: Plan) -> Cost:
     settings, material = plan.program.settings, plan.material
     splits = sum(len(getattr(material.data, name).y) for name in ("train_subset", "validation", "test"))
     state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(_one_carry(plan)))
+    shapes = layers(settings, material.features, material.classes)
     return memory.estimate(
-        widths=(material.features, *settings.hidden, material.classes),
+        outputs=(material.features, *map(_numbers, shapes)),
+        parameters=parameters(settings, material.features, material.classes),
         examples=max(settings.batch_size // settings.micro_batches, len(material.data.probe.y)),
         evaluated=max(min(train.EVALUATION_CHUNK, splits), assemble.FIELD_POINTS**2 * assemble.has_field(material)),
         state=state,
         data=data_bytes(plan),
     )
+
+
+# What is convolved is pooled and laid out anew as well, and so is its gradient: by XLA's account on CPU it takes 13 to 16 times
+# its own size while a gradient is taken, where a dense layer's output takes three times.
+CONVOLVED = 4
+
+
+def _numbers(shape: LayerShape) -> int:
+    """Numbers that a layer makes of one example."""
+    return shape.units * shape.positions * (CONVOLVED if shape.positions > 1 else 1)
 
 
 def _one_carry(plan: Plan) -> Any:
@@ -209,15 +221,4 @@ def compiled(plan: Plan, mesh: Mesh) -> Cost:
 
 def program_bytes(plan: Plan, mesh: Mesh) -> int | None:
     """Of the compiled training of a plan's tile, on each device: arguments, results and temporaries."""
-    tile = Tile(plan.program.seeds[: plan.shape[0]], plan.program.variants[: plan.shape[1]])
-    group = assemble.group(plan.program, [tile] * sweep.tiles_at_once(mesh), plan.shape, plan.total_steps)
-    points = assemble.field_grid(plan.material.data.train.x) if assemble.has_field(plan.material) else None
-    return sweep.program_bytes(
-        assemble.recipe(plan.program, plan.material.classes),
-        mesh,
-        plan.material.data,
-        group,
-        batch_size=plan.program.settings.batch_size,
-        rows=plan.rows,
-        points=points,
-    )
+    return sweep.program_bytes(blueprint(plan, mesh))

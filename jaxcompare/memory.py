@@ -41,20 +41,20 @@ class Footprint(NamedTuple):
     how: str  # "arithmetic", "compiled" (read off two small compiled programs), or "memory ran out" with a wider tile
 
 
-def estimate(*, widths: Sequence[int], examples: int, evaluated: int, state: int, data: int) -> Cost:
+def estimate(*, outputs: Sequence[int], parameters: int, examples: int, evaluated: int, state: int, data: int) -> Cost:
     """The bytes of a program by arithmetic.
 
     Args:
-        widths: features, units of each hidden layer, classes.
+        outputs: numbers that one example is, and becomes in each layer: features, units (times positions), classes.
+        parameters: of the network.
         examples: of the largest batch that a gradient is taken on: a micro-batch, or the probe.
         evaluated: examples that are evaluated at once.
         state: bytes of one replica's carry, parameters and optimizer slots among them.
         data: bytes of the data set.
     """
-    parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
     # A layer's pre-activation, its activation and the gradient of one of them; the features twice, raw and scaled.
-    trained = (2 * widths[0] + 3 * sum(widths[1:])) * examples
-    forward = 2 * max(map(sum, itertools.pairwise(widths))) * evaluated  # of which no layer is kept
+    trained = (2 * outputs[0] + 3 * sum(outputs[1:])) * examples
+    forward = 2 * max(map(sum, itertools.pairwise(outputs))) * evaluated  # of which no layer is kept
     # The gradients, and the updates made of them; the state twice, as it is and as it will be.
     return Cost(data, 2 * state + (max(trained, forward) + 2 * parameters) * NUMBER)
 

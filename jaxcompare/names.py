@@ -47,6 +47,7 @@ LOSS_SCALING = {
     "loss_scale_initial": 65536.0, "loss_scale_growth_interval": 200, "loss_scale_factor": 2.0, "loss_scale_floor": 1.0,
 }  # fmt: skip
 PRECISIONS: dict[str, dict[str, float]] = {"float32": {}, "bfloat16": {}, "float16": LOSS_SCALING}
+AUTO_PRECISION = "auto"  # whichever of them the device is fastest in
 
 # How products of float32 are computed on devices that have a faster, coarser way (TF32 on NVIDIA's).
 MATMUL_PRECISIONS = ("float32", "tensorfloat32")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from jaxcompare import __version__, experiment, loading, memory, outputs, store
-from jaxcompare.devices import EVERY_DEVICE, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
+from jaxcompare.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
 from jaxcompare.progress import Progress
 from jaxcompare.settings import AUTO
-from jaxcompare.words import language_of
+from jaxcompare.words import language_of, say
 
 if TYPE_CHECKING:
     from jaxcompare import planning, tensorboard
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 COMPILE_SECONDS = 8.0  # of a program, for --list
 
 
-def listing(comparisons: Sequence[experiment.Comparison], data_dir: str | None) -> str:
+def listing(
+    comparisons: Sequence[experiment.Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None
+) -> str:
     """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
+    comparisons, _ = settle(comparisons, configs, EVERY_DEVICE)
     loaded = loading.load_datasets(comparisons, data_dir)
     from jaxcompare import batches, planning
 
@@ -71,6 +74,7 @@ def run(
         DataError: a data set cannot be found.
     """
     shape = parse_mesh(arguments.mesh) if arguments.mesh else EVERY_DEVICE
+    comparisons, chosen = settle(comparisons, configs, shape)
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape, every)
     folder = store.RunFolder(Path(arguments.out))
@@ -147,7 +151,7 @@ def run(
         found = list(results.values())
         now = {
             one.name: manifests.record(one, book.latest(plans[one.name], mesh), mesh, arguments, command, started, wall)
-            | {"notes": notes[one.name]}
+            | {"auto": [*chosen.get(one.name, ()), *notes[one.name]]}
             for one in comparisons
         }
         manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
@@ -159,6 +163,24 @@ def run(
         publish(folder, frames, fields, manifest, wanted, drawn, log)
     folder.complete(run_digest, command, wanted._asdict())
     print(f"done: {folder.out / 'report.html'}")
+
+
+def settle(
+    comparisons: Sequence[experiment.Comparison], configs: Mapping[str, Mapping[str, Any]], shape: MeshShape
+) -> tuple[list[experiment.Comparison], dict[str, list[dict[str, Any]]]]:
+    """The comparisons expanded anew where they leave a precision to the device, and what the manifest keeps of that."""
+    found, chosen = [], {}
+    for one in comparisons:
+        if experiment.asks_precision(configs[one.name]):
+            device = start_jax(shape).local_devices()[0]  # else JAX is not needed yet
+            from jaxcompare import precision
+
+            value = precision.fastest(device)
+            one = experiment.parse(one.name, configs[one.name], precision=value)
+            chosen[one.name] = [{"key": "precision", "value": value, "device": device.device_kind}]
+            print(f"{one.name}: {say('auto.precision', **chosen[one.name][0])}", file=sys.stderr)
+        found.append(one)
+    return found, chosen
 
 
 def publish(

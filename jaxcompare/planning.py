@@ -10,8 +10,9 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
-from jaxcompare import assemble, memory, train
+from jaxcompare import assemble, memory, sweep, train
 from jaxcompare import data as datasets
 from jaxcompare.experiment import Comparison
 from jaxcompare.loading import data_key
@@ -123,6 +124,22 @@ def recut(tile: Tile, plan: Plan) -> list[Tile]:
 def widest_first(plan: Plan) -> list[Plan]:
     """The plans that led to this one, and this one."""
     return [*(widest_first(plan.wider) if plan.wider else []), plan]
+
+
+def blueprint(plan: Plan, mesh: Mesh) -> sweep.Blueprint:
+    """What a plan's tiles are compiled from, as many of them side by side as the mesh takes; on the host."""
+    program, material = plan.program, plan.material
+    tile = Tile(program.seeds[: plan.shape[0]], program.variants[: plan.shape[1]])
+    return sweep.Blueprint(
+        assemble.recipe(program, material.classes),
+        mesh,
+        material.data,
+        assemble.group(program, [tile] * sweep.tiles_at_once(mesh), plan.shape, plan.total_steps),
+        batch_size=program.settings.batch_size,
+        rows=plan.rows,
+        points=assemble.field_grid(material.data.train.x) if assemble.has_field(material) else None,
+        matmul_precision=program.settings.matmul_precision,
+    )
 
 
 def check(plan: Plan) -> None:

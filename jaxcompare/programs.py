@@ -82,7 +82,18 @@ def programs_of(comparison: Comparison, *, split: Sequence[str] = ()) -> list[Pr
         for group in groups.values():
             distinct = label(group[0].settings, apart) if apart else ""
             found.append(replace(_program(comparison.name, study, tuple(group)), distinct=distinct))
-    return found
+    return _named_apart(found)
+
+
+def _named_apart(programs: Sequence[Program]) -> list[Program]:
+    """With a number where two have one name (users' own losses split programs, say): tables know programs by name."""
+    names = [program.name for program in programs]
+    return [
+        replace(program, distinct=f"{program.distinct} ({names[:place].count(name) + 1})".strip())
+        if names.count(name) > 1
+        else program
+        for place, (program, name) in enumerate(zip(programs, names, strict=True))
+    ]
 
 
 def _static_key(settings: Settings, split: Sequence[str]) -> str:

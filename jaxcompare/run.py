@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from jaxcompare import pipeline  # NumPy and pandas: only once the config is known to be good
 
         if arguments.list:
-            print(pipeline.listing(comparisons, arguments.data_dir))
+            print(pipeline.listing(comparisons, configs, arguments.data_dir))
             return 0
         command = shlex.join(["python", "-m", "jaxcompare.run", *(sys.argv[1:] if argv is None else argv)])
         pipeline.run(comparisons, configs, arguments, command)

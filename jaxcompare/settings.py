@@ -85,7 +85,7 @@ class Settings:
     options: dict[str, float] = dataclasses.field(default_factory=dict, metadata={"kind": dict})
     clip_norm: float = _key(math.inf, float, low=0, open_low=True)
 
-    precision: str = _key("float32", str, choices=names.PRECISIONS)
+    precision: str = _key("float32", str, choices=(*names.PRECISIONS, names.AUTO_PRECISION))
     loss_scale_initial: float | None = _key(None, float, low=1, high=2.0**60)
     loss_scale_growth_interval: int | None = _key(None, int, low=1)
     loss_scale_factor: float | None = _key(None, float, low=1, open_low=True, high=1e6)

@@ -63,6 +63,28 @@ class Group(NamedTuple):
     ranges: segment.Ranges  # leaves [T, V, 2]
 
 
+class Blueprint(NamedTuple):
+    """All that decides a compiled program; of arrays only their shapes and types do."""
+
+    recipe: train.Recipe
+    mesh: Mesh  # of `local_mesh`
+    data: segment.Data
+    group: Group  # as many tiles as the mesh takes at once
+    batch_size: int  # B
+    rows: int  # K, how many epochs' ends a segment can measure
+    points: Any = None  # [G, D] where `predict` is wanted, unscaled
+    matmul_precision: str = "float32"  # of products of float32: `float32` or `tensorfloat32`
+
+
+class Memory(NamedTuple):
+    """XLA's account of a compiled program, in bytes of each device."""
+
+    arguments: int
+    results: int
+    temporaries: int
+    total: int  # what is donated is an argument and a result, and counted once
+
+
 class Executables(NamedTuple):
     """A program's compiled functions."""
 
@@ -71,6 +93,7 @@ class Executables(NamedTuple):
     predict: Callable[..., jax.Array] | None  # (carry, data, group, points) -> probabilities of class 1
     compile_seconds: float
     bytes: int | None = None  # of each device, that the largest of them takes; None: XLA does not say
+    memory: Memory | None = None  # of training
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
@@ -101,8 +124,9 @@ def replicate(mesh: Mesh, data: Any) -> Any:
     return jax.device_put(data, NamedSharding(mesh, P()))
 
 
-def _functions(recipe: train.Recipe, mesh: Mesh, batch_size: int) -> tuple[Callable, Callable, Callable]:
+def _functions(blueprint: Blueprint) -> tuple[Callable, Callable, Callable]:
     """Init, train and predict for groups of tiles, jitted."""
+    recipe, mesh, batch_size = blueprint.recipe, blueprint.mesh, blueprint.batch_size
 
     def init(data: segment.Data, group: Group) -> segment.Carry:
         def one(seed: jax.Array, hparams: Hparams) -> segment.Carry:
@@ -178,87 +202,46 @@ _LOCKS: dict[tuple, threading.Lock] = {}
 _LOCK = threading.Lock()
 
 
-def build(
-    recipe: train.Recipe,
-    mesh: Mesh,
-    data: segment.Data,
-    group: Group,
-    *,
-    batch_size: int,
-    rows: int,
-    points: jax.Array | None = None,
-    matmul_precision: str = "float32",
-) -> Executables:
-    """Compiles a program for groups of this one's shape.
-
-    Args:
-        recipe: the static choices.
-        mesh: of `local_mesh`.
-        data: on the mesh.
-        group: on the mesh; for its shapes.
-        batch_size: B.
-        rows: K, how many epochs' ends a segment can measure.
-        points: [G, D] where `predict` is wanted, unscaled.
-        matmul_precision: of products of float32, `float32` or `tensorfloat32`.
-    """
-    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((data, group, points)))
-    key = (recipe, mesh, batch_size, rows, matmul_precision, jax.tree.structure(group), shapes)
+def build(blueprint: Blueprint) -> Executables:
+    """Compiles a program; one that was compiled before takes no time."""
+    arrays = (blueprint.data, blueprint.group, blueprint.points)
+    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arrays))
+    static = blueprint._replace(data=None, group=None, points=None)  # type: ignore[arg-type]
+    key = (static, jax.tree.structure(arrays), shapes)
     with _LOCK:
         lock = _LOCKS.setdefault(key, threading.Lock())
     with lock:  # of two threads that want the same, one compiles and the other waits
         if key in _COMPILED:
             return _COMPILED[key]._replace(compile_seconds=0.0)
-        with jax.default_matmul_precision(matmul_precision):
-            _COMPILED[key] = _compile(_functions(recipe, mesh, batch_size), mesh, data, group, rows, points)
+        start = time.perf_counter()
+        init, run, predict = _compile(blueprint, init=True)
+        seconds = time.perf_counter() - start
+        _COMPILED[key] = Executables(init, run, predict, seconds, _most_bytes(init, run, predict), memory_of(run))
         return _COMPILED[key]
 
 
-def _compile(
-    functions: tuple[Callable, ...], mesh: Mesh, data: segment.Data, group: Group, rows: int, points: jax.Array | None
-) -> Executables:
-    init, run, predict = (cast(Any, function) for function in functions)
-    start = time.perf_counter()
-    carry = _shapes(jax.eval_shape(init, data, group), mesh, P(REPLICA))
-    compiled = (
-        init.lower(data, group).compile(),
-        run.lower(carry, data, group, _no_window(rows)).compile(),
-        predict.lower(carry, data, group, points).compile() if points is not None else None,
-    )
-    seconds = time.perf_counter() - start
-    return Executables(*compiled, seconds, _most_bytes([one for one in compiled if one is not None]))
-
-
-def program_bytes(
-    recipe: train.Recipe,
-    mesh: Mesh,
-    data: segment.Data,
-    group: Group,
-    *,
-    batch_size: int,
-    rows: int,
-    points: np.ndarray | None = None,
-) -> int | None:
+def program_bytes(blueprint: Blueprint) -> int | None:
     """Bytes that a program takes of each device, the data set among them: compiled as `build` would, but not run.
-
-    Args:
-        recipe: the static choices.
-        mesh: of `local_mesh`.
-        data: for its shapes: nothing is put on the devices.
-        group: as many tiles as the mesh takes; for its shapes.
-        batch_size: B.
-        rows: K of `build`.
-        points: of `build`, for their shape.
 
     Returns:
         Of training or predicting, whichever takes more: arguments, results and temporaries; None where XLA does not say.
     """
-    init, run, predict = (cast(Any, function) for function in _functions(recipe, mesh, batch_size))
-    data, group = _shapes(data, mesh, P()), _shapes(group, mesh, P(REPLICA))
-    carry = _shapes(jax.eval_shape(init, data, group), mesh, P(REPLICA))
-    compiled = [run.lower(carry, data, group, _no_window(rows)).compile()]
-    if points is not None:
-        compiled.append(predict.lower(carry, data, group, _shapes(points, mesh, P())).compile())
-    return _most_bytes(compiled)
+    return _most_bytes(*_compile(blueprint, init=False))
+
+
+def _compile(blueprint: Blueprint, *, init: bool) -> tuple[Any, Any, Any]:
+    """Init (where it is wanted), train and predict (where there are points), compiled; nothing is put on the devices."""
+    mesh = blueprint.mesh
+    start, run, predict = (cast(Any, function) for function in _functions(blueprint))
+    data, group = _shapes(blueprint.data, mesh, P()), _shapes(blueprint.group, mesh, P(REPLICA))
+    points = _shapes(blueprint.points, mesh, P())
+    with jax.default_matmul_precision(blueprint.matmul_precision):
+        carry = _shapes(jax.eval_shape(start, data, group), mesh, P(REPLICA))
+        return (
+            start.lower(data, group).compile() if init else None,
+            run.lower(carry, data, group, _no_window(blueprint.rows)).compile(),
+            predict.lower(carry, data, group, points).compile() if points is not None else None,
+        )
 
 
 def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
@@ -270,17 +253,18 @@ def _no_window(rows: int) -> segment.Window:
     return make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
 
 
-def _most_bytes(compiled: Sequence[Any]) -> int | None:
-    found = [one.memory_analysis() for one in compiled]
-    if None in found:
+def memory_of(compiled: Any) -> Memory | None:
+    """What a compiled function takes of each device; None where XLA does not say."""
+    found = compiled.memory_analysis()
+    if found is None:
         return None
-    return max(
-        one.argument_size_in_bytes
-        + one.output_size_in_bytes
-        + one.temp_size_in_bytes
-        - one.alias_size_in_bytes  # donated arguments are results as well
-        for one in found
-    )
+    sizes = (found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes)
+    return Memory(*sizes, sum(sizes) - found.alias_size_in_bytes)
+
+
+def _most_bytes(*compiled: Any) -> int | None:
+    found = [memory_of(one) for one in compiled if one is not None]
+    return None if None in found else max(one.total for one in found if one is not None)
 
 
 def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], *, rows: int) -> segment.Window:

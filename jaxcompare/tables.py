@@ -114,14 +114,16 @@ def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
         whole = pd.concat(parts, ignore_index=True)
         found[name] = whole.sort_values("replica_id", kind="stable", key=lambda ids: ids.map(place), ignore_index=True)
     timing = [json.loads(str(one.arrays["timing"])) for one in measured if "timing" in one.arrays]
-    found["timing"] = pd.DataFrame(timing, columns=TIMING)
+    found["timing"] = pd.DataFrame(timing, columns=TIMING).astype(dict.fromkeys(BYTES, float))  # NaN: XLA does not say
     return Tables(found, fields)
 
 
-TIMING = [
+TIMED = [
     "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
-    "wall_seconds", "replica_steps_per_second",
+    "wall_seconds", "replica_steps_per_second", "tile_replicas",
 ]  # fmt: skip
+BYTES = ["argument_bytes", "temporary_bytes"]
+TIMING = [*TIMED, *BYTES]
 
 
 def replica_id(variant: Variant, seed: int) -> str:
@@ -144,12 +146,19 @@ def _ids(one: Measured) -> np.ndarray:
 
 
 def _design(study: Study) -> dict[str, str]:
-    """What a study compares and tunes (factors, parted by spaces), and which study it confirms."""
+    """What a study compares, tunes and keeps as given (factors, parted by spaces), and which study it confirms."""
     of_role = {
         role: " ".join(key for key in study.varied if study.roles.get(key) == role)
         for role in ("scientific", "nuisance")
     }
-    return {"compared": of_role["scientific"], "tuned": of_role["nuisance"], "confirms": study.confirms}
+    # A factor of one value may be called fixed, too: so a single learning rate is one that was set, not one left untuned.
+    fixed = " ".join(key for key, role in study.roles.items() if role == "fixed")
+    return {
+        "compared": of_role["scientific"],
+        "tuned": of_role["nuisance"],
+        "fixed": fixed,
+        "confirms": study.confirms,
+    }
 
 
 def _replica_rows(one: Measured, design: dict[str, str]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxcompare import assemble, fitting, sweep, tables
 from jaxcompare.memory import Footprint, spell_bytes
-from jaxcompare.planning import Plan, lower, recut, step_seconds, widest_first
+from jaxcompare.planning import Plan, blueprint, lower, recut, step_seconds, widest_first
 from jaxcompare.programs import Program, Tile
 from jaxcompare.settings import ConfigError
 
@@ -85,22 +85,13 @@ class Job(NamedTuple):
 class Trainer:
     """A program compiled, with its data on the devices."""
 
-    def __init__(self, plan: Plan, mesh: Mesh, tiles: list[Tile]) -> None:
+    def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.plan, self.mesh = plan, mesh
         self.data = sweep.replicate(mesh, plan.material.data)
         self.points = None
         if assemble.has_field(plan.material):
             self.points = sweep.replicate(mesh, assemble.field_grid(plan.material.data.train.x))
-        self.executables = sweep.build(
-            assemble.recipe(plan.program, plan.material.classes),
-            mesh,
-            self.data,
-            self.group(tiles[: sweep.tiles_at_once(mesh)]),
-            batch_size=plan.program.settings.batch_size,
-            rows=plan.rows,
-            points=self.points,
-            matmul_precision=plan.program.settings.matmul_precision,
-        )
+        self.executables = sweep.build(blueprint(plan, mesh))
         free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.bytes
         if free is not None and needed is not None and needed > free:
             # Small programs said less, or arithmetic did: better to know before the first step than to be killed in it.
@@ -153,6 +144,7 @@ class Trainer:
         wall = time.perf_counter() - start
         # Measuring happens inside the segments: it is timed apart, once a program, and taken to cost the same each time.
         evaluating = min(wall, sum(self.measuring_seconds[level] for level in levels))
+        memory = self.executables.memory
         timing = {
             "program": plan.program.name,
             "experiment": plan.program.comparison,
@@ -163,6 +155,9 @@ class Trainer:
             "evaluate_seconds": evaluating,
             "wall_seconds": wall,
             "replica_steps_per_second": replicas * plan.total_steps / wall,
+            "tile_replicas": plan.replicas,
+            "argument_bytes": memory and memory.arguments,
+            "temporary_bytes": memory and memory.temporaries,
         }
         self.compile_seconds = 0.0  # compiled once, for the first group
         for index, tile in enumerate(tiles):
@@ -191,7 +186,7 @@ def make_trainer(plan: Plan, missing: list[Tile], mesh: Mesh, book: fitting.Book
     """
     while True:
         try:
-            return Trainer(plan, mesh, missing), missing
+            return Trainer(plan, mesh), missing
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise

@@ -58,13 +58,12 @@ def train_tiles(plan, devices, segment_steps=None, data=1):
     """Final carries and measurements by (seed, variant)."""
     mesh = sweep.local_mesh(jax.devices()[: devices * data], data=data)
     on_mesh = sweep.replicate(mesh, plan.material.data)
-    made = assemble.recipe(plan.program, plan.material.classes)
     tiles, found = tiles_of(plan.program, plan.shape), {}
     for begin in range(0, len(tiles), devices):
         chosen = tiles[begin : begin + devices]
         padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
         group = sweep.shard(mesh, assemble.group(plan.program, padded, plan.shape, plan.total_steps))
-        built = sweep.build(made, mesh, on_mesh, group, batch_size=plan.program.settings.batch_size, rows=plan.rows)
+        built = sweep.build(planning.blueprint(plan, mesh))
         carry, measured = sweep.train_group(
             built, on_mesh, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
             levels=assemble.levels(plan.program.settings), rows=plan.rows, segment_steps=segment_steps,

@@ -41,8 +41,10 @@ def test_the_largest_power_of_two_that_fits(a_byte_an_example, capsys, limit, si
     made, (note,) = resolve(comparison(batch_size="auto"), limit)
     assert set(sizes(made)) == {size}
     assert made == comparison(batch_size=size)
-    assert f'batch_size = "auto" is {size} on moons' in note
-    assert "this changes the training itself" in capsys.readouterr().err
+    assert (note["key"], note["value"], note["dataset"]) == ("batch_size", size, "moons")
+    told = capsys.readouterr().err
+    assert f'batch_size = "auto" is {size} on moons' in told
+    assert "this changes the training itself" in told
 
 
 def test_there_is_a_largest_size_however_much_there_is(monkeypatch, a_byte_an_example):

@@ -157,9 +157,11 @@ def test_shipped_configs_are_what_the_readme_says(name):
     comparison = parse(loaded, read)
     assert comparison.question.endswith("?")
     for study in comparison.studies:
-        assert len(study.seeds) >= (10 if name == "b" else 5)
+        # What a study beside the main ones asks is not which rate is best: fewer seeds and epochs answer it.
+        tuned = study.roles.get("learning_rate") == "nuisance" or study.name == "main"
+        assert len(study.seeds) >= (10 if name == "b" and tuned else 5)
         for variant in study.variants:
-            assert variant.settings.epochs >= 5
+            assert variant.settings.epochs >= (5 if tuned else 1)
             if name == "b":
                 assert len(variant.settings.hidden) >= 4
     quick = parse(name, experiment.quick(read))

@@ -5,9 +5,10 @@ import json
 import jax
 import numpy as np
 import pytest
-from problems import comparison, plans
+from problems import BASE, comparison, plans
 
 from jaxcompare import compare, fitting, memory, planning, store, sweep, trainer
+from jaxcompare.experiment import parse
 from jaxcompare.memory import Cost, Footprint
 from jaxcompare.settings import ConfigError
 
@@ -102,6 +103,33 @@ def test_bytes_are_linear_in_replicas_and_arithmetic_is_not_far_off():
     cost = fitting.compiled(plan, mesh(2))
     assert cost.of(5) == pytest.approx(fitting.program_bytes(plan, mesh(4)), rel=0.05)
     assert cost.of(5) / memory.FAR_BELOW < fitting.arithmetic(plan).of(5) < cost.of(5) * memory.FAR_BELOW
+
+
+def cnn(**options):
+    base = {key: value for key, value in BASE.items() if key not in ("samples", "test_samples")}
+    base |= {
+        "dataset": "digits",
+        "model": "cnn",
+        "channels": [16, 32],
+        "kernel_size": 3,
+        "hidden": [32],
+        "batch_size": 256,
+    }
+    return plans(parse("cnn", {"base": {**base, **options}, "study": [{"grid": RATES}]}), tile_replicas=2)[0]
+
+
+def test_arithmetic_counts_a_convolutions_positions():
+    """Units times pixels of each convolution, not its units alone."""
+    pixels = 16 * 8 * 8 + 32 * 4 * 4
+    more = fitting.arithmetic(cnn(batch_size=512)).replica - fitting.arithmetic(cnn()).replica
+    assert more > 3 * memory.NUMBER * 256 * pixels
+
+
+@pytest.mark.slow
+def test_arithmetic_is_not_far_off_for_convolutions():
+    plan = cnn()
+    needed = fitting.program_bytes(plan, mesh(1))
+    assert needed / memory.FAR_BELOW < fitting.arithmetic(plan).of(plan.replicas) < needed * memory.FAR_BELOW
 
 
 def test_where_there_is_plenty_nothing_is_compiled(monkeypatch):

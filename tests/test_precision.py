@@ -1,13 +1,15 @@
 """Half precision and dynamic loss scaling: the state machine exactly, and no replica that disturbs another."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import blobs, comparison, plans, recipe, train_tiles
 
-from jaxcompare import compare, diagnostics, precision, sweep, train
-from jaxcompare.experiment import parse
+from jaxcompare import analysis, compare, diagnostics, names, precision, sweep, train
+from jaxcompare.experiment import asks_precision, parse
 from jaxcompare.names import LOSS_SCALING
 from jaxcompare.precision import LossScaling
 from jaxcompare.settings import ConfigError
@@ -162,6 +164,10 @@ def test_tables_have_scale_skips_and_underflow_where_there_are_any():
     last = history[(history["precision"] == "float16") & (history["epoch"] == 1)]
     assert (last["skipped_steps"] == 2).all()
     assert (last["loss_scale"] == 2.0**38).all()
+    costs = analysis.costs(found["replicas"], found["timing"]).merge(found["replicas"], on="variant_id")
+    assert costs.groupby("precision")["temporary_bytes"].min().gt(0).to_dict() == dict.fromkeys(names.PRECISIONS, True)
+    assert costs.groupby("precision")["argument_bytes"].min().gt(0).all()
+    assert costs["step_seconds"].gt(0).all()
     layers = found["layers"].merge(found["replicas"][["replica_id", "precision"]], on="replica_id")
     assert layers.groupby("precision")["gradient_underflow"].count().to_dict() == {
         "bfloat16": 8,
@@ -171,8 +177,63 @@ def test_tables_have_scale_skips_and_underflow_where_there_are_any():
 
 
 @pytest.mark.parametrize(
+    ("platform", "capability", "name"),
+    [
+        ("cpu", None, "float32"),
+        ("tpu", None, "bfloat16"),
+        ("gpu", "9.0", "bfloat16"),
+        ("gpu", "8.0", "bfloat16"),
+        ("gpu", "7.5", "float16"),
+        ("gpu", "6.1", "float32"),
+        ("gpu", "10.0", "bfloat16"),
+        ("rocm", "gfx90a", "float32"),
+    ],
+)
+def test_auto_is_half_only_where_the_device_is_faster_in_it(platform, capability, name):
+    device = SimpleNamespace(platform=platform, compute_capability=capability)
+    assert precision.fastest(device) == name
+
+
+def test_auto_is_resolved_before_the_grid_is_expanded():
+    config = {"base": {"precision": "auto", "loss_scale_floor": 2.0},
+              "study": [{"name": "main", "grid": {"learning_rate": [0.1, 0.2]}},
+                        {"name": "own", "grid": {"precision": ["float32", "bfloat16"]}}]}  # fmt: skip
+    assert asks_precision(config)
+    found = {
+        name: [[variant.settings.precision for variant in study.variants] for study in made.studies]
+        for name in names.PRECISIONS
+        if (made := parse("x", config, precision=name))
+    }
+    assert found == {name: [[name, name], ["float32", "bfloat16"]] for name in names.PRECISIONS}
+    half = parse("x", config, precision="float16").studies[0].variants[0]
+    named = parse("x", config | {"base": {"precision": "float16", "loss_scale_floor": 2.0}}).studies[0].variants[0]
+    assert half == named  # as if the name had stood in the config
+    assert half.settings.loss_scale_floor == 2.0
+    assert not asks_precision({"base": {"precision": "float16"}, "study": [{"name": "main"}]})
+
+
+def test_a_comparison_trains_with_auto():
+    base = {
+        "dataset": "moons",
+        "hidden": [4],
+        "samples": 60,
+        "test_samples": 20,
+        "epochs": 1,
+        "seeds": 1,
+        "batch_size": 16,
+    }
+    found = compare.compare({"base": {**base, "precision": "auto"}, "study": [{"grid": {"learning_rate": [0.1]}}]})
+    assert set(found["replicas"]["precision"]) == {"float32"}
+
+
+@pytest.mark.parametrize(
     ("base", "grid", "message"),
     [
+        (
+            {},
+            {"precision": ["auto", "float32"]},
+            "grid.precision = ['auto', 'float32']: \"auto\" cannot stand in a grid",
+        ),
         ({"precision": "float61"}, {}, "did you mean float16?"),
         ({"loss_scale_floor": 2.0}, {"precision": ["float32"]}, "base: loss_scale_floor = 2.0 has no effect"),
         ({}, {"loss_scale_factor": [2.0, 4.0]}, "loss_scale_factor = 2.0 has no effect on precision 'float32'"),

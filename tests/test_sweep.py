@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from problems import blobs, comparison, one_replica, plans, recipe, train_tiles, whole_window
 
-from jaxcompare import assemble, compare, segment, sweep, train
+from jaxcompare import assemble, compare, planning, segment, sweep, train
 from jaxcompare.programs import tiles_of
 from jaxcompare.types import Batch
 
@@ -203,11 +203,7 @@ def test_public_step_trains_and_compiles_once():
 
 def test_compiled_training_has_no_collective(plan):
     mesh = sweep.local_mesh(jax.devices()[:8])
-    data = sweep.replicate(mesh, plan.material.data)
-    tiles = [tiles_of(plan.program, plan.shape)[0]] * 8
-    group = sweep.shard(mesh, assemble.group(plan.program, tiles, plan.shape, plan.total_steps))
-    made = assemble.recipe(plan.program, plan.material.classes)
-    text = sweep.build(made, mesh, data, group, batch_size=32, rows=plan.rows).train.as_text()
+    text = sweep.build(planning.blueprint(plan, mesh)).train.as_text()
     assert "while" in text
     for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
         assert collective not in text

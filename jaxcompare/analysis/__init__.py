@@ -45,6 +45,7 @@ from jaxcompare.analysis.gradients import (
 )
 from jaxcompare.analysis.paired import Paired, effect_size, holm, paired_difference, paired_variants, sign_flip_p
 from jaxcompare.analysis.pairs import Declared, claims, declared_in, effects, selected
+from jaxcompare.analysis.reference import COSTS, against, costs
 from jaxcompare.analysis.rules import findings
 from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals, seconds_to_target
 from jaxcompare.analysis.selection import best_rates, common_rate, ranked, score
@@ -82,6 +83,7 @@ def results(
 __all__ = [
     "AREA",
     "CONFIRMED",
+    "COSTS",
     "EXPLODED",
     "FEWEST_SEEDS",
     "FIGURES",
@@ -97,6 +99,7 @@ __all__ = [
     "Finding",
     "Interval",
     "Paired",
+    "against",
     "area_under_curve",
     "bands",
     "best_rates",
@@ -105,6 +108,7 @@ __all__ = [
     "claims",
     "common_rate",
     "comparisons",
+    "costs",
     "declared_in",
     "effect_size",
     "effects",

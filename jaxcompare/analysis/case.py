@@ -52,7 +52,11 @@ def cases(
     for one in (*main, *(other for other in every if other not in main)):
         rows = rows_of(summary, one)
         mine = runs[runs["variant_id"].isin(rows["variant_id"])]
-        chosen = best_rates(rows, one.factor, one.apart)
+        chosen, common = best_rates(rows, one.factor, one.apart), common_rate(rows, one.factor, one.apart)
+        if (
+            one.rates_set
+        ):  # nothing was chosen, so no edge can be met, and there is nothing to hold against a common rate
+            chosen, common = chosen.assign(edge="", at_edge=False), common.iloc[:0]
         found.append(
             Case(
                 comparison=one,
@@ -61,7 +65,7 @@ def cases(
                 runs=mine,
                 history=tables["history"][tables["history"]["replica_id"].isin(mine["replica_id"])],
                 chosen=chosen,
-                common=common_rate(rows, one.factor, one.apart),
+                common=common,
                 confirmed=summary[summary["variant_id"].isin(chosen["variant_id"] + CONFIRMED)],
                 claims=rows_of(told, one),
                 target=targets.get(experiment),

@@ -14,11 +14,14 @@ __all__ = ["CONFIRMED", "Comparison", "cells", "comparisons", "factors", "main_c
 NOT_FACTORS = {
     *("replica_id", "variant_id", "experiment", "study", "label", "seed", "steps_per_epoch", "parameters"),
     *("first_nonfinite_step", "chance_accuracy", "train_examples", "validation_examples", "test_examples"),
-    *("data_digest", "program", "compared", "tuned", "confirms"),
+    *("data_digest", "program", "compared", "tuned", "fixed", "confirms"),
 }
 SCIENTIFIC = {"a": "loss", "b": "activation", "c": "optimizer"}
 # What a factor's options follow from comes first, so that an option that only follows is not taken for a choice.
-FACTOR_ORDER = ("optimizer", "activation", "loss", "model", "hidden", "init", "schedule", "batch_size", "epochs")
+FACTOR_ORDER = (
+    *("optimizer", "activation", "loss", "model", "hidden", "init", "schedule", "batch_size", "epochs"),
+    *("clip_norm", "precision"),
+)
 
 
 class Comparison(NamedTuple):
@@ -30,6 +33,7 @@ class Comparison(NamedTuple):
     factor: str
     apart: tuple[str, ...]
     compared: tuple[str, ...] = ()  # the scientific factors: `factor`, and those kept apart that are not only fixed
+    rates_set: bool = False  # the study says that its learning rates are fixed: nobody chooses among them
 
 
 def factors(replicas: pd.DataFrame) -> list[str]:
@@ -61,18 +65,22 @@ def _roles(rows: pd.DataFrame, column: str) -> tuple[str, ...] | None:
 
 def _comparison(rows: pd.DataFrame, experiment: str, study: str, dataset: str) -> Comparison:
     """A study's roles where they are recorded, else guesses: every factor is scientific but for the learning rate."""
-    tuned = _roles(rows, "tuned") or ()
+    tuned, fixed = (_roles(rows, column) or () for column in ("tuned", "fixed"))
     names = [name for name in varying(rows) if name not in tuned]
     declared = _roles(rows, "compared")
     scientific = names if declared is None else [name for name in names if name in declared]
-    by_rate = bool(declared) and "learning_rate" in (declared or ()) and rows["learning_rate"].nunique() > 1
     expected = SCIENTIFIC.get(experiment, "")
     factor = expected if expected in scientific else next(iter(scientific), "learning_rate")
     apart = [name for name in varying(rows, (factor,)) if name not in tuned]
-    if by_rate and factor != "learning_rate":
-        apart.append("learning_rate")  # compared as the others are, so nobody chooses it
+    if "learning_rate" in (*(declared or ()), *fixed) and _varies(rows, "learning_rate", (factor, *apart)):
+        apart.append("learning_rate")  # compared, or told of, as the others are, so nobody chooses it
     compared = tuple(name for name in (factor, *apart) if declared is None or name in (factor, *declared))
-    return Comparison(experiment, study, dataset, factor, tuple(apart), compared)
+    return Comparison(experiment, study, dataset, factor, tuple(apart), compared, "learning_rate" in fixed)
+
+
+def _varies(rows: pd.DataFrame, name: str, given: tuple[str, ...]) -> bool:
+    """Whether a factor takes several values where those in `given` are fixed."""
+    return name not in given and bool((rows.groupby(list(given), dropna=False)[name].nunique() > 1).any())
 
 
 def comparisons(replicas: pd.DataFrame) -> list[Comparison]:
@@ -91,9 +99,14 @@ def comparisons(replicas: pd.DataFrame) -> list[Comparison]:
 
 
 def main_comparisons(replicas: pd.DataFrame, experiment: str) -> dict[str, Comparison]:
-    """For each data set of an experiment its main comparison: the study `main`, else the first."""
+    """For each data set of an experiment its main comparison: the study `main`, else the first that tunes its rates.
+
+    Studies whose learning rates are set stand beside a main one, on whichever data set, unless there is no other study.
+    """
+    every = comparisons(replicas[replicas["experiment"] == experiment])
+    tuned = [one for one in every if not one.rates_set or one.study == "main"]
     found: dict[str, Comparison] = {}
-    for one in comparisons(replicas[replicas["experiment"] == experiment]):
+    for one in tuned or every:
         if one.dataset not in found or one.study == "main":
             found[one.dataset] = one
     return found

@@ -64,7 +64,7 @@ def dead_units(case: Case) -> list[Finding]:
         level = case.summary[factor]
         mine = case.summary[(level == row[factor]) | (level.isna() & pd.isna(row[factor]))]
         worst = mine.sort_values("dead_fraction_final", na_position="first").iloc[-1]
-        keyed = [("finding.dead", row)]
+        keyed = [("finding.dead_worst" if case.comparison.rates_set else "finding.dead", row)]
         keyed += [("finding.dead_worst", worst)] if worst["learning_rate"] != row["learning_rate"] else []
         for key, one in keyed:
             if not one["dead_fraction_final"] >= DEAD or one["variant_id"] in told:

@@ -29,7 +29,7 @@ def summarise(
     `summarise_layers` stand beside them.
     """
     kept = ["variant_id", "experiment", "study", "label", "dataset"]
-    kept += [name for name in ("compared", "tuned", "confirms") if name in replicas]
+    kept += [name for name in ("compared", "tuned", "fixed", "confirms") if name in replicas]
     kept += [name for name in factors(replicas) if name not in kept]
     rows = []
     for _, runs in finals(replicas, history, targets).groupby("variant_id", sort=False):

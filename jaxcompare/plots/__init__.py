@@ -1,6 +1,7 @@
 """Pictures of a comparison: file name -> function that draws it. Tables in, Figure out; nothing is read or written.
 
-The names of A, B and C are those of the design; any other experiment has learning curves for each of its data sets.
+The names of A, B and C are those of the design; any other experiment has learning curves for each of its data sets. Studies
+beside the main one have pictures of their own, by what varies in them (`studies`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from jaxcompare.plots.curves import learning_curves
 from jaxcompare.plots.heatmaps import gradient_norms, rates_by_schedule
 from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
 from jaxcompare.plots.panels import Tables
+from jaxcompare.plots.studies import owner, stem, study_pictures
 from jaxcompare.plots.style import colour_of, png
 from jaxcompare.plots.units import dead_units, shown_rates
 
 Pictures = dict[str, Callable[[], Figure]]
 
-__all__ = ["Pictures", "Tables", "colour_of", "pictures", "png"]
+__all__ = ["Pictures", "Tables", "colour_of", "owner", "pictures", "png", "stem"]
 
 
 def _measured(tables: Tables, name: str, comparison: Comparison) -> bool:
@@ -97,4 +99,9 @@ def pictures(experiment: str, tables: dict[str, pd.DataFrame], fields: Fields | 
     if "summary" not in tables:
         tables = tables | {"summary": analysis.summarise(tables["replicas"], tables["history"])}
     main = analysis.main_comparisons(tables["replicas"], experiment)
-    return EXPERIMENTS.get(experiment, _curves)(tables, fields or {}, main) if main else {}
+    if not main:
+        return {}
+    # Where rates were set there is no best one: such a study has its own pictures, even if it is the only one.
+    every = analysis.comparisons(tables["replicas"][tables["replicas"]["experiment"] == experiment])
+    beside = [one for one in every if one.rates_set or one not in main.values()]
+    return EXPERIMENTS.get(experiment, _curves)(tables, fields or {}, main) | study_pictures(tables, beside)

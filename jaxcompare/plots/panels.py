@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import style
-from jaxcompare.words import level, say, spoken
+from jaxcompare.words import level, say, spoken, value_of
 
 Tables = dict[str, pd.DataFrame]
 FEW_EPOCHS = 12
@@ -40,7 +40,7 @@ def failures(row: pd.Series) -> str:
 
 def cell_name(row: pd.Series, comparison: Comparison) -> str:
     """The level of the factor compared, and the values of those kept apart."""
-    return ", ".join(level(row[name], name) for name in (comparison.factor, *comparison.apart))
+    return ", ".join(value_of(row[name], name) for name in (comparison.factor, *comparison.apart))
 
 
 def lines_of(rows: pd.DataFrame, comparison: Comparison) -> list[Line]:
@@ -93,12 +93,14 @@ def over_epochs(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
-def spread_over_epochs(ax: Axes, table: pd.DataFrame, tables: Tables, lines: Sequence[Line], value: str) -> None:
-    """Median and range over seeds of `value` against the epoch, for what may be zero or span decades."""
+def spread_over_epochs(
+    ax: Axes, table: pd.DataFrame, tables: Tables, lines: Sequence[Line], value: str, *, zeros: bool = False
+) -> None:
+    """Median and range over seeds of `value` against the epoch, for what spans decades; zeros only where they are wanted."""
     table, replicas = of_lines(table, tables, lines)
     found = analysis.bands(table, replicas, value=value)
     for line in lines:
-        _curve(ax, found[found["variant_id"] == line.variant_id], "median", ("least", "greatest"), line, zeros=False)
+        _curve(ax, found[found["variant_id"] == line.variant_id], "median", ("least", "greatest"), line, zeros=zeros)
     ax.margins(x=EPOCH_MARGIN)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
@@ -173,7 +175,7 @@ def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison, figure:
     style.label(ax, "axis.learning_rate", f"axis.{figure}", "panel.sensitivity")
 
 
-def by_layer(ax: Axes, tables: Tables, lines: Sequence[Line], last: bool) -> None:
+def by_layer(ax: Axes, tables: Tables, lines: Sequence[Line], last: bool, *, spread: bool = True) -> None:
     """The gradient's norm in each layer at initialisation or after the last epoch: median and range over seeds."""
     table, replicas = of_lines(tables["layers"], tables, lines)
     epoch = table["epoch"].max() if last else table["epoch"].min()
@@ -183,7 +185,10 @@ def by_layer(ax: Axes, tables: Tables, lines: Sequence[Line], last: bool) -> Non
         one = found[found["variant_id"] == line.variant_id]
         drawn = {"color": line.colour, "linestyle": line.dash, "linewidth": line.width}
         ax.plot(one["layer_index"], one["median"], marker="o", markersize=4, **drawn)
-        ax.fill_between(one["layer_index"], one["least"], one["greatest"], color=line.colour, alpha=0.15, linewidth=0)
+        if spread:
+            ax.fill_between(
+                one["layer_index"], one["least"], one["greatest"], color=line.colour, alpha=0.15, linewidth=0
+            )
     named = table.drop_duplicates("layer_index").sort_values("layer_index")
     ax.set_xticks(named["layer_index"], [level(name) for name in named["layer"]], rotation=20)
     style.label(ax, "axis.layer", "axis.gradient_norm", "panel.gradients_end" if last else "panel.gradients_start")

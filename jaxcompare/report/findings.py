@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxcompare import analysis
@@ -15,6 +15,9 @@ from jaxcompare.analysis.rules import leaders as leading
 from jaxcompare.report.view import View
 from jaxcompare.words import Words
 
+FEW_OVERFLOWS = 3  # more are told of together
+READINGS = ("above", "below", "none", "few", "failed")
+
 
 def p_value(words: Words, p: float, key: str = "number.p") -> str:
     """A p-value as printed: alone, or after the letter p."""
@@ -24,7 +27,7 @@ def p_value(words: Words, p: float, key: str = "number.p") -> str:
 
 
 def effect_cell(words: Words, effect: float, low: float, high: float) -> str:
-    """Cohen's d_z with its interval, as a cell."""
+    """Cohen's d_z with its interval, as a cell; none where all differences are the same."""
     return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
 
 
@@ -45,12 +48,12 @@ def sentence(view: View, finding: Finding) -> str:
 def _told(view: View, key: str, value: Any) -> Any:
     """A finding's value as it stands in the sentence; numbers are left to the sentence's own formats."""
     if key == "where":
-        text = ", ".join(view.words.level(part, name) for name, part in value.items())
+        text = ", ".join(view.words.value(part, name) for name, part in value.items())
         return view.words.say("finding.where", where=text) if text else ""
     if isinstance(value, Failures):
         return view.words.failures(*value)
-    if isinstance(value, Mapping):
-        return view.named(value)
+    if isinstance(value, Mapping):  # the sentences that name a variant say its rate themselves
+        return view.named({name: part for name, part in value.items() if name != "learning_rate"} or value)
     if isinstance(value, list):
         return " > ".join(view.named(part) for part in value)
     return view.words.level(value) if isinstance(value, str) else value
@@ -63,7 +66,7 @@ def _difference(view: View, finding: Finding) -> str:
     points = {
         "difference": f"{values['difference']:{sign}.2f}",
         "interval": words.bounds(values["low"], values["high"], f"{sign}.2f"),
-        "effect": f"{values['effect']:.1f}" + words.bounds(values["effect_low"], values["effect_high"], ".1f"),
+        "effect": effect_cell(words, *(values[name] for name in ("effect", "effect_low", "effect_high"))),
         "p": p_value(words, values["p"], "number.p_is"),
     }
     if values["family"] > 1:
@@ -79,8 +82,43 @@ def _difference(view: View, finding: Finding) -> str:
 
 
 def findings(view: View) -> list[str]:
-    """Every sentence of every rule that the tables allow."""
-    return [sentence(view, one) for one in found_in(view)]
+    """Every sentence of every rule that the tables allow; where rates were set, claims are counted: the table has each."""
+    every = found_in(view)
+    if not view.comparison.rates_set:
+        return [sentence(view, one) for one in every]
+    over = [one for one in every if one.key == "finding.overflow"]
+    many = over if len(over) > FEW_OVERFLOWS else []
+    kept = [one for one in every if one not in many and not one.key.startswith("difference.")]
+    return [*tallies(view), *(sentence(view, one) for one in kept), *overflows(view, many)]
+
+
+def overflows(view: View, found: Sequence[Finding]) -> list[str]:
+    """What many variants in float16 have in common, in one sentence."""
+    if not found:
+        return []
+    steps = [float(one.values["skipped"]) for one in found]
+    variants = int((view.summary["precision"] == "float16").sum())
+    return [view.words.say("finding.overflow_many", k=len(found), n=variants, low=min(steps), high=max(steps))]
+
+
+def tallies(view: View) -> list[str]:
+    """A line for each pair of levels that claims are about: in how many cells the first is better, worse, or neither."""
+    words, found = view.words, []
+    for (factor, *_), rows in view.claims.groupby(["factor", "first", "second"], sort=False):
+        readings = rows["reading"].value_counts()
+        counts = [
+            words.say("tally.of", count=readings[key], cells=len(rows), reading=words.say(f"tally.{key}"))
+            for key in READINGS
+            if key in readings
+        ]
+        known = 100 * rows["difference"].dropna()
+        low, high = known.min(), known.max()
+        span = words.say("tally.range", low=low, high=high) if len(known) else ""
+        by_id = view.summary.set_index("variant_id")[factor]
+        names = [words.value(by_id[rows[key].iloc[0]], str(factor)) for key in ("first_id", "second_id")]
+        told = words.say("tally.told", first=names[0], second=names[1], counts=", ".join(counts), range=span)
+        found.append(capital(told))
+    return found
 
 
 def records(views: Iterable[View]) -> bytes:
@@ -94,14 +132,20 @@ def limits(view: View) -> list[str]:
     words, claims = view.words, view.claims
     fresh = len(claims) > 0 and bool(claims["fresh_seeds"].all())
     seeds = sorted({int(n) for n in claims["n"] if n})
-    found = [words.say("limit.confirmed" if fresh else "limit.selection"), words.say("limit.seeds")]
+    chosen = "limit.rates_set" if view.comparison.rates_set else "limit.selection"
+    found = [words.say("limit.confirmed" if fresh else chosen), words.say("limit.seeds")]
     found += [words.say("limit.sign_flip", n=n, floor=2 / 2**n) for n in seeds]
     found += [words.say("limit.family", count=int(claims["family"].iloc[0]))] if len(claims) else []
     return [*found, words.say("limit.scope")]
 
 
 def leaders(view: View, title: str) -> list[str]:
-    """A line for each value of the factors kept apart: the leader's test accuracy, and how far the others are."""
+    """A line for each value of the factors kept apart: the leader's test accuracy, and how far the others are.
+
+    Where rates were set nobody leads: what is claimed is counted.
+    """
+    if view.comparison.rates_set and not view.main:
+        return [view.words.say("tally.where", title=title, where=view.where(), told=told) for told in tallies(view)]
     factor = view.comparison.factor
     found = []
     for best in leading(view):

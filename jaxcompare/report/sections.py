@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from jaxcompare import analysis
-from jaxcompare.report.blocks import Block, Heading, Items, Paragraph, Picture, Table
+from jaxcompare import analysis, plots
+from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Picture, Table
 from jaxcompare.report.curves import curves
-from jaxcompare.report.findings import effect_cell, findings, limits, p_value
+from jaxcompare.report.findings import capital, effect_cell, findings, limits, p_value
 from jaxcompare.report.fixed import fixed
 from jaxcompare.report.measures import measures
 from jaxcompare.report.view import View
@@ -30,10 +30,11 @@ def comparison_blocks(
     blocks: list[Block] = [Heading(2, title(words, experiment, about), f"comparison-{experiment}")]
     if about.get("question"):
         blocks.append(Paragraph(str(about["question"])))
+    blocks += [Note(capital(words.say("auto." + one["key"], **one) + ".")) for one in about.get("auto") or ()]
     given = about.get("protocol") or ()
     stated = [given] if isinstance(given, str) else [str(one) for one in given]
     for index, view in enumerate(found):
-        mine = [name for name in names if of_dataset(name, view, found)]
+        mine = [name for name in names if of_view(name, view, found)]
         names = [name for name in names if name not in mine]
         anchor = f"comparison-{experiment}-{index + 1}"
         blocks += [Heading(3, view.where(), anchor), Heading(4, words.say("report.protocol"), f"{anchor}-protocol")]
@@ -49,18 +50,25 @@ def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
     return str(about.get("title") or known) if known == experiment.replace("_", " ") else known
 
 
-def of_dataset(name: str, view: View, found: list[View]) -> bool:
-    """Whether a picture belongs under a view: it names its data set, or names none and the view is the first."""
-    datasets = {one.comparison.dataset for one in found}
+def of_view(name: str, view: View, found: list[View]) -> bool:
+    """Whether a picture belongs under a view: it is of its study, or, of a main one, names its data set; or names none
+    and the view is the first."""
+    study = plots.owner(name, [one.comparison for one in found])
+    if study is not None or not view.main:
+        return view.comparison == study
+    datasets = {one.comparison.dataset for one in found if one.main}
     stem = f"_{name.removesuffix('.png')}_"
     named = {dataset for dataset in datasets if f"_{dataset}_" in stem}
     return view.comparison.dataset in named or (not named and view is found[0])
 
 
 def picture(words: Words, name: str) -> Picture:
-    """A picture with its caption, by the first word of its file's name."""
+    """A picture with its caption, by the first word of its file's name, or by what of a study it shows."""
     stem = name.removesuffix(".png")
-    key = f"caption.{stem.split('_')[0]}"
+    kind = stem.split("_")[0]
+    if "_study_" in stem:
+        kind = "loss_scale" if stem.endswith("_loss_scale") else "study"
+    key = f"caption.{kind}"
     caption = words.say(key if key in words.catalogue else "caption.other")
     return Picture(
         localised(name, words.language), words.say("caption.alt", caption=caption, name=stem.replace("_", " ")), caption
@@ -70,21 +78,18 @@ def picture(words: Words, name: str) -> Picture:
 def protocol(view: View, history: pd.DataFrame) -> list[str]:
     """How the comparison was made: grid, seeds, selection, budget, target, and what was kept fixed."""
     words, summary = view.words, view.summary
-    factor, apart = view.comparison.factor, view.comparison.apart
-    grids = []
-    for value, rows in summary.groupby(factor, sort=False, dropna=False):
-        rates = ", ".join(f"{rate:g}" for rate in sorted(rows["learning_rate"].unique()))
-        name = "" if factor == "learning_rate" else words.level(value, factor)
-        grids.append(words.say("report.grid_level", name=name, rates=rates).strip())
-    found = [words.say("report.grid", grids="; ".join(grids))]
-    levels = [f"about.{value}" for value in summary[factor].unique()]
+    factor, apart, rates_set = view.comparison.factor, view.comparison.apart, view.comparison.rates_set
+    found = [words.say("report.rates_set" if rates_set else "report.grid", grids="; ".join(grids(view)))]
+    levels = [f"about.{value}" for name in (factor, *apart) for value in summary[name].unique()]
     found += [words.say(key) for key in levels if key in words.catalogue]
     if apart:
-        found.append(words.say("report.apart", factors=", ".join(words.factor(name) for name in apart)))
+        factors = ", ".join(words.factor(name) for name in apart)
+        found.append(words.say("report.told_apart" if rates_set else "report.apart", factors=factors))
     low, high = summary["n"].min(), summary["n"].max()
     found.append(words.say("report.seeds" if low == high else "report.seeds_differ", n=low, low=low, high=high))
     unvalidated = summary["validation_accuracy_median"].isna().all() and (summary["n_failed"] < summary["n"]).any()
-    found.append(words.say("report.selection_train" if unvalidated else "report.selection"))
+    if not rates_set:
+        found.append(words.say("report.selection_train" if unvalidated else "report.selection"))
     if len(view.confirmed):
         found.append(words.say("report.confirmed", n=view.confirmed["n"].min()))
     epochs = history.loc[history["replica_id"].isin(view.runs["replica_id"]), "epoch"].max()
@@ -96,14 +101,40 @@ def protocol(view: View, history: pd.DataFrame) -> list[str]:
     return [*found, words.say("report.fixed", values=", ".join(kept))] if kept else found
 
 
+def grids(view: View) -> list[str]:
+    """The learning rates that each level was tried at; all in one where they are the same for every level."""
+    words, one = view.words, view.comparison
+    every = {
+        name: {
+            value: tuple(sorted(rows["learning_rate"].unique()))
+            for value, rows in view.summary.groupby(name, sort=False, dropna=False)
+        }
+        for name in (one.factor, *one.apart)
+        if name != "learning_rate" or one.factor == name
+    }
+    factor, same = one.factor, False
+    if one.rates_set:  # they may follow from another factor than the one compared: each loss has a rate of its own, say
+        factor = min(every, key=lambda name: max(map(len, every[name].values())))
+        same = len(set(every[factor].values())) == 1
+    found = []
+    for value, rates in list(every[factor].items())[: 1 if same else None]:
+        name = "" if same or factor == "learning_rate" else words.level(value, factor)
+        text = ", ".join(f"{rate:g}" for rate in rates)
+        found.append(words.say("report.grid_level", name=name, rates=text).strip())
+    return found
+
+
 def tables(view: View) -> list[Block]:
-    """Figures at the best rates and at a common one, and the differences."""
+    """Figures at the best rates and at a common one, and the differences; of rates that were set, what programs cost."""
     words = view.words
-    blocks: list[Block] = [figures(view, view.chosen, words.say("report.best"))]
+    rates_set = view.comparison.rates_set
+    blocks: list[Block] = [figures(view, view.chosen, words.say("report.set" if rates_set else "report.best"))]
     if len(view.confirmed):
         blocks.append(figures(view, view.confirmed, words.say("report.fresh")))
     if len(view.claims):
         blocks.append(differences(view))
+    if rates_set:
+        return [*blocks, *costs(view)]
     if view.comparison.factor == "learning_rate":
         return blocks
     rates = view.common["learning_rate"].unique()
@@ -111,6 +142,30 @@ def tables(view: View) -> list[Block]:
         return [*blocks, Paragraph(words.say("report.no_common"))]
     caption = words.say("report.common", rate=rates[0]) if len(rates) == 1 else words.say("report.common_rates")
     return [*blocks, figures(view, view.common, caption), Paragraph(words.say("report.common_rule"))]
+
+
+COSTS = {"tile_replicas": 1.0, "argument_bytes": 2**-20, "temporary_bytes": 2**-20, "step_seconds": 1e3}
+
+
+def costs(view: View) -> list[Block]:
+    """A row a program: bytes and the time of a step, where several precisions or memories are compared and these are known."""
+    words, one = view.words, view.comparison
+    rows = view.summary.merge(view.costs, on="variant_id")
+    varied = {one.factor, *one.apart}
+    if not varied & {"precision", "remat"} or rows["argument_bytes"].isna().all():
+        return []
+    named = [name for name in (one.factor, *one.apart) if name != "learning_rate"]
+    programs = [part for _, part in rows.groupby(list(COSTS), sort=False, dropna=False)]  # whose variants cost the same
+    keys = [name for name in named if all(part[name].nunique() == 1 for part in programs)]
+    columns = [words.factor(name) for name in keys] + [words.say(f"column.{name}") for name in COSTS]
+    body = []
+    for first in (part.iloc[0] for part in programs):
+        shown = [
+            f"{first[name] * scale:.4g}" if first[name] == first[name] else words.say("number.none")
+            for name, scale in COSTS.items()
+        ]
+        body.append((*(words.level(first[name], name) for name in keys), *shown))
+    return [Table(words.say("report.costs"), tuple(columns), tuple(body)), Paragraph(words.say("report.costs_note"))]
 
 
 def figures(view: View, rows: pd.DataFrame, caption: str) -> Table:
@@ -157,7 +212,8 @@ def differences(view: View) -> Table:
             )
         )
     columns = tuple(words.say(f"column.{name}") for name in names)
-    return Table(words.say("report.differences"), columns, tuple(body))
+    caption = words.say("report.differences_set" if view.comparison.rates_set else "report.differences")
+    return Table(caption, columns, tuple(body))
 
 
 def findings_blocks(view: View, anchor: str) -> list[Block]:

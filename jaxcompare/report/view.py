@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
+from jaxcompare import analysis
 from jaxcompare.analysis import Declared
 from jaxcompare.analysis.case import Case, cases
 from jaxcompare.words import Words
@@ -17,10 +18,11 @@ class View(Case):
     """A comparison and the language that it is told in."""
 
     words: Words
+    costs: pd.DataFrame  # of each variant, as `analysis.costs`
 
     def named(self, levels: Mapping[str, object]) -> str:
         """A variant by its level and the factors kept apart, in words."""
-        first, *others = (self.words.level(value, key) for key, value in levels.items())
+        first, *others = (self.words.value(value, key) for key, value in levels.items())
         return self.words.say("name.apart", name=first, apart=", ".join(others)) if others else first
 
     def name(self, row: pd.Series) -> str:
@@ -36,7 +38,7 @@ class View(Case):
         dataset = self.words.level(self.comparison.dataset)
         if self.main:
             return self.words.say("report.dataset", dataset=dataset)
-        return self.words.say("report.study", dataset=dataset, study=self.comparison.study)
+        return self.words.say("report.study", dataset=dataset, study=self.words.level(self.comparison.study))
 
 
 def views(
@@ -47,7 +49,12 @@ def views(
     declared: Declared | None = None,
 ) -> list[View]:
     """Every comparison of an experiment, main studies first. `tables` must hold `summary`."""
+    timing = tables.get("timing", pd.DataFrame())
     return [
-        View(**{one.name: getattr(case, one.name) for one in fields(Case)}, words=words)
+        View(
+            **{one.name: getattr(case, one.name) for one in fields(Case)},
+            words=words,
+            costs=analysis.costs(analysis.rows_of(tables["replicas"], case.comparison), timing),
+        )
         for case in cases(tables, experiment, targets, declared)
     ]

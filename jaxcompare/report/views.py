@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from jaxcompare import analysis
-from jaxcompare.analysis import FIGURES, STEPS
+from jaxcompare import analysis, plots
+from jaxcompare.analysis import FIGURES, STEPS, Comparison
 
 COUNTS = ("n", "n_diverged", "n_stuck", "n_failed")
 PARTS = ("mean", "low", "high", "median")
@@ -18,7 +20,8 @@ WHOLE = {"c": "experiment_c_comprehensive_comparison.csv"}
 def comparison_csvs(
     experiment: str, replicas: pd.DataFrame, summary: pd.DataFrame, inside: pd.DataFrame | None = None
 ) -> dict[str, pd.DataFrame]:
-    """File name -> rows, of one experiment, rounded to five significant digits.
+    """File name -> rows, of one experiment, rounded to five significant digits: of main studies as the design names them, and
+    one a data set of each study beside them.
 
     `inside` is `analysis.summarise_layers`; without it the columns about gradients and dead units are missing. Steps to
     the target are infinite where the median falls on a run that missed it, and empty where there is no target.
@@ -29,24 +32,35 @@ def comparison_csvs(
     if inside is not None:
         apart = [name for name in mine if name == "variant_id" or name not in inside]
         mine = mine[apart].merge(inside, on="variant_id", how="left")
-    found = analysis.comparisons(replicas[replicas["experiment"] == experiment])
+    every = analysis.comparisons(replicas[replicas["experiment"] == experiment])
+    main = list(analysis.main_comparisons(replicas, experiment).values())
+    beside = [one for one in every if one not in main]
+    files = {f"{plots.stem(one)}.csv": _rows(analysis.rows_of(mine, one), [one]) for one in beside}
+    rows = _rows(mine, main)
+    if experiment in WHOLE:
+        return {WHOLE[experiment]: rows} | files
+    return {
+        f"experiment_{experiment}_comparison_{dataset}.csv": rows[rows["dataset"] == dataset].reset_index(drop=True)
+        for dataset in rows["dataset"].unique()
+    } | files
+
+
+def _rows(summary: pd.DataFrame, found: Sequence[Comparison]) -> pd.DataFrame:
+    """The variants of some comparisons, in order, with the columns that people read."""
+    own = summary["study"].isin([one.study for one in found])
+    if "confirms" in summary:
+        own |= summary["confirms"].isin([one.study for one in found])
+    mine = summary[own & summary["dataset"].isin([one.dataset for one in found])]
     keys = list(dict.fromkeys(name for one in found for name in (one.factor, *one.apart, "learning_rate")))
     best = pd.concat([analysis.best_rates(analysis.rows_of(mine, one), one.factor, one.apart) for one in found])
     mine = mine.assign(best_rate=mine["variant_id"].isin(best["variant_id"]))
     where = [name for name in ("dataset", "study") if mine[name].nunique() > 1 or name == "dataset"]
     figures = [f"{name}_{part}" for name in ("test_accuracy", *FIGURES) for part in PARTS]
-    wanted = [*where, *keys, "best_rate", *COUNTS, *figures, *(f"{name}_median" for name in STEPS), "reached", *INSIDE]
+    chosen = [] if all(one.rates_set for one in found) else ["best_rate"]
+    wanted = [*where, *keys, *chosen, *COUNTS, *figures, *(f"{name}_median" for name in STEPS), "reached", *INSIDE]
     columns = [name for name in dict.fromkeys(wanted) if name in mine]
     ordered = mine.sort_values([*where, *keys], kind="stable")[columns].reset_index(drop=True)
-    rounded = round_figures(ordered)
-    if experiment in WHOLE:
-        return {WHOLE[experiment]: rounded}
-    return {
-        f"experiment_{experiment}_comparison_{dataset}.csv": rounded[rounded["dataset"] == dataset].reset_index(
-            drop=True
-        )
-        for dataset in mine["dataset"].unique()
-    }
+    return round_figures(ordered)
 
 
 def round_figures(table: pd.DataFrame, digits: int = 5) -> pd.DataFrame:

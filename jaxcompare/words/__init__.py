@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Number
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -44,6 +45,13 @@ class Words(NamedTuple):
         if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
             return self.say(f"layer.{stem}", index=index)
         return known or str(value).replace("_", " ")
+
+    def value(self, value: object, kind: str) -> str:
+        """A value of a factor where no column's head says which: a bare number has its factor's name before it."""
+        told = self.catalogue.get(f"value.{kind}.{value}")
+        if told is None and isinstance(value, Number) and value == value:
+            return self.say("value.named", factor=self.factor(kind), value=self.level(value, kind))
+        return told or self.level(value, kind)
 
     def factor(self, name: str) -> str:
         """A factor's own name."""
@@ -96,6 +104,11 @@ def say(key: str, /, **values: Any) -> str:
 def level(value: object, kind: str = "level") -> str:
     """A value of a factor in the language that is spoken here."""
     return spoken().level(value, kind)
+
+
+def value_of(value: object, kind: str) -> str:
+    """A value of a factor where no column's head says which, in the language that is spoken here."""
+    return spoken().value(value, kind)
 
 
 def localised(name: str, language: str) -> str:

@@ -27,6 +27,14 @@ EN: dict[str, str] = {
     "level.lion": "Lion",
     "level.fashion_mnist": "Fashion-MNIST",
     "level.mlp": "MLP",
+    # Values that say by themselves which factor they are of.
+    "value.clip_norm.inf": "no clipping",
+    "value.learning_rate_rule.fixed": "rate fixed",
+    "value.learning_rate_rule.linear": "rate linear in the batch",
+    "value.learning_rate_rule.square_root": "rate as the batch's root",
+    "value.remat.True": "remat",
+    "value.remat.False": "no remat",
+    "value.named": "{factor} {value}",
     "level.cnn": "CNN",
     "level.sigmoid": "sigmoid",
     "level.tanh": "tanh",
@@ -210,6 +218,50 @@ EN: dict[str, str] = {
     "number.p": "{p:.3g}",
     "number.p_is": "= {p:.3g}",
     "number.p_small": "< 0.001",
+    # Studies beside the main one: precision, memory, batch sizes.
+    "axis.difference": "difference (points)",
+    "axis.skipped": "share of steps skipped",
+    "axis.underflow": "share of entries",
+    "axis.loss_scale": "loss scale",
+    "axis.skipped_steps": "steps skipped so far",
+    "axis.argument_bytes": "MiB",
+    "axis.temporary_bytes": "MiB",
+    "axis.step_seconds": "ms a replica's step",
+    "axis.batch_size": "batch size",
+    "panel.from_full": "Test accuracy, difference from {name}",
+    "panel.skipped": "Steps skipped by loss scaling",
+    "panel.underflow": "Gradients that underflow, worst epoch",
+    "panel.dead": "Dead units after the last epoch",
+    "panel.clip": "Test accuracy, {clip}",
+    "panel.clipping": "What clipping changes",
+    "panel.loss_scale": "Loss scale",
+    "panel.skipped_steps": "Skipped steps",
+    "panel.argument_bytes": "Arguments: state, data, hyperparameters",
+    "panel.temporary_bytes": "Temporaries",
+    "panel.step_seconds": "Time of a step",
+    "panel.gradients_cell": "Gradients after the last epoch: {cell}",
+    "picture.precision": "Precision: {where}",
+    "picture.precision_note": "Mean and 95% interval (t, from 5 seeds on). Skipped steps: median and range. k/n: failed "
+    "runs.",
+    "picture.clip_note": "Dot: mean over seeds, bar: 95% interval (t, from 5 seeds on). Cross: no mean, since runs diverged; "
+    "k/n: failed runs. Right: with clipping less without, seed by seed.",
+    "picture.loss_scale": "Loss scaling of float16: {where}",
+    "picture.loss_scale_note": "Median and range over seeds, at each evaluated epoch's end.",
+    "picture.memory": "Memory and time by precision: {where}",
+    "picture.memory_note": "By XLA's account of the compiled training, a tile of {replicas} replicas. Shade: half of "
+    "float32's memory, and 1/2 to 1/1.5 of its time, as is often quoted. Percent: of float32.",
+    "picture.batch": "Batch size and learning rate: {where}",
+    "picture.batch_note": "At equal examples seen (n = {n}), with 95% intervals (t, from 5 seeds on). Cross: k of n runs "
+    "failed. Gradients: medians.",
+    "key.vanished": "below: vanished",
+    "key.precision_n": "{name} (n = {n})",
+    "key.batch": "batch {size}",
+    # What "auto" came to: said on the way, and in the report.
+    "auto.batch_size": 'study {study!r}: batch_size = "auto" is {value} on {dataset}, the largest power of two that fits (at '
+    "most {most} and the training set); this changes the training itself, not its speed alone: other rates suit other "
+    "batch sizes",
+    "auto.precision": 'precision = "auto" is {value} on this device ({device}): half precision is taken only where a device '
+    "is faster in it",
     # The report.
     "report.title": "jaxcompare: which training choice is better, by how much, and why?",
     "report.quick": "A quick run ({names}), to see that everything works: its figures say nothing about the question.",
@@ -225,6 +277,22 @@ EN: dict[str, str] = {
     "report.grid": "Grid of learning rates: {grids}.",
     "report.grid_level": "{name} {rates}",
     "report.apart": "Chosen for each {factors} apart.",
+    "report.told_apart": "Every value of {factors} is told of apart.",
+    "report.rates_set": "Learning rates, set beforehand and not tuned: {grids}.",
+    "report.set": "Each variant at the rate that was set",
+    "report.differences_set": "Differences in test accuracy, in points, seed by seed",
+    "report.costs": "What each program costs: bytes by XLA's account of its compiled training, and the time of a step",
+    "report.costs_note": "Bytes are of one tile on one device, its data set among the arguments. A step is the program's "
+    "training time over its replicas and their steps, on the machine named under Environment.",
+    "tally.told": "{first} against {second}, in test accuracy: {counts}{range}.",
+    "tally.where": "{title}, {where}: {told}",
+    "tally.of": "{reading} in {count} of {cells}",
+    "tally.above": "better",
+    "tally.below": "worse",
+    "tally.none": "no difference shown",
+    "tally.few": "too few seeds to tell",
+    "tally.failed": "no mean, since a run diverged,",
+    "tally.range": " (mean differences from {low:+.2f} to {high:+.2f} points)",
     "report.seeds": "{n} seeds for every variant; seeds are paired: at one seed every variant starts from the same "
     "weights and sees the same batches.",
     "report.seeds_differ": "{low} to {high} seeds a variant; seeds are paired: at one seed every variant starts from "
@@ -292,6 +360,10 @@ EN: dict[str, str] = {
     "column.train_seconds": "train (s)",
     "column.evaluate_seconds": "evaluate (s)",
     "column.wall_seconds": "wall (s)",
+    "column.argument_bytes": "arguments (MiB)",
+    "column.temporary_bytes": "temporaries (MiB)",
+    "column.tile_replicas": "replicas a tile",
+    "column.step_seconds": "step (ms)",
     "column.replica_steps_per_second": "replica-steps / s",
     "column.seconds_a_replica": "train (s) a replica",
     "environment.device": "device",
@@ -343,6 +415,8 @@ EN: dict[str, str] = {
     "[{low:.2f}, {high:.2f}].",
     "finding.overflow": "{name} at rate {rate:g}: float16 overflowed, and loss scaling skipped {skipped:g} steps (median "
     "over seeds; some in {k} of {n} runs).",
+    "finding.overflow_many": "float16 overflowed in {k} of {n} variants, and loss scaling skipped {low:g} to {high:g} steps "
+    "(medians over seeds).",
     "finding.order": "At the common rate {rate:g}{where} the order on validation is another: {common}; at best "
     "rates: {best}.",
     "finding.same_order": "At the common rate {rate:g}{where} the order on validation is the same as at the best "
@@ -350,6 +424,7 @@ EN: dict[str, str] = {
     "finding.where": " ({where})",
     "limit.selection": "The seeds that chose the learning rates are those that are reported, so the best rates' "
     "figures are slightly too good. No rerun on fresh seeds was made.",
+    "limit.rates_set": "The learning rates were set beforehand: at others the picture may be another.",
     "limit.confirmed": "The learning rates were chosen on other seeds: what they left was trained again on fresh ones, "
     "on which the claims rest.",
     "limit.seeds": "Intervals cover the seeds (initial weights and order of batches), not the choice of the data's "
@@ -364,6 +439,8 @@ EN: dict[str, str] = {
     "caption.lr": "All learning rates of an optimizer",
     "caption.gradient": "Gradient norms by layer and epoch",
     "caption.rate": "Learning rates and schedules",
+    "caption.study": "What the study shows",
+    "caption.loss_scale": "Loss scale and skipped steps of float16",
     "caption.other": "Picture",
     "caption.alt": "{caption}: {name}",
     "error.folder": "{folder} is not a folder: give one that a run wrote its results to",
