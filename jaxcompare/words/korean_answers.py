@@ -77,7 +77,7 @@ ANSWERS: dict[str, str] = {
     "{n})",
     "answer.clip.failed": "최적 학습률에서 발산한 실행이 있어 평균 차이가 없다",
     "answer.clip_needed": "{where}, {name}: {clip}에서 클리핑하면 실행을 살린다. 모든 학습률에 걸쳐 클리핑이 "
-    "없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다. {told}.",
+    "없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다(피셔의 정확 검정, p {p}). {told}.",
     "answer.clip_not_needed": "{where}, {name}: {clip}에서 클리핑해도 살아나는 실행이 없다. 모든 학습률에 걸쳐 "
     "클리핑이 없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다. {told}.",
     "answer.rate": "{name}: 최적 학습률은 {rates}이며, 배치 크기 {count}가지에 걸쳐 배치 크기의 {slope}제곱으로 "
