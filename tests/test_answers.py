@@ -281,6 +281,10 @@ def test_claims_of_others_are_held_against_programs_that_differ_in_precision_alo
     assert measured[EN["claimed.speed"]] == "bfloat16: 2.00 times float32's steps a second (pairs of programs: 1)"
     assert measured[EN["claimed.memory"]].startswith("bfloat16: +0% (pairs of programs: 1")
     assert measured[EN["claimed.gpu"]] == measured[EN["claimed.loading"]] == "not measured"
+    silent = study("c", "mem", "digits", precision=["float32", "bfloat16"])
+    silent["timing"] = silent["timing"].assign(argument_bytes=None, temporary_bytes=None)
+    rows = table_of(claimed(evidence(silent)))
+    assert rows["measured in this run"].iloc[0] == "not measured"
     none = table_of(claimed(evidence(synthetic.tables("a"))))
     assert set(none["measured in this run"]) == {"not measured"}
     assert len(none) == 6
@@ -294,6 +298,11 @@ def test_rows_of_one_program_are_added_up():
     assert (found["replicas"], found["compile_seconds"], found["wall_seconds"]) == (40, 5.0, 10.0)
     assert found["replica_steps_per_second"] == 40 * 100 / 10
     assert found["seconds_a_replica"] == 8 / 40
+    silent = table.assign(argument_bytes=None, temporary_bytes=[None, 2.0**20])
+    found = environment.by_program(silent).iloc[0]
+    assert np.isnan(found["argument_bytes"])
+    assert found["temporary_bytes"] == 2.0**20
+    assert environment.timing(ENGLISH, silent)[-1].blocks[0].rows[0][-2:] == ("-", "1.00")
 
 
 def test_only_what_acts_is_told_to_be_fixed():

@@ -123,7 +123,8 @@ def by_program(table: pd.DataFrame) -> pd.DataFrame:
 
     Bytes are the most of its groups. `seconds_a_replica` is the training time over the replicas.
     """
-    work = table.assign(work=table["replicas"] * table["steps"])
+    known = {name: pd.to_numeric(table[name]) for name in BYTES if name in table}  # None where a compiler does not say
+    work = table.assign(work=table["replicas"] * table["steps"], **known)
     sums = {name: (name, "sum") for name in ("replicas", *SECONDS, "wall_seconds", "work")}
     most = {name: (name, "max") for name in ("steps", *BYTES) if name in table}
     found = work.groupby(["experiment", "program"], sort=False).agg(**sums, **most).reset_index()

@@ -14,6 +14,7 @@ from jaxcompare.report.blocks import Block, Curves, Heading, every
 from jaxcompare.words import ENGLISH, Words
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
+HEAD = 18  # signs: a column's head with more gets room for them
 LONG, PROSE = 32, 90  # signs: a cell with more is broken into lines; one with more still gets room for them
 MISSING = (
     "number.none",
@@ -53,6 +54,7 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
         style=Markup(_source(STYLE)),
         script=Markup(_source(SCRIPT)),
         long=LONG,
+        head=HEAD,
         prose=PROSE,
         language=words.language,
     )
