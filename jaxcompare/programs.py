@@ -78,11 +78,18 @@ def programs_of(comparison: Comparison, *, split: Sequence[str] = ()) -> list[Pr
             groups.setdefault(_static_key(variant.settings, split), []).append(variant)
         firsts = [group[0].settings for group in groups.values()]
         named = ("dataset", "optimizer")  # stand in a program's name anyway
-        apart = [key for key in STATIC if key not in named and len({repr(getattr(s, key)) for s in firsts}) > 1]
+        apart = [key for key in STATIC if key not in named and _split_by(key, firsts)]
         for group in groups.values():
             distinct = label(group[0].settings, apart) if apart else ""
             found.append(replace(_program(comparison.name, study, tuple(group)), distinct=distinct))
     return _named_apart(found)
+
+
+def _split_by(key: str, everything: Sequence[Settings]) -> bool:
+    """Whether a key has several values, beyond what follows from the precision."""
+    found = {(settings.precision, repr(getattr(settings, key))) for settings in everything}
+    least = len({settings.precision for settings in everything}) if key in names.LOSS_SCALING else 1
+    return len({value for _, value in found}) > 1 and len(found) > least
 
 
 def _named_apart(programs: Sequence[Program]) -> list[Program]:

@@ -17,6 +17,7 @@ from jaxcompare.words import spoken, value_of
 WIDTH = 0.7  # of a group, of the space that it has
 CELL = "cell"  # the column that `with_cells` adds
 FOOT = 0.06  # of the axis' height, where a cross stands for what has no value
+MOST_FLAT = 9  # marks on an axis whose counts stand upright
 MOST_LETTERS = 40  # of the groups' names side by side; longer ones stand aslant
 
 
@@ -65,7 +66,8 @@ def dots(
         error = np.nan_to_num([[y - low], [high - y]])
         ax.errorbar(x, y, yerr=error, fmt="o", color=colours[row[factor]], markersize=5, capsize=2.5, linewidth=1.4)
     ticks(ax, cells)
-    tell_failures(ax, rows, at, heights, [colours[one] for one in rows[factor]])
+    tops = rows[sides[1]].to_numpy(float) if sides[1] else heights
+    tell_failures(ax, rows, at, np.where(np.isfinite(tops), tops, heights), [colours[one] for one in rows[factor]])
 
 
 def cross(ax: Axes, x: float, colour: Any) -> None:
@@ -75,13 +77,15 @@ def cross(ax: Axes, x: float, colour: Any) -> None:
 
 
 def tell_failures(ax: Axes, rows: pd.DataFrame, at: np.ndarray, heights: np.ndarray, colours: Sequence[Any]) -> None:
-    """`k/n` below the marks of variants with failed runs, or above the cross that stands at the foot in place of a mark."""
+    """`k/n` above the marks of variants with failed runs, or above the cross that stands at the foot in place of a mark."""
     if "n_failed" not in rows:
         return
     for x, y, colour, k, n in zip(at, heights, colours, rows["n_failed"], rows["n"], strict=True):
         if k and np.isfinite(y):
-            drawn: Any = {"textcoords": "offset points", "ha": "center", "color": colour, "fontsize": 7}
-            ax.annotate(f"{k}/{n}", (x, y), (0, -12), **drawn)
+            drawn: Any = {"textcoords": "offset points", "ha": "center", "va": "bottom", "color": colour, "fontsize": 7}
+            # Side by side they would run into one another.
+            drawn["rotation"] = 90 if len(rows) > MOST_FLAT else 0
+            ax.annotate(f"{k}/{n}", (x, y), (0, 5), **drawn)
         elif k:
             drawn = {
                 "transform": ax.get_xaxis_transform(),
@@ -109,7 +113,8 @@ def bars(
 
 def from_zero(ax: Axes) -> None:
     """A value axis that begins at zero, with room above the highest mark."""
-    ax.set_ylim(0, 1.1 * max(ax.dataLim.y1, 1e-9))
+    top = 1.1 * max(ax.dataLim.y1, 1e-9)
+    ax.set_ylim(-0.03 * top, top)  # a mark at zero is seen whole
 
 
 def label_groups(ax: Axes, keys: Sequence[str]) -> None:

@@ -69,7 +69,7 @@ def accuracy(ax: Axes, sheet: Sheet, rows: pd.DataFrame | None = None) -> None:
 def difference(ax: Axes, sheet: Sheet, factor: str, reference: object, title: str) -> None:
     """Test accuracy less that of the reference, in points, seed by seed."""
     found = analysis.against(sheet.runs, sheet.comparison, factor, reference)
-    rows = sheet.labelled(found[["variant_id", "difference", *SIDES]])
+    rows = sheet.labelled(found[["variant_id", "difference", *SIDES]]).drop(columns="n_failed")
     rows = rows.assign(**{name: 100 * rows[name] for name in ("difference", *SIDES)})
     ax.axhline(0, color=style.INK, linewidth=0.8)
     groups.dots(ax, rows, "precision", sheet.levels, "difference", SIDES)
@@ -213,7 +213,7 @@ def loss_scale(tables: panels.Tables, comparison: Comparison) -> Figure:
         "picture.loss_scale",
         where=say("report.study", dataset=level(comparison.dataset), study=level(comparison.study)),
     )
-    figure, axes = style.sheet(2, title, say("picture.loss_scale_note"), 2, (5.2, 3.3))
+    figure, axes = style.sheet(2, title, say("picture.loss_scale_note"), 2, (6.2, 3.8))
     for ax, value in zip(axes, ("loss_scale", "skipped_steps"), strict=True):
         panels.spread_over_epochs(ax, tables["history"], tables, lines, value, zeros=True)
         style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")

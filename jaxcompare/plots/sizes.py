@@ -45,7 +45,8 @@ def batch_sizes(tables: panels.Tables, comparison: Comparison) -> Figure:
                 for _, row in mine.iterrows()
             ]
             panels.by_layer(ax, tables, lines, last=True, spread=False)
-            ax.set_title(say("panel.gradients_cell", cell=cell))
+            if cell:
+                ax.set_title(say("panel.gradients_cell", cell=cell))
     style.share_log_range(axes[-1], axes[len(cells)]) if inside and len(cells) > 1 else None
     handles: list[Any] = [
         Line2D([], [], color=colour, label=say("key.batch", size=size)) for size, colour in sizes.items()

@@ -15,7 +15,8 @@ from jaxcompare.analysis.rules import leaders as leading
 from jaxcompare.report.view import View
 from jaxcompare.words import Words
 
-FEW_OVERFLOWS = 3  # more are told of together
+FEW = 3  # of one kind; where rates were set more are told of together, by the range of this value
+MANY = {"finding.overflow": "skipped", "finding.dead_worst": "share"}
 READINGS = ("above", "below", "none", "few", "failed")
 
 
@@ -86,19 +87,17 @@ def findings(view: View) -> list[str]:
     every = found_in(view)
     if not view.comparison.rates_set:
         return [sentence(view, one) for one in every]
-    over = [one for one in every if one.key == "finding.overflow"]
-    many = over if len(over) > FEW_OVERFLOWS else []
-    kept = [one for one in every if one not in many and not one.key.startswith("difference.")]
-    return [*tallies(view), *(sentence(view, one) for one in kept), *overflows(view, many)]
+    many = [key for key in MANY if sum(one.key == key for one in every) > FEW]
+    kept = [one for one in every if one.key not in many and not one.key.startswith("difference.")]
+    together = [_together(view, key, [one for one in every if one.key == key]) for key in many]
+    return [*tallies(view), *(sentence(view, one) for one in kept), *together]
 
 
-def overflows(view: View, found: Sequence[Finding]) -> list[str]:
-    """What many variants in float16 have in common, in one sentence."""
-    if not found:
-        return []
-    steps = [float(one.values["skipped"]) for one in found]
-    variants = int((view.summary["precision"] == "float16").sum())
-    return [view.words.say("finding.overflow_many", k=len(found), n=variants, low=min(steps), high=max(steps))]
+def _together(view: View, key: str, found: Sequence[Finding]) -> str:
+    """What many variants have in common, in one sentence."""
+    values = [float(one.values[MANY[key]]) for one in found]
+    half = view.summary["precision"] == "float16" if key == "finding.overflow" else view.summary["n"] > 0
+    return view.words.say(f"{key}_many", k=len(found), n=int(half.sum()), low=min(values), high=max(values))
 
 
 def tallies(view: View) -> list[str]:
@@ -144,7 +143,7 @@ def leaders(view: View, title: str) -> list[str]:
 
     Where rates were set nobody leads: what is claimed is counted.
     """
-    if view.comparison.rates_set and not view.main:
+    if view.comparison.rates_set:
         return [view.words.say("tally.where", title=title, where=view.where(), told=told) for told in tallies(view)]
     factor = view.comparison.factor
     found = []

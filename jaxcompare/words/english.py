@@ -415,6 +415,8 @@ EN: dict[str, str] = {
     "[{low:.2f}, {high:.2f}].",
     "finding.overflow": "{name} at rate {rate:g}: float16 overflowed, and loss scaling skipped {skipped:g} steps (median "
     "over seeds; some in {k} of {n} runs).",
+    "finding.dead_worst_many": "In {k} of {n} variants hidden units are dead after the last epoch: {low:.1%} to {high:.1%} of "
+    "them (means over seeds).",
     "finding.overflow_many": "float16 overflowed in {k} of {n} variants, and loss scaling skipped {low:g} to {high:g} steps "
     "(medians over seeds).",
     "finding.order": "At the common rate {rate:g}{where} the order on validation is another: {common}; at best "
