@@ -271,7 +271,7 @@ def test_command_remakes_a_report_from_its_folder(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert (tmp_path / "experiment_a_comparison_digits.csv").exists()
     assert not list(tmp_path.glob(".*"))
-    assert "wrote 13 files" in capsys.readouterr().out
+    assert "wrote 17 files" in capsys.readouterr().out
     assert main([str(tmp_path), "--lang", "kr"]) == 2
     assert "--lang kr: no such language; did you mean ko?" in capsys.readouterr().err
 

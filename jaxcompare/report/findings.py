@@ -119,7 +119,7 @@ def tallies(view: View) -> list[str]:
         by_id = view.summary.set_index("variant_id")[factor]
         names = [words.value(by_id[rows[key].iloc[0]], str(factor)) for key in ("first_id", "second_id")]
         told = words.say("tally.told", first=names[0], second=names[1], counts=", ".join(counts), range=span)
-        found.append(capital(told))
+        found.append(capital(words, told))
     return found
 
 
