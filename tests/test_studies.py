@@ -11,7 +11,8 @@ import synthetic_studies
 from jaxcompare import analysis, plots, words
 from jaxcompare.report import findings, markdown, sections, view
 from jaxcompare.report.blocks import Heading, Note, Picture, Table
-from jaxcompare.report.content import content, records
+from jaxcompare.report.content import content
+from jaxcompare.report.records import records
 from jaxcompare.report.views import comparison_csvs
 
 PICTURES = {
