@@ -217,6 +217,17 @@ def _layers(parts, plan: Plan, replica_id: str, name: str, rate: float, epoch: i
         parts["layers"].append(
             {"replica_id": replica_id, "epoch": epoch, "layer": layer, "layer_index": index} | values
         )
+        if plan.experiment == "b" and epoch in (0, plan.epochs):
+            counts, _ = np.histogram(random.normal(-3, 1, 500), bins=BINS, range=(-10.0, 2.0))
+            row = {
+                "replica_id": replica_id,
+                "epoch": epoch,
+                "layer": layer,
+                "kind": "gradient",
+                "low": -10.0,
+                "high": 2.0,
+            }
+            parts["histograms"].append(row | {"below": 0, "above": 0, "counts": counts.tolist()})
         if plan.experiment == "b" and hidden and epoch in (0, plan.epochs):
             units = "".join("1" if one < dead else "0" for one in random.random(32))
             if name != "sigmoid":

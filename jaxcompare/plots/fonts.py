@@ -14,7 +14,7 @@ LATIN = "DejaVu Sans"
 SHIPPED = {"ko": ("Jaxcompare Gothic", ("JaxcompareGothic-Regular.ttf", "JaxcompareGothic-Bold.ttf"))}
 
 # Between lines, as a multiple of the height of Latin letters: syllables are higher than these.
-SPACING = {"ko": 1.6}
+SPACING = {"ko": 1.4}
 
 
 def space(figure: Figure, language: str) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from jaxcompare import analysis, plots
 from jaxcompare.plots import charts
-from jaxcompare.plots.style import for_page
+from jaxcompare.plots.style import for_page, vector
 from jaxcompare.report import findings, html, markdown, view
 from jaxcompare.report.blocks import Chart, every
 from jaxcompare.report.content import content
@@ -71,7 +71,12 @@ def build(
         others = [LANGUAGES[other] for other in languages if other != language]
         blocks = content(found, told, names, words, others)
         with speaking(words):
-            drawings = {one.name: plots.png(charts.draw(one.panel)) for one in every(blocks) if isinstance(one, Chart)}
+            figures = {one.name: charts.draw(one.panel) for one in every(blocks) if isinstance(one, Chart)}
+            drawings = {name: plots.png(figure) for name, figure in figures.items()}
+            for kind in (kind for kind in formats if kind != "png"):
+                files |= {
+                    f"{name.removesuffix('.png')}.{kind}": vector(figure, kind) for name, figure in figures.items()
+                }
         files |= drawings
         shown = pages | {name: for_page(picture) for name, picture in drawings.items()}
         files[localised("report.md", language)] = markdown.render(blocks).encode()

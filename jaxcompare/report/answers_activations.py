@@ -162,6 +162,7 @@ def distributions(evidence: Evidence) -> list[Block]:
     kept = evidence.tables.get("histograms")
     if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.told):
         return []
+    kept = kept[kept["kind"] != "gradient"]  # which are of parameters, not of examples
     joined = kept.merge(evidence.replicas, on="replica_id")
     body: list[tuple[str, ...]] = []
     networks: dict[str, list[tuple[int, float, float]]] = {}

@@ -32,8 +32,10 @@ def effect_cell(words: Words, effect: float, low: float, high: float) -> str:
     return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
 
 
-def capital(text: str) -> str:
-    """A sentence with a capital first; a name that is code stays as it is."""
+def capital(words: Words, text: str) -> str:
+    """A sentence with a capital first, where the language has them; a name that is code stays as it is."""
+    if words.language != "en":
+        return text
     return text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(":,").replace("-", "").isalpha() else text
 
 
@@ -43,7 +45,7 @@ def sentence(view: View, finding: Finding) -> str:
     if finding.key.startswith("difference."):
         return _difference(view, finding)
     told = {key: _told(view, key, value) for key, value in values.items()}
-    return capital(view.words.say(finding.key, **told))
+    return capital(view.words, view.words.say(finding.key, **told))
 
 
 def _told(view: View, key: str, value: Any) -> Any:
@@ -79,7 +81,7 @@ def _difference(view: View, finding: Finding) -> str:
     # A mean over seeds of which some failed stands for neither kind.
     if failures and finding.key != "difference.failed":
         told = words.say("difference.with_failures", told=told, failures=failures)
-    return capital(told)
+    return capital(view.words, told)
 
 
 def findings(view: View) -> list[str]:
@@ -116,7 +118,7 @@ def tallies(view: View) -> list[str]:
         by_id = view.summary.set_index("variant_id")[factor]
         names = [words.value(by_id[rows[key].iloc[0]], str(factor)) for key in ("first_id", "second_id")]
         told = words.say("tally.told", first=names[0], second=names[1], counts=", ".join(counts), range=span)
-        found.append(capital(told))
+        found.append(capital(words, told))
     return found
 
 

@@ -30,7 +30,7 @@ def comparison_blocks(
     blocks: list[Block] = [Heading(2, title(words, experiment, about), f"comparison-{experiment}")]
     if about.get("question"):
         blocks.append(Paragraph(str(about["question"])))
-    blocks += [Note(capital(words.say(f"auto.{one['key']}", **one) + ".")) for one in about.get("auto") or ()]
+    blocks += [Note(capital(words, words.say(f"auto.{one['key']}", **one) + ".")) for one in about.get("auto") or ()]
     given = about.get("protocol") or ()
     stated = [given] if isinstance(given, str) else [str(one) for one in given]
     for index, view in enumerate(found):

@@ -38,6 +38,8 @@ ANSWERS: dict[str, str] = {
     "없다(n = {n}).",
     "answer.precision.failed": "{where}, {name}, {precision}: 발산한 실행이 있어 float32와의 평균 차이가 "
     "없다({failures}).",
+    "answer.precision_note": "차이는 시드별로 짝지었고 정밀도마다 각자의 최적 학습률에서 구했다. 95% 신뢰구간은 "
+    "여러 차이를 함께 말하는 데 대해 보정하지 않았다.",
     "answer.batches_stay": "{where}: 아니다. 각 배치 크기({sizes})의 최적 학습률에서 마지막 에폭 후 첫 층의 기울기 "
     "노름은 마지막 층의 {low}~{high}배이다. {threshold:g}배보다 작으면 소실된 것으로 본다.",
     "answer.batches_vanish": "{where}: 그렇다. 설정 {count}개 중 {k}개(배치 크기 {sizes})에서 마지막 에폭 후 첫 "
@@ -78,6 +80,8 @@ ANSWERS: dict[str, str] = {
     "answer.clip.failed": "최적 학습률에서 발산한 실행이 있어 평균 차이가 없다",
     "answer.clip_needed": "{where}, {name}: {clip}에서 클리핑하면 실행을 살린다. 모든 학습률에 걸쳐 클리핑이 "
     "없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다(피셔의 정확 검정, p {p}). {told}.",
+    "answer.clip_fewer": "{where}, {name}: {clip}에서 클리핑할 필요를 보이지 못했다. 모든 학습률에 걸쳐 클리핑이 "
+    "없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다(피셔의 정확 검정, p {p}). {told}.",
     "answer.clip_not_needed": "{where}, {name}: {clip}에서 클리핑해도 살아나는 실행이 없다. 모든 학습률에 걸쳐 "
     "클리핑이 없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다. {told}.",
     "answer.rate": "{name}: 최적 학습률은 {rates}이며, 배치 크기 {count}가지에 걸쳐 배치 크기의 {slope}제곱으로 "
@@ -88,8 +92,9 @@ ANSWERS: dict[str, str] = {
     "학습률은 격자 위에 있으므로 지수는 격자보다 세밀할 수 없다. 모든 배치 크기를 같은 에폭 수만큼 학습하므로 "
     "배치가 크면 스텝 수가 적다.",
     "chart.note": "시드 평균과 95% 신뢰구간(t 분포, 시드 5개부터). ×: 실패한 실행(발산한 실행이 있으면 중앙값).",
-    "chart.dead_note": "시드 평균과 95% 신뢰구간(t 분포, 시드 5개부터). 발산한 실행이 있으면 점이 없다. ×: 우연 "
-    "수준에 머문 실행.",
+    "chart.dead_note": "시드 평균과 95% 신뢰구간(t 분포, 시드 5개부터). 발산한 실행이 있으면 없다. ×: 우연 수준에 "
+    "머문 실행.",
+    "chart.medians_note": "각자의 최적 학습률에서 시드의 중앙값. ×: 실패한 실행.",
     "chart.median_note": "각자의 최적 학습률에서 시드의 중앙값과 범위. ×: 실패한 실행.",
     "chart.rates_note": "각각 검증에서 가장 좋은 학습률. ×: 실패한 실행. 옅은 선: 규칙을 따를 때의 값.",
     "chart.once": "프로그램마다 한 번 잰 값, 컴파일을 뺀 전체 시간 기준.",
@@ -151,7 +156,7 @@ ANSWERS: dict[str, str] = {
     "claimed.span": "{low}~{high}",
     "claimed.memory_measured": "{precision}: {span} (프로그램 {count}쌍, 인자와 임시 메모리)",
     "claimed.speed_measured": "{precision}: 초당 스텝이 float32의 {span}배 (프로그램 {count}쌍)",
-    "claimed.compile_measured": "컴파일 {compile}초, 학습 {train}초",
+    "claimed.compile_measured": "효과는 재지 않음. 컴파일 {compile}초(프로그램 합계), 학습 {train}초",
     "claimed.memory": "혼합 정밀도는 메모리를 절반으로 줄인다",
     "claimed.memory_why": "매개변수와 옵티마이저의 상태는 float32로 남고 데이터셋도 그렇다. 절반이 되는 것은 "
     "활성값과 그 기울기뿐이다. 컴파일된 프로그램에서 읽은 값이며, 16비트로 실행한 것이 없거나 컴파일러가 알려 주지 "
