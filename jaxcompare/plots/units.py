@@ -48,6 +48,8 @@ def dead_units(tables: panels.Tables, comparison: Comparison) -> Figure:
     """A row of panels a variant, a column a layer; in each panel a line a unit of every seed, sorted by when it died."""
     rows = shown_rates(tables, comparison)
     replicas, units = tables["replicas"], tables["units"]
+    # Of these networks alone: another study's may be deeper.
+    units = units[units["replica_id"].isin(replicas["replica_id"][replicas["variant_id"].isin(rows["variant_id"])])]
     layers = sorted(units["layer"].unique(), key=lambda name: (len(name), name))
     title = say("picture.units", dataset=level(comparison.dataset))
     figure, axes = style.sheet(len(rows) * len(layers), title, say("picture.units_note"), len(layers), (3.0, 2.6))
