@@ -116,8 +116,9 @@ class Evidence:
         return self.words.say("report.study", dataset=dataset, study=study.name)
 
     def rate(self, row: pd.Series) -> str:
-        """The rate of a row of `best`, and whether it is at its grid's edge."""
-        return self.words.say(f"table.edge_{row.get('edge', '')}", rate=row["learning_rate"])
+        """The rate of a row of `best`, and whether it is at its grid's edge; that a rate was the only one says no more here."""
+        edge = row.get("edge", "").replace("only", "")
+        return self.words.say(f"table.edge_{edge}", rate=row["learning_rate"])
 
 
 INSIDE = (

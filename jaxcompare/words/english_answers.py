@@ -41,8 +41,8 @@ ANSWERS: dict[str, str] = {
     "an interval (n = {n}).",
     "answer.precision.failed": "{where}, {name} in {precision}: no mean difference to float32, since runs diverged "
     "({failures}).",
-    "answer.precision_note": "Differences are paired over seeds, each precision at its own best rate, with 95% "
-    "intervals that are not corrected for how many are told.",
+    "answer.precision_note": "Differences are paired over seeds, each precision at its own rate (the best one, where "
+    "several were tried), with 95% intervals that are not corrected for how many are told.",
     "answer.batches_stay": "{where}: no. At the best rate of each batch size ({sizes}) the gradient's norm in the "
     "first layer is {low} to {high} times that in the last after the last epoch; below {threshold:g} it would have "
     "vanished.",

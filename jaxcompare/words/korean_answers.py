@@ -38,8 +38,8 @@ ANSWERS: dict[str, str] = {
     "없다(n = {n}).",
     "answer.precision.failed": "{where}, {name}, {precision}: 발산한 실행이 있어 float32와의 평균 차이가 "
     "없다({failures}).",
-    "answer.precision_note": "차이는 시드별로 짝지었고 정밀도마다 각자의 최적 학습률에서 구했다. 95% 신뢰구간은 "
-    "여러 차이를 함께 말하는 데 대해 보정하지 않았다.",
+    "answer.precision_note": "차이는 시드별로 짝지었고 정밀도마다 각자의 학습률(여럿을 시험한 곳에서는 가장 좋은 것)에서 "
+    "구했다. 95% 신뢰구간은 여러 차이를 함께 말하는 데 대해 보정하지 않았다.",
     "answer.batches_stay": "{where}: 아니다. 각 배치 크기({sizes})의 최적 학습률에서 마지막 에폭 후 첫 층의 기울기 "
     "노름은 마지막 층의 {low}~{high}배이다. {threshold:g}배보다 작으면 소실된 것으로 본다.",
     "answer.batches_vanish": "{where}: 그렇다. 설정 {count}개 중 {k}개(배치 크기 {sizes})에서 마지막 에폭 후 첫 "
