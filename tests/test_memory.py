@@ -192,11 +192,11 @@ class Exhausted(trainer.Trainer):
 
     holds, attempts = 2, 0
 
-    def run(self, tiles, tick):
+    def run(self, tiles, tick, watch):
         type(self).attempts += 1
         if self.plan.replicas > self.holds and self.attempts > 1:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 bytes.")
-        yield from super().run(tiles, tick)
+        yield from super().run(tiles, tick, watch)
 
 
 def test_running_out_of_memory_halves_the_tile_and_goes_on(monkeypatch, tmp_path, capsys):

@@ -81,8 +81,12 @@ def test_a_run_writes_everything_and_the_second_trains_nothing(config, tmp_path,
     assert found["layers"].query("layer == 'output'")["dead_fraction"].isna().all()
     assert len(found["units"]) == 16 * 2 * 2
     assert (found["units"]["dead"].str.len() == 8).all()
-    counted = found["histograms"]["counts"].map(sum) + found["histograms"]["below"] + found["histograms"]["above"]
-    assert (counted == 270 * 8).all()  # every unit for every probe example
+    histograms = found["histograms"]
+    counted = histograms["counts"].map(sum) + histograms["below"] + histograms["above"]
+    entries = {"hidden_1": 2 * 8 + 8, "hidden_2": 8 * 8 + 8, "output": 8 * 2 + 2}
+    gradient = histograms["kind"] == "gradient"
+    assert (counted[~gradient] == 270 * 8).all()  # every unit for every probe example
+    assert (counted[gradient] == histograms.loc[gradient, "layer"].map(entries)).all()  # every parameter's
     assert list(found["summary"]["n"]) == [2] * 8
     with np.load(out / "tables" / "fields.npz") as fields:
         assert len(fields) == 16 + 2 * 4
@@ -103,8 +107,8 @@ def test_a_stopped_run_goes_on_and_ends_equal(config, tmp_path, monkeypatch, cap
     assert command("--exp", config, "--out", whole) == 0
     done = []
 
-    def stop_in_the_second_program(job, parts, tick):
-        for measured in original(job, parts, tick):
+    def stop_in_the_second_program(job, parts, tick, watch):
+        for measured in original(job, parts, tick, watch):
             if len(done) >= 1:
                 raise KeyboardInterrupt
             done.append(measured)
@@ -266,7 +270,7 @@ def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_p
     chosen = ["study.main.grid.optimizer=['sgd']", "study.main.grid.dataset=['moons']", "base.epochs=1"]
     arguments = ["--exp", config, "--out", tmp_path / "out", "--memory", "150K", *(f"--set={one}" for one in chosen)]
     # What the planner is told is not the truth, so that it is known here; the compiled program would tell.
-    monkeypatch.setattr(sweep, "_most_bytes", lambda compiled: None)
+    monkeypatch.setattr(sweep, "_most_bytes", lambda *compiled: None)
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "compiled", lambda plan, mesh: Cost(fitting.data_bytes(plan), 100_000))
         patch.setattr(trainer.Trainer, "__init__", lambda *_: pytest.fail("stopped"))
