@@ -54,6 +54,8 @@ def material(dataset: datasets.Dataset, settings: Settings) -> Material:
         return _on_host(datasets.Examples(splits.train.x[:count], splits.train.y[:count]))
 
     factor, shift = datasets.scaling(splits.train.x, settings.input_scaling, dataset.input_max)
+    features = int(np.prod(splits.train.x.shape[1:]))
+    drawn = features == 2 and dataset.classes == 2
     data = segment.Data(
         _on_host(splits.train),
         head(settings.train_subset),
@@ -61,9 +63,9 @@ def material(dataset: datasets.Dataset, settings: Settings) -> Material:
         _on_host(splits.test),
         head(settings.probe_size),
         cast(Any, (np.asarray(factor, np.float32), np.asarray(shift, np.float32))),
+        cast(Any, field_grid(splits.train.x)) if drawn else None,
     )
     chance = float(np.bincount(splits.test.y).max() / len(splits.test.y))
-    features = int(np.prod(splits.train.x.shape[1:]))
     return Material(data, dataset.classes, features, chance, dataset.digest, dataset.source)
 
 
@@ -204,11 +206,6 @@ def field_axes(points: Any) -> tuple[np.ndarray, np.ndarray]:
     margin = FIELD_MARGIN * (high - low)
     x, y = (np.linspace(low[i] - margin[i], high[i] + margin[i], FIELD_POINTS, dtype=np.float32) for i in (0, 1))
     return x, y
-
-
-def has_field(made: Material) -> bool:
-    """Whether decisions can be drawn: two features, two classes."""
-    return made.features == 2 and made.classes == 2
 
 
 def field_grid(points: Any) -> np.ndarray:

@@ -169,7 +169,7 @@ def data_bytes(plan: Plan) -> int:
 
 def arithmetic(plan: Plan) -> Cost:
     """What a program must hold, by arithmetic; nothing is compiled."""
-    settings, material = plan.program.settings, plan.material
+    settings, material, grid = plan.program.settings, plan.material, plan.material.data.grid
     splits = sum(len(getattr(material.data, name).y) for name in ("train_subset", "validation", "test"))
     state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(_one_carry(plan)))
     shapes = layers(settings, material.features, material.classes)
@@ -177,7 +177,7 @@ def arithmetic(plan: Plan) -> Cost:
         outputs=(material.features, *map(_numbers, shapes)),
         parameters=parameters(settings, material.features, material.classes),
         examples=max(settings.batch_size // settings.micro_batches, len(material.data.probe.y)),
-        evaluated=max(min(train.EVALUATION_CHUNK, splits), assemble.FIELD_POINTS**2 * assemble.has_field(material)),
+        evaluated=max(min(train.EVALUATION_CHUNK, splits), 0 if grid is None else len(grid)),
         state=state,
         data=data_bytes(plan),
     )

@@ -65,7 +65,6 @@ def plan(
     loaded: Mapping[tuple, datasets.Dataset],
     *,
     platform: str,
-    split: tuple[str, ...] = (),
     tile_replicas: int | None = None,
 ) -> list[Plan]:
     """A comparison's programs with their data and tiles.
@@ -74,7 +73,7 @@ def plan(
         ConfigError: a batch larger than the training set.
     """
     plans: list[Plan] = []
-    for program in programs_of(comparison, split=split):
+    for program in programs_of(comparison):
         settings = program.settings
         material = assemble.material(loaded[data_key(settings)], settings)
         limit = tile_replicas or assemble.tile_replicas(settings, material.features, material.classes, platform)
@@ -137,7 +136,6 @@ def blueprint(plan: Plan, mesh: Mesh) -> sweep.Blueprint:
         assemble.group(program, [tile] * sweep.tiles_at_once(mesh), plan.shape, plan.total_steps),
         batch_size=program.settings.batch_size,
         rows=plan.rows,
-        points=assemble.field_grid(material.data.train.x) if assemble.has_field(material) else None,
         matmul_precision=program.settings.matmul_precision,
     )
 

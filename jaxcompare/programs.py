@@ -64,18 +64,13 @@ class Tile:
     variants: tuple[Variant, ...]
 
 
-def programs_of(comparison: Comparison, *, split: Sequence[str] = ()) -> list[Program]:
-    """A comparison's programs, in the order of its studies.
-
-    Args:
-        comparison: checked and expanded.
-        split: further keys to split programs by, `activation` say: fewer branches to compute and more to compile.
-    """
+def programs_of(comparison: Comparison) -> list[Program]:
+    """A comparison's programs, in the order of its studies."""
     found = []
     for study in comparison.studies:
         groups: dict[str, list[Variant]] = {}
         for variant in study.variants:
-            groups.setdefault(_static_key(variant.settings, split), []).append(variant)
+            groups.setdefault(_static_key(variant.settings), []).append(variant)
         firsts = [group[0].settings for group in groups.values()]
         named = ("dataset", "optimizer")  # stand in a program's name anyway
         apart = [key for key in STATIC if key not in named and _split_by(key, firsts)]
@@ -103,8 +98,8 @@ def _named_apart(programs: Sequence[Program]) -> list[Program]:
     ]
 
 
-def _static_key(settings: Settings, split: Sequence[str]) -> str:
-    values: list[Any] = [getattr(settings, key) for key in (*STATIC, *split)]
+def _static_key(settings: Settings) -> str:
+    values: list[Any] = [getattr(settings, key) for key in STATIC]
     # A user's own function may not mind its neighbours' numbers as ours are tested to do: it gets a program to itself.
     values += [
         getattr(settings, key)

@@ -8,13 +8,14 @@ do not depend on how the steps are cut into segments.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxcompare import activations, diagnostics, train
-from jaxcompare.types import Batch, Hparams, Layer, Metrics, Split, TrainState
+from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Split, TrainState
 
 HISTOGRAM_BINS = 50
 
@@ -31,6 +32,7 @@ class Data(NamedTuple):
     test: Split
     probe: Split  # for the diagnostics
     scaling: tuple[jax.Array, jax.Array]  # factor and shift, [] or [D]
+    grid: jax.Array | None = None  # [G, D], unscaled: where decisions are drawn, if they can be
 
 
 class Carry(NamedTuple):
@@ -123,10 +125,11 @@ def train_segment(
         reached = epoch * steps_per_epoch <= window.stop
         carry = _mark_parameters(train_epoch(carry, epoch), reached)
         level = jnp.where(reached, window.levels[index], NOTHING)
-        row = measure(recipe, carry, data, hparams, ranges, steps_per_epoch=steps_per_epoch, level=level, shapes=shapes)
+        row = measured(carry, level=level)
         return carry, jax.tree.map(lambda buffer, value: buffer.at[index].set(value), rows, row)
 
-    shapes = jax.eval_shape(lambda: measure(recipe, carry, data, hparams, ranges, steps_per_epoch=steps_per_epoch))
+    measured = partial(measure, recipe, data=data, hparams=hparams, ranges=ranges, steps_per_epoch=steps_per_epoch)
+    shapes = jax.eval_shape(lambda: measured(carry, level=window.levels[0]))
     length = window.levels.shape[0]
     rows = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
     return jax.lax.fori_loop(0, window.epochs, one_epoch, (carry, rows))
@@ -140,8 +143,7 @@ def measure(
     ranges: Ranges,
     *,
     steps_per_epoch: int,
-    level: jax.Array | None = None,
-    shapes: dict[str, Any] | None = None,
+    level: jax.Array | int = SNAPSHOT,
 ) -> dict[str, Metrics]:
     """All that is known of a replica at an epoch's end.
 
@@ -152,66 +154,76 @@ def measure(
         hparams: the traced choices.
         ranges: for the diagnostics.
         steps_per_epoch: whole batches.
-        level: [] int32, how much to measure, the same for all replicas of a vmap; the rest is zero. None: everything.
-        shapes: of the result, where there is a level (what `jax.eval_shape` says of a call without).
+        level: [] int32, how much to measure, the same for all replicas of a vmap; the rest is zero.
 
     Returns:
-        `figures`: each [], with `finite`. `layers`: each [L] or [H]. `snapshot`: `dead` [H, units] bool,
-        `histograms` [H, 2, bins + 2] and `gradients` [L, bins + 2]. Figures and layers of a replica that is not finite are NaN.
+        `figures`: each [], with `finite`. `layers`: each [L] or [H]. `snapshot`: `dead` [H, units] bool, `histograms`
+        [H, 2, bins + 2], `gradients` [L, bins + 2] and, where the data have a grid, `field` [G] float16, the probability of
+        class 1. Figures and layers of a replica that is not finite are NaN.
     """
+    figures = _where_wanted(level, FIGURES, partial(_figures, recipe, steps_per_epoch), carry, data, hparams)
+    inside = _where_wanted(level, LAYERS, partial(_inside, recipe), level, carry, data, hparams, ranges)
+    return {"figures": figures, **inside}
 
-    def wanted(least: int, compute: Callable[[], Any], *names: str) -> Any:
-        if level is None or shapes is None:
-            return compute()
-        some = shapes[names[0]] if len(names) == 1 else {name: shapes[name] for name in names}
-        # A level is the same for all replicas, so this stays a branch under vmap.
-        return jax.lax.cond(level >= least, compute, lambda: _zeros(some))
 
+def _where_wanted(level: jax.Array | int, least: int, compute: Callable[..., Any], *arguments: Any) -> Any:
+    """`compute(*arguments)` from a level on, else zeros: a branch, under vmap as well where all replicas have one level."""
+    compute = jax.jit(compute)  # so that asking for its shapes is not another trace of it
+    shapes = jax.eval_shape(compute, *arguments)
+
+    def zeros(*_: Any) -> Any:
+        return jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+
+    return jax.lax.cond(level >= least, compute, zeros, *arguments)
+
+
+def _figures(recipe: train.Recipe, steps_per_epoch: int, carry: Carry, data: Data, hparams: Hparams) -> Metrics:
     state = carry.state
-    finite = state.first_nonfinite_step < 0
-
-    def known(metrics: Metrics) -> Metrics:
-        return jax.tree.map(lambda value: jnp.where(finite, value, jnp.nan), metrics)
-
-    def figures() -> Metrics:
-        found = {"train_loss": carry.loss_sum / steps_per_epoch, "train_accuracy": carry.accuracy_sum / steps_per_epoch}
-        names = ("train_subset", "validation", "test")
-        splits = [getattr(data, name) for name in names]
-        results = train.evaluate(recipe, state.params, splits, hparams, data.scaling)
-        for name, result in zip(names, results, strict=True):
-            found |= {f"{name}_{figure}": value for figure, value in result.items()}
-        scale = state.loss_scale
-        # Of a replica that diverged too: they say why.
-        scaling = {} if scale is None else {"loss_scale": scale.dynamic.scale, "skipped_steps": scale.skipped_steps}
-        return known(found) | scaling | {"finite": finite}
-
-    def inside() -> dict[str, Metrics]:
-        batch = Batch(train.scale(data.probe.x, data.scaling), data.probe.y)
-        observed = train.observe(recipe, state, batch, hparams)
-        statistics = diagnostics.activation_statistics(observed.layers, ranges.bounds)
-        limits = Layer(jnp.asarray(activations.PRE_ACTIVATION_RANGE, jnp.float32), ranges.histogram)
-
-        def snapshot() -> Metrics:
-            return {
-                "dead": diagnostics.dead_units(observed.layers),
-                "histograms": diagnostics.layer_histograms(observed.layers, limits, HISTOGRAM_BINS),
-                "gradients": diagnostics.gradient_histograms(
-                    observed, jnp.asarray(activations.GRADIENT_RANGE, jnp.float32), HISTOGRAM_BINS
-                ),
-            }
-
-        layers = known(diagnostics.gradient_flow(observed) | statistics)
-        if recipe.policy.compute is not None:
-            layers |= known(
-                diagnostics.underflow(train.full_gradients(recipe, state, batch, hparams), observed.gradients)
-            )
-        return {"layers": layers, "snapshot": wanted(SNAPSHOT, snapshot, "snapshot")}
-
-    return {"figures": wanted(FIGURES, figures, "figures"), **wanted(LAYERS, inside, "layers", "snapshot")}
+    found = {"train_loss": carry.loss_sum / steps_per_epoch, "train_accuracy": carry.accuracy_sum / steps_per_epoch}
+    names = ("train_subset", "validation", "test")
+    splits = [getattr(data, name) for name in names]
+    results = train.evaluate(recipe, state.params, splits, hparams, data.scaling)
+    for name, result in zip(names, results, strict=True):
+        found |= {f"{name}_{figure}": value for figure, value in result.items()}
+    scale = state.loss_scale
+    # Of a replica that diverged too: they say why.
+    scaling = {} if scale is None else {"loss_scale": scale.dynamic.scale, "skipped_steps": scale.skipped_steps}
+    return _known(state, found) | scaling | {"finite": _finite(state)}
 
 
-def _zeros(shapes: Any) -> Any:
-    return jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+def _inside(
+    recipe: train.Recipe, level: jax.Array | int, carry: Carry, data: Data, hparams: Hparams, ranges: Ranges
+) -> dict[str, Metrics]:
+    state = carry.state
+    batch = Batch(train.scale(data.probe.x, data.scaling), data.probe.y)
+    observed = train.observe(recipe, state, batch, hparams)
+    layers = diagnostics.gradient_flow(observed) | diagnostics.activation_statistics(observed.layers, ranges.bounds)
+    if recipe.policy.compute is not None:
+        layers |= diagnostics.underflow(train.full_gradients(recipe, state, batch, hparams), observed.gradients)
+    snapshot = _where_wanted(level, SNAPSHOT, partial(_snapshot, recipe), observed, data, hparams, ranges)
+    return {"layers": _known(state, layers), "snapshot": snapshot}
+
+
+def _snapshot(recipe: train.Recipe, observed: Observation, data: Data, hparams: Hparams, ranges: Ranges) -> Metrics:
+    limits = Layer(jnp.asarray(activations.PRE_ACTIVATION_RANGE, jnp.float32), ranges.histogram)
+    sizes = jnp.asarray(activations.GRADIENT_RANGE, jnp.float32)
+    found = {
+        "dead": diagnostics.dead_units(observed.layers),
+        "histograms": diagnostics.layer_histograms(observed.layers, limits, HISTOGRAM_BINS),
+        "gradients": diagnostics.gradient_histograms(observed, sizes, HISTOGRAM_BINS),
+    }
+    if data.grid is not None:
+        probabilities = train.predict(recipe, observed.params, train.scale(data.grid, data.scaling), hparams)
+        found["field"] = probabilities[:, 1].astype(jnp.float16)  # to be drawn, no more
+    return found
+
+
+def _finite(state: TrainState) -> jax.Array:
+    return state.first_nonfinite_step < 0
+
+
+def _known(state: TrainState, metrics: Metrics) -> Metrics:
+    return jax.tree.map(lambda value: jnp.where(_finite(state), value, jnp.nan), metrics)
 
 
 def _mark_parameters(carry: Carry, reached: jax.Array) -> Carry:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +72,6 @@ class Blueprint(NamedTuple):
     group: Group  # as many tiles as the mesh takes at once
     batch_size: int  # B
     rows: int  # K, how many epochs' ends a segment can measure
-    points: Any = None  # [G, D] where `predict` is wanted, unscaled
     matmul_precision: str = "float32"  # of products of float32: `float32` or `tensorfloat32`
 
 
@@ -90,10 +89,8 @@ class Executables(NamedTuple):
 
     init: Callable[..., segment.Carry]  # (data, group) -> carry
     train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
-    predict: Callable[..., jax.Array] | None  # (carry, data, group, points) -> probabilities of class 1
     compile_seconds: float
-    bytes: int | None = None  # of each device, that the largest of them takes; None: XLA does not say
-    memory: Memory | None = None  # of training
+    memory: Memory | None = None  # of training, which takes the most; None: XLA does not say
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
@@ -124,8 +121,8 @@ def replicate(mesh: Mesh, data: Any) -> Any:
     return jax.device_put(data, NamedSharding(mesh, P()))
 
 
-def _functions(blueprint: Blueprint) -> tuple[Callable, Callable, Callable]:
-    """Init, train and predict for groups of tiles, jitted."""
+def _functions(blueprint: Blueprint) -> tuple[Any, Any]:
+    """Init and train for groups of tiles, jitted."""
     recipe, mesh, batch_size = blueprint.recipe, blueprint.mesh, blueprint.batch_size
 
     def init(data: segment.Data, group: Group) -> segment.Carry:
@@ -151,12 +148,6 @@ def _functions(blueprint: Blueprint) -> tuple[Callable, Callable, Callable]:
         over = _grid(one, (True, True, False, False), (True, False, True, True))
         return over(carry, group.seeds, group.hparams, group.ranges)
 
-    def predict(carry: segment.Carry, data: segment.Data, group: Group, points: jax.Array) -> jax.Array:
-        def one(params: Any, hparams: Hparams) -> jax.Array:
-            return train.predict(recipe, params, train.scale(points, data.scaling), hparams)[:, 1]
-
-        return _grid(one, (True, False), (True, True))(carry.state.params, group.hparams)
-
     def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
         specs = tuple(P(REPLICA) if is_tiled else P() for is_tiled in tiled)
         local = _one_tile(function, tiled)
@@ -167,10 +158,13 @@ def _functions(blueprint: Blueprint) -> tuple[Callable, Callable, Callable]:
         return jax.jit(mapped, **options)
 
     return (
-        spread(init, (False, True)),
+        spread(init, (False, True), compiler_options=_HASTY.get(jax.default_backend())),
         spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=compiler_options(recipe)),
-        spread(predict, (True, False, True, False)),
     )
+
+
+# For what runs once a group. On CPU it takes a third of the time to compile, and milliseconds more to run.
+_HASTY = {"cpu": {"xla_backend_optimization_level": 0}}
 
 
 def _grid(function: Callable, seeds: tuple[bool, ...], variants: tuple[bool, ...]) -> Callable:
@@ -204,9 +198,9 @@ _LOCK = threading.Lock()
 
 def build(blueprint: Blueprint) -> Executables:
     """Compiles a program; one that was compiled before takes no time."""
-    arrays = (blueprint.data, blueprint.group, blueprint.points)
+    arrays = (blueprint.data, blueprint.group)
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arrays))
-    static = blueprint._replace(data=None, group=None, points=None)  # type: ignore[arg-type]
+    static = blueprint._replace(data=None, group=None)  # type: ignore[arg-type]
     key = (static, jax.tree.structure(arrays), shapes)
     with _LOCK:
         lock = _LOCKS.setdefault(key, threading.Lock())
@@ -214,9 +208,9 @@ def build(blueprint: Blueprint) -> Executables:
         if key in _COMPILED:
             return _COMPILED[key]._replace(compile_seconds=0.0)
         start = time.perf_counter()
-        init, run, predict = _compile(blueprint, init=True)
+        init, run = (one.compile() for one in _lowered(blueprint))
         seconds = time.perf_counter() - start
-        _COMPILED[key] = Executables(init, run, predict, seconds, _most_bytes(init, run, predict), memory_of(run))
+        _COMPILED[key] = Executables(init, run, seconds, memory_of(run))
         return _COMPILED[key]
 
 
@@ -224,24 +218,22 @@ def program_bytes(blueprint: Blueprint) -> int | None:
     """Bytes that a program takes of each device, the data set among them: compiled as `build` would, but not run.
 
     Returns:
-        Of training or predicting, whichever takes more: arguments, results and temporaries; None where XLA does not say.
+        Of training: arguments, results and temporaries; None where XLA does not say.
     """
-    return _most_bytes(*_compile(blueprint, init=False))
+    _, run = _lowered(blueprint)
+    found = memory_of(run.compile())
+    return found and found.total
 
 
-def _compile(blueprint: Blueprint, *, init: bool) -> tuple[Any, Any, Any]:
-    """Init (where it is wanted), train and predict (where there are points), compiled; nothing is put on the devices."""
+def _lowered(blueprint: Blueprint) -> tuple[Any, Any]:
+    """Init and train, ready to be compiled; nothing is put on the devices."""
     mesh = blueprint.mesh
-    start, run, predict = (cast(Any, function) for function in _functions(blueprint))
+    start, run = _functions(blueprint)
     data, group = _shapes(blueprint.data, mesh, P()), _shapes(blueprint.group, mesh, P(REPLICA))
-    points = _shapes(blueprint.points, mesh, P())
     with jax.default_matmul_precision(blueprint.matmul_precision):
-        carry = _shapes(jax.eval_shape(start, data, group), mesh, P(REPLICA))
-        return (
-            start.lower(data, group).compile() if init else None,
-            run.lower(carry, data, group, _no_window(blueprint.rows)).compile(),
-            predict.lower(carry, data, group, points).compile() if points is not None else None,
-        )
+        begin = start.trace(data, group)
+        carry = _shapes(begin.out_info, mesh, P(REPLICA))
+        return begin.lower(), run.lower(carry, data, group, _no_window(blueprint.rows))
 
 
 def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
@@ -260,11 +252,6 @@ def memory_of(compiled: Any) -> Memory | None:
         return None
     sizes = (found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes)
     return Memory(*sizes, sum(sizes) - found.alias_size_in_bytes)
-
-
-def _most_bytes(*compiled: Any) -> int | None:
-    found = [memory_of(one) for one in compiled if one is not None]
-    return None if None in found else max(one.total for one in found if one is not None)
 
 
 def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], *, rows: int) -> segment.Window:

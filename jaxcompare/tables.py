@@ -35,7 +35,6 @@ def tile_arrays(
     index: int,
     measured: dict[str, dict[str, np.ndarray]],
     first_nonfinite: np.ndarray,
-    fields: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """One tile's measurements, without padding, and only of the epochs at which each was taken.
 
@@ -45,13 +44,10 @@ def tile_arrays(
         index: its place in its group.
         measured: [E, T, S, V, ...] by level and name.
         first_nonfinite: [T, S, V].
-        fields: [T, S, V, points] or None.
     """
     seeds, variants = len(tile.seeds), len(tile.variants)
     arrays = cut(plan, tile, index, measured, range(plan.program.settings.epochs + 1))
     arrays["first_nonfinite_step"] = first_nonfinite[index, :seeds, :variants]
-    if fields is not None:
-        arrays["field"] = fields[index, :seeds, :variants]
     return arrays
 
 
@@ -94,14 +90,14 @@ def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in ("history", "layers", "units", "histograms")}
     replicas: list[dict[str, Any]] = []
     studies = {study.name: study for study in comparison.studies}
-    fields: dict[str, np.ndarray] = {}
+    fields = _mean_fields([one for one in measured if FIELD in one.arrays])
     for one in measured:
         replicas += _replica_rows(one, _design(studies[one.plan.program.study]))
         frames["history"].append(_history(one))
         frames["layers"].append(_layers(one))
         frames["units"].append(_units(one))
         frames["histograms"].append(_histograms(one))
-        if "field" in one.arrays:
+        if FIELD in one.arrays:
             fields |= _fields(one)
     order = {variant.variant_id: i for i, variant in enumerate(_variants(comparison))}
     table = pd.DataFrame(replicas)
@@ -117,6 +113,8 @@ def build(comparison: Comparison, measured: Sequence[Measured]) -> Tables:
     found["timing"] = pd.DataFrame(timing, columns=TIMING).astype(dict.fromkeys(BYTES, float))  # NaN: XLA does not say
     return Tables(found, fields)
 
+
+FIELD = "snapshot/field"  # among a tile's arrays, where its data have a grid
 
 TIMED = [
     "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
@@ -316,7 +314,25 @@ def _fields(one: Measured) -> dict[str, np.ndarray]:
         f"{place}/points": data.probe.x.astype(np.float32),
         f"{place}/labels": data.probe.y,
     }
-    size = assemble.FIELD_POINTS
     for s, v, seed, variant in _cells(one):
-        found[replica_id(variant, seed)] = one.arrays["field"][s, v].reshape(size, size)
+        found[replica_id(variant, seed)] = _as_grid(one.arrays[FIELD][-1, s, v])
     return found
+
+
+def _mean_fields(measured: Sequence[Measured]) -> dict[str, np.ndarray]:
+    """Of each variant the mean field over its seeds at each snapshot, [K, height, width], and those epochs [K]."""
+    seeds: dict[str, list[np.ndarray]] = {}
+    found: dict[str, np.ndarray] = {}
+    for one in measured:
+        for s, v, _, variant in _cells(one):
+            seeds.setdefault(variant.variant_id, []).append(one.arrays[FIELD][:, s, v])
+            found[f"{variant.variant_id}/epochs"] = np.asarray(snapshot_epochs(variant.settings), np.int32)
+    for variant_id, fields in seeds.items():
+        # A field that is not finite makes the mean so: there is none over survivors.
+        found[f"{variant_id}/mean"] = _as_grid(np.asarray(np.mean(fields, axis=0, dtype=np.float32))).astype(np.float16)
+    return found
+
+
+def _as_grid(field: np.ndarray) -> np.ndarray:
+    """[..., G] as [..., height, width]."""
+    return field.reshape(*field.shape[:-1], assemble.FIELD_POINTS, assemble.FIELD_POINTS)

@@ -350,7 +350,10 @@ def epoch_order(seed: jax.Array, epoch: jax.Array, size: int) -> jax.Array:
     key = jax.random.fold_in(jax.random.fold_in(replica_key(seed), 1), epoch)
     position = jnp.arange(size, dtype=jnp.uint32)
     low = jnp.uint32(2**width - 1)
-    order = position
-    for bits in jax.random.bits(key, (rounds, size), jnp.uint32):
-        order = order[jax.lax.sort(bits & ~low | position, is_stable=False) & low]
-    return order.astype(jnp.int32)
+    draws = jax.random.bits(key, (rounds, size), jnp.uint32)
+
+    def again(index: int, order: jax.Array) -> jax.Array:
+        return order[jax.lax.sort(draws[index] & ~low | position, is_stable=False) & low]
+
+    # A loop, because a sort takes long to compile.
+    return jax.lax.fori_loop(0, rounds, again, position).astype(jnp.int32)

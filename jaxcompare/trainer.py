@@ -88,14 +88,11 @@ class Trainer:
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.plan, self.mesh = plan, mesh
         self.data = sweep.replicate(mesh, plan.material.data)
-        self.points = None
-        if assemble.has_field(plan.material):
-            self.points = sweep.replicate(mesh, assemble.field_grid(plan.material.data.train.x))
         self.executables = sweep.build(blueprint(plan, mesh))
-        free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.bytes
-        if free is not None and needed is not None and needed > free:
+        free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.memory
+        if free is not None and needed is not None and needed.total > free:
             # Small programs said less, or arithmetic did: better to know before the first step than to be killed in it.
-            raise MemoryError(f"{plan.program.name} needs {spell_bytes(needed)} of {spell_bytes(free)}")
+            raise MemoryError(f"{plan.program.name} needs {spell_bytes(needed.total)} of {spell_bytes(free)}")
         self.compile_seconds = self.executables.compile_seconds
         self.measuring_seconds: dict[int, float] | None = None
 
@@ -137,9 +134,6 @@ class Trainer:
         except Exception:
             tick(Tick(plan.program.name, -replicas * done * step_seconds(plan), kept=False))  # it will be done again
             raise
-        fields = None
-        if self.executables.predict is not None:
-            fields = np.asarray(self.executables.predict(carry, self.data, group, self.points)).astype(np.float16)
         first_nonfinite = np.asarray(carry.state.first_nonfinite_step)
         wall = time.perf_counter() - start
         # Measuring happens inside the segments: it is timed apart, once a program, and taken to cost the same each time.
@@ -161,13 +155,13 @@ class Trainer:
         }
         self.compile_seconds = 0.0  # compiled once, for the first group
         for index, tile in enumerate(tiles):
-            arrays = tables.tile_arrays(plan, tile, index, measured, first_nonfinite, fields)
+            arrays = tables.tile_arrays(plan, tile, index, measured, first_nonfinite)
             # The group's timing goes with its first tile, so that a run that goes on later has it still.
             yield arrays | ({"timing": np.asarray(json.dumps(timing))} if index == 0 else {})
 
     def release(self) -> None:
         """Gives the data's memory on the devices back; nothing can be trained afterwards."""
-        for leaf in jax.tree.leaves((self.data, self.points)):
+        for leaf in jax.tree.leaves(self.data):
             leaf.delete()
 
 

@@ -5,8 +5,9 @@ before `output`; L counts them all, H the hidden ones.
 """
 
 from jaxcompare.diagnostics.activations import activation_statistics, dead_units
-from jaxcompare.diagnostics.gradients import gradient_flow, layer_names, tree_norm, underflow
+from jaxcompare.diagnostics.gradients import gradient_flow, tree_norm, underflow
 from jaxcompare.diagnostics.histograms import gradient_histograms, histogram, layer_histograms
+from jaxcompare.diagnostics.layers import layer_names, over_layers
 
 __all__ = [
     "activation_statistics",
@@ -16,6 +17,7 @@ __all__ = [
     "histogram",
     "layer_histograms",
     "layer_names",
+    "over_layers",
     "tree_norm",
     "underflow",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxcompare.diagnostics.gradients import layer_names
+from jaxcompare.diagnostics.layers import over_layers
 from jaxcompare.types import Layer, Metrics
 
 SATURATION_MARGIN = 0.01  # of the activation's range, at either end
@@ -39,7 +39,7 @@ def activation_statistics(layers: dict[str, Layer], bounds: jax.Array) -> Metric
             "pre_activation_std": jnp.std(layer.pre_activation),
         }
 
-    return _stack([one(layers[name]) for name in layer_names(layers)])
+    return over_layers(one, layers)
 
 
 def dead_units(layers: dict[str, Layer]) -> jax.Array:
@@ -50,8 +50,4 @@ def dead_units(layers: dict[str, Layer]) -> jax.Array:
         dead = jnp.all(layer.activation == 0.0, axis=0)
         return jnp.pad(dead, (0, widest - dead.shape[0]))
 
-    return jnp.stack([one(layers[name]) for name in layer_names(layers)])
-
-
-def _stack(rows: list[Metrics]) -> Metrics:
-    return {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}
+    return over_layers(one, layers)

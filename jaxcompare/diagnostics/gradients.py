@@ -5,23 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxcompare.diagnostics.layers import over_layers
 from jaxcompare.types import Metrics, Observation, Params
-
-
-def layer_names(params: Params) -> tuple[str, ...]:
-    """The layers first to last, `output` at the end (a dict that has been through `jit` is sorted by key).
-
-    >>> layer_names({"hidden_10": 0, "hidden_2": 0, "output": 0})
-    ('hidden_2', 'hidden_10', 'output')
-    >>> layer_names({"hidden_1": 0, "conv_1": 0, "conv_2": 0, "output": 0})
-    ('conv_1', 'conv_2', 'hidden_1', 'output')
-    """
-
-    def position(name: str) -> tuple[bool, str, int]:
-        kind, _, digits = name.rpartition("_")  # convolutions come before dense layers, as their names do
-        return name == "output", kind, int(digits) if digits.isdigit() else 0
-
-    return tuple(sorted(params, key=position))
 
 
 def tree_norm(tree: Params) -> jax.Array:
@@ -36,17 +21,16 @@ def gradient_flow(observation: Observation) -> Metrics:
         Each [L], first layer to last: `gradient_norm`; `parameter_norm`; `update_ratio`, the norm of the next update over
         that of the parameters (about 1e-3 is healthy for most networks, after Karpathy's rule of thumb).
     """
-    names = layer_names(observation.params)
 
-    def norms(tree: Params) -> jax.Array:
-        return jnp.stack([tree_norm(tree[name]) for name in names])
+    def norms(params: Params, gradients: Params, updates: Params) -> Metrics:
+        norm = tree_norm(params)
+        return {
+            "gradient_norm": tree_norm(gradients),
+            "parameter_norm": norm,
+            "update_ratio": tree_norm(updates) / norm,
+        }
 
-    parameter_norm = norms(observation.params)
-    return {
-        "gradient_norm": norms(observation.gradients),
-        "parameter_norm": parameter_norm,
-        "update_ratio": norms(observation.updates) / parameter_norm,
-    }
+    return over_layers(norms, observation.params, observation.gradients, observation.updates)
 
 
 def underflow(expected: Params, found: Params) -> Metrics:
@@ -61,10 +45,10 @@ def underflow(expected: Params, found: Params) -> Metrics:
         type; NaN where there are none.
     """
 
-    def share(name: str) -> jax.Array:
-        pairs = list(zip(jax.tree.leaves(expected[name]), jax.tree.leaves(found[name]), strict=True))
+    def share(expected: Params, found: Params) -> Metrics:
+        pairs = list(zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True))
         there = sum(jnp.sum(full != 0.0) for full, _ in pairs)
         lost = sum(jnp.sum((full != 0.0) & (narrow == 0.0)) for full, narrow in pairs)
-        return jnp.where(there > 0, lost / there, jnp.nan)
+        return {"gradient_underflow": jnp.where(there > 0, lost / there, jnp.nan)}
 
-    return {"gradient_underflow": jnp.stack([share(name) for name in layer_names(expected)])}
+    return over_layers(share, expected, found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
-from jaxcompare.diagnostics.gradients import layer_names
+from jaxcompare.diagnostics.layers import layer_names
 from jaxcompare.types import Layer, Observation
 
 
@@ -20,12 +22,21 @@ def histogram(values: jax.Array, limits: jax.Array, bins: int) -> jax.Array:
     Returns:
         [bins + 2] int32: below the range, the bins (each closed below; the last one on both sides), above it.
     """
+    return histograms([values], limits, bins)[0]
+
+
+def histograms(each: Sequence[jax.Array], limits: jax.Array, bins: int) -> jax.Array:
+    """`histogram` of each of several arrays of any shapes, [len(each), bins + 2] int32: counted in one pass over all."""
     low, high = limits
+    values = jnp.concatenate([one.ravel() for one in each])
     position = jnp.floor((values - low) / (high - low) * bins)
     position = jnp.where(values == high, bins - 1, jnp.clip(position, -1, bins)) + 1
     # What is not finite goes to a bin past the end, which is cut off.
+    width = bins + 3
     position = jnp.where(jnp.isfinite(values), position, bins + 2).astype(jnp.int32)
-    return jnp.zeros(bins + 3, jnp.int32).at[position.ravel()].add(1)[: bins + 2]
+    first = jnp.concatenate([jnp.full(one.size, row * width, jnp.int32) for row, one in enumerate(each)])
+    counts = jnp.zeros(len(each) * width, jnp.int32).at[first + position].add(1)
+    return counts.reshape(len(each), width)[:, : bins + 2]
 
 
 def layer_histograms(layers: dict[str, Layer], limits: Layer, bins: int) -> jax.Array:
@@ -36,12 +47,8 @@ def layer_histograms(layers: dict[str, Layer], limits: Layer, bins: int) -> jax.
         limits: the range [2] of each kind.
         bins: how many.
     """
-    return jnp.stack(
-        [
-            jnp.stack([histogram(values, limit, bins) for values, limit in zip(layers[name], limits, strict=True)])
-            for name in layer_names(layers)
-        ]
-    )
+    kinds = zip(*(layers[name] for name in layer_names(layers)), strict=True)
+    return jnp.stack([histograms(kind, limit, bins) for kind, limit in zip(kinds, limits, strict=True)], axis=1)
 
 
 def gradient_histograms(observation: Observation, limits: jax.Array, bins: int) -> jax.Array:
@@ -53,9 +60,8 @@ def gradient_histograms(observation: Observation, limits: jax.Array, bins: int) 
         bins: how many.
     """
 
-    def one(name: str) -> jax.Array:
+    def size(name: str) -> jax.Array:
         entries = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(observation.gradients[name])])
-        size = jnp.where(entries == 0.0, limits[0] - 1.0, jnp.log10(jnp.abs(entries.astype(jnp.float32))))
-        return histogram(size, limits, bins)
+        return jnp.where(entries == 0.0, limits[0] - 1.0, jnp.log10(jnp.abs(entries.astype(jnp.float32))))
 
-    return jnp.stack([one(name) for name in layer_names(observation.params)])
+    return histograms([size(name) for name in layer_names(observation.params)], limits, bins)
