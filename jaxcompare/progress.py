@@ -60,11 +60,12 @@ class Progress:
         since, done = self.pace_from or (0.0, 0)
         if self.done <= done:
             return "time left unknown yet"
-        seconds = (self.total - self.done) * (time.monotonic() - since) / (self.done - done)
+        seconds = max(0.0, self.total - self.done) * (time.monotonic() - since) / (self.done - done)
         return f"about {tqdm.format_interval(seconds)} left"
 
     def _line(self, what: str) -> None:
         self.last_line = time.monotonic()
         gone = tqdm.format_interval(self.last_line - self.start)
         share = 100 * self.done / max(1e-9, self.total)
-        print(f"{share:3.0f}% {what}, {gone} gone, {self._left()}", file=sys.stderr, flush=True)
+        left = [] if what == "trained" else [self._left()]
+        print(f"{share:3.0f}% {', '.join([what, f'{gone} gone', *left])}", file=sys.stderr, flush=True)

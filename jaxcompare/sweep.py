@@ -150,7 +150,7 @@ def _functions(blueprint: Blueprint) -> tuple[Any, Any]:
 
     def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
         specs = tuple(P(REPLICA) if is_tiled else P() for is_tiled in tiled)
-        local = _one_tile(function, tiled)
+        local = _single(function, tiled)
         # Every device runs the same local program on its own tile; there is nothing for the checker to prove. Along the
         # data axis XLA alone decides who does what.
         axes = {REPLICA} if shared else {REPLICA, DATA}
@@ -169,20 +169,35 @@ _HASTY = {"cpu": {"xla_backend_optimization_level": 0}}
 
 def _grid(function: Callable, seeds: tuple[bool, ...], variants: tuple[bool, ...]) -> Callable:
     """`function` of one replica over seeds (outside) and variants (inside); which arguments have which axis."""
-
-    def axes(has: tuple[bool, ...]) -> tuple[int | None, ...]:
-        return tuple(0 if mapped else None for mapped in has)
-
-    return jax.vmap(jax.vmap(function, in_axes=axes(variants)), in_axes=axes(seeds))
+    return _over(_over(function, variants), seeds)
 
 
-def _one_tile(function: Callable, tiled: tuple[bool, ...]) -> Callable:
-    """`function` of a tile, for the slice of length one that a device holds."""
+def _over(function: Callable, mapped: tuple[bool, ...]) -> Callable:
+    """`vmap` over the first axis of some arguments; an axis of length one is taken away instead.
+
+    Most tiles have one seed: without its axis they are traced in three quarters of the time, to the same program.
+    """
+
+    def over(*arguments: Any) -> Any:
+        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(_those(arguments, mapped))}
+        if sizes == {1}:
+            return _single(function, mapped)(*arguments)
+        return jax.vmap(function, in_axes=tuple(0 if is_mapped else None for is_mapped in mapped))(*arguments)
+
+    return over
+
+
+def _those(arguments: Sequence[Any], mapped: Sequence[bool]) -> list[Any]:
+    return [argument for argument, is_mapped in zip(arguments, mapped, strict=True) if is_mapped]
+
+
+def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
+    """`function` for arguments of which some have a first axis of length one, as a device's slice of the tiles has."""
 
     def local(*arguments: Any) -> Any:
         inside = (
-            jax.tree.map(lambda leaf: leaf[0], argument) if is_tiled else argument
-            for argument, is_tiled in zip(arguments, tiled, strict=True)
+            jax.tree.map(lambda leaf: leaf[0], argument) if is_mapped else argument
+            for argument, is_mapped in zip(arguments, mapped, strict=True)
         )
         return jax.tree.map(lambda leaf: leaf[None], function(*inside))
 
