@@ -24,6 +24,13 @@ TILES_AT_ONCE = {"cpu": 2}  # on CPU there are two devices or more; of other kin
 TILE_REPLICAS = {"cpu": ((20_000, 6), (100_000, 2), (1_000_000, 3)), "gpu": ((100_000, 512), (1_000_000, 128))}
 
 
+# The settings that decide it.
+MATERIAL = (
+    "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
+    "train_subset", "probe_size",
+)  # fmt: skip
+
+
 class Material(NamedTuple):
     """A data set, split and ready for the device, on the host."""
 
@@ -36,18 +43,8 @@ class Material(NamedTuple):
 
 
 def material(dataset: datasets.Dataset, settings: Settings) -> Material:
-    """Splits and scales a data set; picks the examples that are evaluated and probed.
-
-    Raises:
-        ConfigError: a batch larger than the training set.
-    """
+    """Splits and scales a data set; picks the examples that are evaluated and probed: what `MATERIAL` names decides it."""
     splits = datasets.split(dataset, validation_fraction=settings.validation_fraction, seed=settings.data_seed)
-    size = len(splits.train.y)
-    if settings.batch_size > size:
-        raise ConfigError(
-            f"batch_size = {settings.batch_size} is more than the {size} training examples of {settings.dataset}; "
-            f"it must be at most {size}"
-        )
 
     def head(count: int) -> Split:
         """A random sample: a split's examples are in drawn order."""

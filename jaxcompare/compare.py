@@ -30,6 +30,7 @@ def train_comparisons(
     tick: Callable[[Tick], None] = lambda tick: None,
     done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
     watch: Watch | None = None,
+    ready: Callable[[str, int, int], None] = lambda program, done, total: None,
 ) -> dict[str, tables.Tables]:
     """Every table of each comparison that is measured: trains what is not in `parts`.
 
@@ -44,9 +45,10 @@ def train_comparisons(
         tick: told of each segment's training.
         done: told of each comparison's tables as soon as it is trained.
         watch: told of what each segment measured.
+        ready: told of each program that is compiled.
     """
     kept, mesh = parts or Forgetful(), mesh or sweep.local_mesh()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept, book)
+    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept, book, ready)
     found = {}
     for one in comparisons:
         measured = _train(one, [job for job in jobs if job.plan.program.comparison == one.name], kept, tick, watch)

@@ -9,6 +9,7 @@ import copy
 import hashlib
 import itertools
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -149,8 +150,10 @@ def studies_of(config: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
         studies.append({**defaults, **table, "name": table.get("name", "main"), "grid": grids})
     found = [study["name"] for study in studies]
     for name in found:
-        if not isinstance(name, str) or found.count(name) > 1:
-            raise ConfigError(f"{where}: study name {name!r} is not a word of its own; every study needs one")
+        if not isinstance(name, str) or found.count(name) > 1 or not re.fullmatch(r"\w[\w -]*", name):
+            raise ConfigError(
+                f"{where}: study name {name!r} is not a word of its own (letters, digits, _ and -); every study needs one"
+            )
     return studies
 
 

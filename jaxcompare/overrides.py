@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from jaxcompare.experiment import STUDY_KEYS, TOP_KEYS, studies_of
@@ -28,8 +29,12 @@ def parse_assignment(text: str) -> tuple[list[str], Any]:
         return path, value.strip()
 
 
-def apply(configs: Mapping[str, dict[str, Any]], assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+def apply(
+    configs: Mapping[str, dict[str, Any]], assignments: Sequence[str], tell: Callable[[str], None] = lambda text: None
+) -> dict[str, dict[str, Any]]:
     """Every config with the assignments made.
+
+    Claims about a level that an assignment takes out of the grids go with it, and `tell` hears of them.
 
     A path is `title`, `target`, `base.KEY`, `study.NAME.base.KEY`, `study.NAME.grid.KEY` (`grid.2.KEY` for the second of
     several), `study.NAME.roles.KEY`, `study.NAME.confirm`, or any of these after a comparison's name, and is then set in
@@ -49,11 +54,39 @@ def apply(configs: Mapping[str, dict[str, Any]], assignments: Sequence[str]) -> 
         for name in chosen:
             try:
                 _assign(changed[name], path, value, f"--set {text}")
+                if path[0] == "study" and path[2:3] == ["grid"]:
+                    _drop_claims(changed[name], path, partial(_tell_of, name, tell))
             except _ElsewhereError as error:
                 errors.append(error)
         if len(errors) == len(chosen):
             raise ConfigError(str(errors[0]))
     return changed
+
+
+def _tell_of(name: str, tell: Callable[[str], None], study: str, claim: Mapping[str, Any]) -> None:
+    """Says that a claim was left out."""
+    sides = f"{claim['better']} better than {claim['than']}"
+    tell(f"{name}: study {study!r}: the claim {claim['factor']}: {sides} is left out, since --set changed its grid")
+
+
+def _drop_claims(config: dict[str, Any], path: Sequence[str], told: Callable[[str, Mapping[str, Any]], None]) -> None:
+    study = next(study for study in config["study"] if study["name"] == path[1])
+    factor = path[-1] if "options" not in path else ".".join(path[-2:])
+    values = [grid[factor] for grid in study["grid"] if isinstance(grid.get(factor), list)]
+    levels = [level for each in values for level in each]
+    kept = []
+    for claim in study["claims"] if isinstance(study["claims"], list) else []:
+        whole = isinstance(claim, Mapping) and {"factor", "better", "than"} <= claim.keys()
+        if (
+            whole
+            and claim["factor"] == factor
+            and not {repr(claim["better"]), repr(claim["than"])} <= set(map(repr, levels))
+        ):
+            told(study["name"], claim)
+        else:
+            kept.append(claim)
+    if len(kept) < len(study["claims"]):
+        study["claims"] = kept
 
 
 class _ElsewhereError(ConfigError):
@@ -108,7 +141,7 @@ def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where
         return
     target = found[part]
     if part == "grid":
-        number = int(inner.pop(0)) if inner[0].isdigit() else 1 if len(target) == 1 else 0
+        number = int(inner.pop(0)) if inner[0].isdecimal() else 1 if len(target) == 1 else 0
         if not 1 <= number <= len(target) or not inner:
             raise ConfigError(f"{where}: study {name!r} has {len(target)} grids; name one, grid.1.KEY say")
         target = target[number - 1]

@@ -87,6 +87,8 @@ def run(
     if folder.is_complete(run_digest, wanted._asdict()) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
         return
+    if not arguments.force:
+        _check_larger(folder.out, comparisons)
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
     loaded = loading.load_datasets(comparisons, arguments.data_dir)
@@ -142,6 +144,7 @@ def run(
                     parts=parts,
                     book=book,
                     tick=progress.tick,
+                    ready=progress.ready,
                     done=trained,
                     watch=log.watch if log else None,
                 )
@@ -162,6 +165,7 @@ def run(
             fields = report.read_fields(folder.out) | fields
         publish(folder, frames, fields, manifest, wanted, drawn, log)
     folder.complete(run_digest, command, wanted._asdict())
+    parts.prune()
     print(f"done: {folder.out / 'report.html'}")
 
 
@@ -216,6 +220,23 @@ def publish(
         log.pictures({path.name: path.read_bytes() for path in shown})
     store.write_manifest(staging, manifest)
     folder.publish()
+
+
+def _check_larger(out: Path, comparisons: Sequence[experiment.Comparison]) -> None:
+    """Raises StoreError where results of more seeds or epochs would give way to less."""
+    if not store.is_results(out):
+        return
+    held = store.read_manifest(out)["experiments"]
+    for one in comparisons:
+        before = {study["name"]: study["base"] for study in held.get(one.name, {}).get("config", {}).get("study", ())}
+        for study in one.studies:
+            for key in ("seeds", "epochs"):
+                there, here = before.get(study.name, {}).get(key), getattr(study.variants[0].settings, key)
+                if isinstance(there, int) and here < there:
+                    raise store.StoreError(
+                        f"--out {out}: holds comparison {one.name!r} with {key} = {there} in study {study.name!r}, and this "
+                        f"run has {here}; choose another --out, or replace it with --force"
+                    )
 
 
 def _previous(out: Path, comparisons: Sequence[experiment.Comparison]) -> dict[str, Any]:

@@ -73,9 +73,23 @@ def plan(
         ConfigError: a batch larger than the training set.
     """
     plans: list[Plan] = []
+    materials: dict[tuple, assemble.Material] = {}  # programs share theirs
     for program in programs_of(comparison):
         settings = program.settings
-        material = assemble.material(loaded[data_key(settings)], settings)
+        key = tuple(getattr(settings, name) for name in assemble.MATERIAL)
+        if key not in materials:
+            try:
+                materials[key] = assemble.material(loaded[data_key(settings)], settings)
+            except datasets.DataError as error:
+                fraction = f"validation_fraction = {settings.validation_fraction:g}"
+                raise ConfigError(f"{comparison.name}: study {program.study!r}: {fraction}: {error}") from error
+        material = materials[key]
+        size = len(material.data.train.y)
+        if settings.batch_size > size:
+            raise ConfigError(
+                f"{comparison.name}: study {program.study!r}: batch_size = {settings.batch_size} is more than the {size} "
+                f"training examples of {settings.dataset}; it must be at most {size}"
+            )
         limit = tile_replicas or assemble.tile_replicas(settings, material.features, material.classes, platform)
         made = partial(_cut, material=material, limit=limit, at_once=assemble.TILES_AT_ONCE.get(platform, 1))
         whole = made(program)

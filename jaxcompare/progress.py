@@ -38,6 +38,14 @@ class Progress:
         else:
             self._line("stopped" if self.done < 0.999 * self.total else "trained")
 
+    def ready(self, program: str, done: int, total: int) -> None:
+        """Hears that a program is compiled."""
+        if self.bar is not None:
+            self.bar.set_description_str(f"compiled {done} of {total} programs", refresh=True)
+        elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
+            self.last_line = time.monotonic()
+            print(f"compiled {done} of {total} programs", file=sys.stderr, flush=True)
+
     def tick(self, tick: Tick) -> None:
         """Hears that some training is done."""
         self.done += tick.seconds

@@ -43,11 +43,12 @@ def check_roles(roles: Any, varied: Iterable[str], where: str) -> dict[str, str]
     Raises:
         ConfigError: not a table, an unknown factor or role.
     """
+    varied = tuple(varied)
     if not isinstance(roles, Mapping):
         raise ConfigError(f"{where}: roles = {roles!r} is not a table")
     for key, role in roles.items():
-        if key not in KEYS:
-            raise ConfigError(f"{where}: roles: no key {key!r}; {nearest(key, KEYS)}")
+        if key not in KEYS and key not in varied:
+            raise ConfigError(f"{where}: roles: no key {key!r}; {nearest(key, [*KEYS, *varied])}")
         if role not in ROLES:
             raise ConfigError(f"{where}: roles.{key} = {role!r}; {nearest(role, ROLES)}")
     return {key: DEFAULT_ROLES.get(key, "scientific") for key in varied} | dict(roles)

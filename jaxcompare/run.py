@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jaxcompare import experiment, memory, names, outputs, overrides
 from jaxcompare.registry import nearest
@@ -16,13 +17,14 @@ from jaxcompare.settings import ConfigError
 EXAMPLES = """\
 examples:
   python -m jaxcompare.run --exp all                  all three comparisons into results/
-  python -m jaxcompare.run --exp all --quick          the same files in a few minutes, from fewer epochs and seeds
+  python -m jaxcompare.run --exp all --quick --out quick   the same files in less time, from fewer epochs and seeds
   python -m jaxcompare.run --exp c --list             what comparison C would train, and about how long
   python -m jaxcompare.run --exp b --seeds 20 --out results-b
-  python -m jaxcompare.run --exp mine.toml            a comparison of your own
+  python -m jaxcompare.run --exp mine.toml --out mine  a comparison of your own (without --out it joins those in results/)
   python -m jaxcompare.run --exp c --set base.epochs=3 --set 'study.main.grid.optimizer=["sgd","lion"]'
 
---set takes base.KEY, study.NAME.base.KEY, study.NAME.grid.KEY, title, question or target, if need be after a
+--set takes base.KEY, study.NAME.base.KEY, study.NAME.grid.KEY (grid.2.KEY for the second of several grids),
+study.NAME.roles.KEY, study.NAME.claims, study.NAME.confirm, title, question or target, if need be after a
 comparison's name (a.base.epochs=3). A run that was stopped goes on with the same command.
 """
 
@@ -36,6 +38,10 @@ class _Parser(argparse.ArgumentParser):
             options = [option for action in self._actions for option in action.option_strings]
             self.error(f"no option {unknown[0]}; {nearest(unknown[0].split('=')[0], options)}")
         return found
+
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage, and exit code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (--help says what there is)\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +85,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--force",
         action="store_true",
-        help="use --out though it holds another run's unfinished work, or files that no run wrote",
+        help="use --out though it holds another run's unfinished work, the same comparison of more seeds or epochs, or files "
+        "that no run wrote",
     )
     made.add_argument("--again", action="store_true", help="train anew what is already there")
     return made
@@ -100,7 +107,7 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[experiment.Com
     shorthands = [
         f"base.{key}={value}" for key in ("epochs", "seeds") if (value := getattr(arguments, key)) is not None
     ]
-    configs = overrides.apply(configs, shorthands + arguments.assignments)
+    configs = overrides.apply(configs, shorthands + arguments.assignments, lambda text: print(text, file=sys.stderr))
     comparisons = [experiment.parse(name, config) for name, config in configs.items()]
     if arguments.memory is not None:
         memory.parse_bytes(arguments.memory)
@@ -124,13 +131,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         from jaxcompare import pipeline  # NumPy and pandas: only once the config is known to be good
 
         if arguments.list:
-            print(pipeline.listing(comparisons, configs, arguments.data_dir))
+            print(pipeline.listing(comparisons, configs, arguments.data_dir), flush=True)
             return 0
         command = shlex.join(["python", "-m", "jaxcompare.run", *(sys.argv[1:] if argv is None else argv)])
         pipeline.run(comparisons, configs, arguments, command)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; what was trained whole is kept, and the same command goes on from there", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if not isinstance(error, ConfigError) and type(error).__name__ != "DataError":
             raise

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 
 from jaxcompare import activations, diagnostics, train
 from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Split, TrainState
@@ -168,13 +169,16 @@ def measure(
 
 def _where_wanted(level: jax.Array | int, least: int, compute: Callable[..., Any], *arguments: Any) -> Any:
     """`compute(*arguments)` from a level on, else zeros: a branch, under vmap as well where all replicas have one level."""
-    compute = jax.jit(compute)  # so that asking for its shapes is not another trace of it
-    shapes = jax.eval_shape(compute, *arguments)
+    # Traced once, for its shapes and for its values.
+    traced, shapes = jax.make_jaxpr(compute, return_shape=True)(*arguments)
+
+    def values(*arguments: Any) -> Any:
+        return jax.tree.unflatten(jax.tree.structure(shapes), jaxpr_as_fun(traced)(*jax.tree.leaves(arguments)))
 
     def zeros(*_: Any) -> Any:
         return jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
 
-    return jax.lax.cond(level >= least, compute, zeros, *arguments)
+    return jax.lax.cond(level >= least, values, zeros, *arguments)
 
 
 def _figures(recipe: train.Recipe, steps_per_epoch: int, carry: Carry, data: Data, hparams: Hparams) -> Metrics:

@@ -148,8 +148,8 @@ def check_value(key: str, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: {key} = {value!r} is not a table of numbers")
         return {name: check_value(f"{key}.{name}", number, where) for name, number in value.items()}
     if kind is tuple:
-        if not isinstance(value, list | tuple) or not value:
-            raise ConfigError(f"{where}: {key} = {value!r} is not a list of whole numbers, [256, 128] say")
+        if not isinstance(value, list | tuple) or not value:  # a network without hidden layers has nothing to look into
+            raise ConfigError(f"{where}: {key} = {value!r} is not a list of at least one whole number, [256, 128] say")
         return tuple(_check_number(key, number, int, rule, where) for number in value)
     if kind is bool:
         if not isinstance(value, bool):

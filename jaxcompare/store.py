@@ -16,14 +16,20 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from jaxcompare.experiment import digest
 from jaxcompare.programs import Program, Tile, identity
@@ -92,10 +98,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 class TileStore:
-    """Measured tiles in a folder, each a file named by what decides it."""
+    """Measured tiles in a folder, those of each version of the code in one of their own; a file is named by what decides it."""
 
-    def __init__(self, folder: Path, device: str) -> None:
-        self.folder = folder
+    def __init__(self, root: Path, device: str) -> None:
+        self.root, self.folder = root, root / code_digest()[:16]
         self.common = {"versions": versions(), "code": code_digest(), "device": device}
 
     def _path(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> Path:
@@ -125,6 +131,12 @@ class TileStore:
             np.savez(file, **dict(arrays))  # type: ignore[arg-type]
         temporary.replace(path)
 
+    def prune(self) -> None:
+        """Removes the tiles of other versions of the code, which this one cannot use."""
+        for other in self.root.iterdir() if self.root.is_dir() else ():
+            if other != self.folder:
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
+
 
 class RunFolder:
     """A results folder and the state of the run into it."""
@@ -134,6 +146,7 @@ class RunFolder:
         self.run = out / ".run"
         self.staging = self.run / "staging"
         self.state_path = self.run / "state.json"
+        self.unlock: Callable[[], Any] = lambda: None
 
     def state(self) -> dict[str, Any]:
         """What the last run into this folder was; empty if there was none."""
@@ -156,7 +169,7 @@ class RunFolder:
         """Marks the folder as this run's.
 
         Raises:
-            StoreError: it is a file, cannot be written, or holds unfinished work of another config.
+            StoreError: it is a file, cannot be written, holds unfinished work of another config, or another run writes there.
         """
         state = self.state()
         if not state and not force and not is_results(self.out) and any(_visible(self.out)):
@@ -170,14 +183,28 @@ class RunFolder:
                 "Finish that with its own command, choose another --out, or give it up with --force"
             )
         try:
+            self._lock()
             write_atomically(self.state_path, _json({"digest": run_digest, "command": command, "complete": False}))
         except OSError as error:
             raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}") from error
+
+    def _lock(self) -> None:
+        """Keeps others out until the run is complete or this object is gone (where the system can lock files)."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.unlock()
+        descriptor = os.open(self.run / "lock", os.O_CREAT | os.O_RDWR)
+        self.unlock = weakref.finalize(self, os.close, descriptor)
+        if fcntl is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(f"--out {self.out}: another run writes there now; choose another --out") from error
 
     def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
         """Marks the run as finished, and what of its kinds was written."""
         state = {"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})}
         write_atomically(self.state_path, _json(state))
+        self.unlock()
 
     def fresh_staging(self) -> Path:
         """An empty folder to write the results into."""

@@ -72,7 +72,7 @@ def make_hparams(
     *,
     clip_norm: float = float("inf"),
     label_smoothing: float = 0.0,
-    total_steps: int = 1,
+    total_steps: int = 0,
     activation: int = 0,
     loss: int = 0,
     schedule: int = 0,
@@ -81,7 +81,7 @@ def make_hparams(
 ) -> Hparams:
     """Hparams of the right dtypes from plain numbers. Options left out take their function's defaults.
 
-    `total_steps` is the length of the schedule: every schedule but `constant` needs it.
+    `total_steps` is the length of the schedule: every schedule but `constant` needs it, and gives NaN without.
     """
     number = partial(jnp.asarray, dtype=float)  # float32, or float64 where JAX is told to use it
     index = partial(jnp.asarray, dtype=jnp.int32)
@@ -113,8 +113,10 @@ def init_state(key: jax.Array, recipe: Recipe, hparams: Hparams, x: jax.Array) -
 
 
 def learning_rate_at(recipe: Recipe, hparams: Hparams, step: jax.Array) -> jax.Array:
-    """The learning rate of the update after `step` updates: []."""
-    progress = step / hparams.total_steps
+    """The learning rate of the update after `step` updates: []; past the schedule's end it is that of the end."""
+    total = hparams.total_steps
+    # A schedule whose length was never said must show: with a length made up, it would end unseen after one step.
+    progress = jnp.where(total > 0, jnp.minimum(step / total, 1.0), jnp.nan)
 
     def bind(schedule: optimizers.ScheduleFunction) -> optimizers.ScheduleFunction:
         known = optimizers.options_of(schedule)

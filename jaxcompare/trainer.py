@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -83,11 +85,10 @@ class Job(NamedTuple):
 
 
 class Trainer:
-    """A program compiled, with its data on the devices."""
+    """A program compiled, and its data."""
 
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.plan, self.mesh = plan, mesh
-        self.data = sweep.replicate(mesh, plan.material.data)
         self.executables = sweep.build(blueprint(plan, mesh))
         free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.memory
         if free is not None and needed is not None and needed.total > free:
@@ -95,6 +96,11 @@ class Trainer:
             raise MemoryError(f"{plan.program.name} needs {spell_bytes(needed.total)} of {spell_bytes(free)}")
         self.compile_seconds = self.executables.compile_seconds
         self.measuring_seconds: dict[int, float] | None = None
+
+    @cached_property
+    def data(self) -> Any:
+        """The data set on the devices, from the first step on: many programs may be waiting for theirs."""
+        return sweep.replicate(self.mesh, self.plan.material.data)
 
     def group(self, tiles: Sequence[Tile]) -> sweep.Group:
         """Tiles side by side on the devices, the last one repeated where there are too few."""
@@ -161,7 +167,7 @@ class Trainer:
 
     def release(self) -> None:
         """Gives the data's memory on the devices back; nothing can be trained afterwards."""
-        for leaf in jax.tree.leaves(self.data):
+        for leaf in jax.tree.leaves(self.__dict__.get("data")):  # it may never have been there
             leaf.delete()
 
 
@@ -224,11 +230,25 @@ def look_up(plans: Sequence[Plan], tile: Tile, parts: Parts) -> Iterator[Measure
             yield from look_up(rest, part, parts)
 
 
-def prepare(plans: Sequence[Plan], mesh: Mesh, parts: Parts, book: fitting.Book | None = None) -> list[Job]:
-    """Looks up what was measured before, and compiles the programs of what was not, side by side."""
-    told = book or fitting.Book()
+def prepare(
+    plans: Sequence[Plan],
+    mesh: Mesh,
+    parts: Parts,
+    book: fitting.Book | None = None,
+    ready: Callable[[str, int, int], None] = lambda program, done, total: None,
+) -> list[Job]:
+    """Looks up what was measured before, and compiles the programs of what was not, side by side.
+
+    `ready` is told of each program that can train: its name, and how many of them all can.
+    """
+    told, done = book or fitting.Book(), itertools.count(1)
 
     def one(plan: Plan) -> Job:
+        job = make_job(plan)
+        ready(plan.program.name, next(done), len(plans))
+        return job
+
+    def make_job(plan: Plan) -> Job:
         plans = widest_first(plan)
         found = [one for tile in plans[0].tiles for one in look_up(plans, tile, parts)]
         kept = [one for one in found if isinstance(one, Measured)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcompare import diagnostics, models
+from jaxcompare.diagnostics.histograms import histograms
 from jaxcompare.types import Layer, Observation
 
 UNBOUNDED = jnp.array([jnp.nan, jnp.nan])
@@ -74,6 +75,33 @@ def test_layers_are_ordered_by_number():
     names = [*(f"hidden_{number}" for number in range(12, 0, -1)), "output"]
     expected = (*(f"hidden_{number}" for number in range(1, 13)), "output")
     assert diagnostics.layer_names(dict.fromkeys(sorted(names))) == expected
+
+
+@pytest.mark.parametrize("name", ["embed", "hidden", "hidden_x", "block_1"])
+def test_a_layer_whose_place_cannot_be_known_is_refused(name):
+    with pytest.raises(ValueError, match=f"layer '{name}': layers are called conv_1"):
+        diagnostics.layer_names({name: 0, "output": 0})
+
+
+def test_layers_of_one_shape_go_through_a_function_together():
+    layers = {"hidden_1": jnp.ones((2, 3)), "hidden_2": jnp.full((2, 5), 2.0), "hidden_3": jnp.full((2, 3), 3.0)}
+    shapes = []
+
+    def total(layer):
+        shapes.append(layer.shape)
+        return {"sum": jnp.sum(layer)}
+
+    np.testing.assert_array_equal(diagnostics.over_layers(total, layers)["sum"], [6.0, 20.0, 18.0])
+    assert shapes == [(2, 3), (2, 5)]
+
+
+def test_histograms_of_several_arrays_are_each_ones_own():
+    arrays = [jnp.linspace(-2, 2, 40).reshape(5, 8), jnp.array([0.1, jnp.nan, jnp.inf, 5.0])]
+    limits = jnp.array([-1.0, 1.0])
+    together = histograms(arrays, limits, 7)
+    np.testing.assert_array_equal(together, [diagnostics.histogram(one, limits, 7) for one in arrays])
+    assert int(together[0].sum()) == 40
+    assert int(together[1].sum()) == 2
 
 
 def test_sigmoid_gradients_shrink_by_a_quarter_a_layer():

@@ -342,3 +342,34 @@ def test_confirmation_is_reached_from_the_command_line():
     changed = overrides.apply({"x": config({})}, ["study.main.confirm=10"])
     assert parse("x", changed["x"]).studies[0].confirm == 10
     assert parse("x", experiment.quick(changed["x"])).studies[0].confirm == 2
+
+
+def test_claims_about_levels_that_an_override_takes_away_go_with_them():
+    claims = [
+        {"factor": "optimizer", "better": "momentum", "than": "sgd"},
+        {"factor": "optimizer", "better": "adamw", "than": "sgd"},
+        {"factor": "schedule", "better": "cosine", "than": "constant"},
+    ]
+    grid = {"optimizer": ["sgd", "momentum", "adamw"], "schedule": ["constant", "cosine"]}
+    told = []
+    one = {"study": [{"name": "main", "grid": grid, "claims": claims}]}
+    changed = overrides.apply({"x": one}, ['study.main.grid.optimizer=["sgd","adamw"]'], told.append)
+    assert changed["x"]["study"][0]["claims"] == claims[1:]
+    assert told == [
+        "x: study 'main': the claim optimizer: momentum better than sgd is left out, since --set changed its grid"
+    ]
+    assert len(parse("x", changed["x"]).studies[0].claims) == 2
+
+
+def test_options_of_ones_own_optimizer_may_be_tuned():
+    grid = {"optimizer": ["optax:nadam"], "options": {"b1": [0.8, 0.9]}}
+    study = {"name": "main", "grid": grid, "roles": {"options.b1": "nuisance"}}
+    assert parse("x", {"study": [study]}).studies[0].roles["options.b1"] == "nuisance"
+    with pytest.raises(ConfigError, match=r"no key 'options\.b2'; did you mean options\.b1"):
+        parse("x", {"study": [{**study, "roles": {"options.b2": "nuisance"}}]})
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", " x"])
+def test_a_study_is_called_by_a_word(name):
+    with pytest.raises(ConfigError, match="is not a word of its own"):
+        parse("x", {"study": [{"name": name}]})

@@ -221,7 +221,7 @@ def test_running_out_of_memory_halves_the_tile_and_goes_on(monkeypatch, tmp_path
     )
     assert list(found["replicas"]["replica_id"]) == list(expected["replicas"]["replica_id"])
     np.testing.assert_allclose(found["history"]["test_loss"], expected["history"]["test_loss"], rtol=1e-3, atol=1e-4)
-    assert len(list((tmp_path / "parts").iterdir())) == 1 + 3  # one tile of five, then 2, 1 and 2 replicas
+    assert len(list(parts.folder.iterdir())) == 1 + 3  # one tile of five, then 2, 1 and 2 replicas
     monkeypatch.setattr(trainer, "Trainer", None)  # a later run finds all of them, in either shape
     assert len(train().frames["replicas"]) == 10
 

@@ -32,6 +32,20 @@ def test_a_tile_is_found_again_by_what_decides_it(tmp_path, program):
     assert kept.get(other, tiles_of(other, (2, 8))[0], (2, 8), "data") is None
 
 
+def test_tiles_of_other_versions_of_the_code_are_removed_when_asked(tmp_path, program, monkeypatch):
+    tile = tiles_of(program, (2, 8))[0]
+    monkeypatch.setattr(store, "code_digest", lambda: "older" * 10)
+    old = store.TileStore(tmp_path, "cpu")
+    old.put(program, tile, (2, 8), "data", {"a": np.zeros(1)})
+    monkeypatch.setattr(store, "code_digest", lambda: "newer" * 10)
+    new = store.TileStore(tmp_path, "cpu")
+    new.put(program, tile, (2, 8), "data", {"a": np.ones(1)})
+    assert old.get(program, tile, (2, 8), "data") is not None
+    new.prune()
+    assert old.get(program, tile, (2, 8), "data") is None
+    assert new.get(program, tile, (2, 8), "data") is not None
+
+
 def test_a_study_with_more_seeds_finds_its_old_tiles(tmp_path, program):
     kept = store.TileStore(tmp_path, "cpu")
     kept.put(program, tiles_of(program, (1, 8))[0], (1, 8), "data", {"a": np.zeros(1)})
@@ -43,7 +57,7 @@ def test_a_study_with_more_seeds_finds_its_old_tiles(tmp_path, program):
 def test_a_damaged_tile_is_none(tmp_path, program):
     kept, tile = store.TileStore(tmp_path, "cpu"), tiles_of(program, (3, 8))[0]
     kept.put(program, tile, (3, 8), "data", {"a": np.arange(1000)})
-    (path,) = tmp_path.glob("*.npz")
+    (path,) = kept.folder.glob("*.npz")
     path.write_bytes(path.read_bytes()[:500])
     assert kept.get(program, tile, (3, 8), "data") is None
     kept.put(program, tile, (3, 8), "data", {"a": np.arange(1000)})
@@ -59,6 +73,15 @@ def test_unfinished_work_of_another_config_is_not_overwritten(tmp_path):
     folder.begin("two", "jaxcompare --exp b", force=True)
     folder.complete("two", "jaxcompare --exp b")
     folder.begin("three", "jaxcompare --exp c")  # finished work is no obstacle
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path):
+    first, second = store.RunFolder(tmp_path), store.RunFolder(tmp_path)
+    first.begin("one", "command")
+    with pytest.raises(store.StoreError, match="another run writes there now"):
+        second.begin("one", "command")
+    first.complete("one", "command")
+    second.begin("one", "command")
 
 
 def test_a_folder_without_state_is_no_finished_run(tmp_path):

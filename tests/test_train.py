@@ -1,5 +1,7 @@
 """One replica: the step, evaluation, divergence, what is observed."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,3 +164,12 @@ def test_predictions_are_probabilities():
     made, batch = recipe(), blobs()
     found = train.predict(made, start(made).params, batch.x, train.make_hparams(0.1))
     np.testing.assert_allclose(found.sum(-1), 1.0, rtol=1e-5)
+
+
+def test_a_schedule_ends_where_it_was_said_to_and_shows_where_that_was_not_said():
+    made = recipe(schedule="cosine")
+    rate = functools.partial(train.learning_rate_at, made)
+    hparams = train.make_hparams(0.5, total_steps=10)
+    assert float(rate(hparams, jnp.int32(10))) == float(rate(hparams, jnp.int32(25))) == pytest.approx(0.0, abs=1e-7)
+    assert np.isnan(rate(train.make_hparams(0.5), jnp.int32(0)))
+    assert float(train.learning_rate_at(recipe(), train.make_hparams(0.5), jnp.int32(3))) == 0.5

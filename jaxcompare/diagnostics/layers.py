@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+KINDS = ("conv", "hidden")  # in this order, before the output
+
 
 def layer_names(params: dict[str, Any]) -> tuple[str, ...]:
     """The layers first to last, `output` at the end (a dict that has been through `jit` is sorted by key).
@@ -17,11 +19,18 @@ def layer_names(params: dict[str, Any]) -> tuple[str, ...]:
     ('hidden_2', 'hidden_10', 'output')
     >>> layer_names({"hidden_1": 0, "conv_1": 0, "conv_2": 0, "output": 0})
     ('conv_1', 'conv_2', 'hidden_1', 'output')
+
+    Raises:
+        ValueError: a name that is none of `conv_N`, `hidden_N` and `output`: its place cannot be known.
     """
 
-    def position(name: str) -> tuple[bool, str, int]:
-        kind, _, digits = name.rpartition("_")  # convolutions come before dense layers, as their names do
-        return name == "output", kind, int(digits) if digits.isdigit() else 0
+    def position(name: str) -> tuple[int, int]:
+        kind, _, digits = name.rpartition("_")
+        if name == "output":
+            return len(KINDS), 0
+        if kind not in KINDS or not digits.isdecimal():
+            raise ValueError(f"layer {name!r}: layers are called conv_1, conv_2 .., hidden_1, hidden_2 .. and output")
+        return KINDS.index(kind), int(digits)
 
     return tuple(sorted(params, key=position))
 
