@@ -7,7 +7,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# The newest Python that will do, unless told: make results PYTHON=/usr/bin/python3.12
+# The first Python that will do, unless told: make results PYTHON=/usr/bin/python3.12
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 # nvidia-smi -L names a GPU only where its driver works.
 GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')

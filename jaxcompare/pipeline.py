@@ -39,6 +39,8 @@ def listing(
     for comparison in comparisons:
         lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
         plans = planning.plan(comparison, loaded, platform="cpu")
+        for plan in plans:
+            planning.check(plan)
         for study in comparison.studies:
             own = [plan for plan in plans if plan.program.study == study.name]
             seconds = sum(_seconds(plan, cores) for plan in own) * (1 + experiment.confirming_share(study))
