@@ -1,6 +1,6 @@
 # make results   sets everything up and runs the main job: all three comparisons into results/
 # make validate  known values, exact and published, against what is computed here (ARGS=--quick: without Fashion-MNIST)
-# make test      the same set-up, then the tests
+# make test      the same set-up, then the tests (ARGS="-m ''": the slow ones, too)
 # make bench     how fast training is, and PyTorch's ways of it where it is installed (make bench TORCH=1 installs it)
 # ARGS is handed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
 
@@ -36,7 +36,7 @@ bench-gpu: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
 	$(BIN)/python -m jaxcompare.bench --repeats 3 --seconds 0.3 $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,12 +1,16 @@
-"""Small problems that several tests train on."""
+"""Small problems that several tests train on, and ways to leave out what a test does not ask about."""
+
+import contextlib
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcompare import assemble, loading, models, planning, segment, sweep, train
+from jaxcompare import assemble, loading, models, planning, segment, sweep, train, words
 from jaxcompare.experiment import parse
 from jaxcompare.programs import tiles_of
+from jaxcompare.report.draw import Picture, wanted_of
 from jaxcompare.types import Batch
 
 BASE = {
@@ -14,6 +18,29 @@ BASE = {
     "seeds": 3, "train_subset": 50, "probe_size": 64, "snapshots": 2,
 }  # fmt: skip
 GRID = {"loss": ["cross_entropy", "mse"], "activation": ["relu", "tanh"], "schedule": ["constant", "cosine"]}
+
+DOT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
+    "000049454e44ae426082"
+)
+QUICKLY: dict = {}  # programs that were compiled so: never mixed with the others
+
+
+@contextlib.contextmanager
+def quickly_compiled():
+    """Programs are compiled without most optimizations: in half the time, to slower programs that round otherwise."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        with mock.patch.object(sweep, "_COMPILED", QUICKLY):
+            yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
+def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",)):
+    """In place of `draw_all`: a dot for each picture."""
+    asked = wanted_of(tables, fields, languages)
+    return {words.localised(one.name, one.language): Picture(DOT, DOT) for one in asked}
 
 
 def comparison(grid=None, name="tiny", **base):

@@ -75,6 +75,7 @@ def test_a_size_is_used_again_and_a_grid_of_numbers_goes_before_auto(a_byte_an_e
     assert resolve(made, 64) == (made, [])
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_a_comparison_trains_with_it(a_byte_an_example, monkeypatch):
     monkeypatch.setattr(fitting, "arithmetic", lambda plan: Cost(0, 1))
     config = {"base": {**BASE, "batch_size": "auto", "epochs": 1, "seeds": 1}, "study": [{"grid": {"loss": ["mse"]}}]}

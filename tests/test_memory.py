@@ -199,6 +199,7 @@ class Exhausted(trainer.Trainer):
         yield from super().run(tiles, tick, watch)
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_running_out_of_memory_halves_the_tile_and_goes_on(monkeypatch, tmp_path, capsys):
     """What was measured stays, in its own shape; every replica is there once, as if nothing had happened."""
     monkeypatch.setattr(trainer, "Trainer", Exhausted)

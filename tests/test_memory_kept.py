@@ -11,6 +11,8 @@ from problems import BASE, comparison, plans
 
 from jaxcompare import compare, sweep, trainer
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 STATM = Path("/proc/self/statm")
 MARGIN = 8 * 2**20  # bytes of host memory that allocators may keep to and fro
 

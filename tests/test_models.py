@@ -177,6 +177,7 @@ def test_images_are_those_of_their_data_set():
     assert set(names.IMAGES) <= set(names.DATASETS)
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_a_cnn_trains_and_is_measured():
     base = {
         "dataset": "digits", "model": "cnn", "channels": [4, 6], "kernel_size": 3, "hidden": [8], "epochs": 3, "seeds": 2,

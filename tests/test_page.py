@@ -8,27 +8,19 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from problems import dots
 
 from jaxcompare import report
-from jaxcompare.report.draw import Picture
 
 playwright = pytest.importorskip("playwright.sync_api")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no browser is installed")]
 
 PHONE, DESK = {"width": 400, "height": 800}, {"width": 1280, "height": 900}
-DOT = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
-    "000049454e44ae426082"
-)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
-    def dots(tables, fields, *_, **__):
-        names = [name for one in report.names_of(tables, fields).values() for name in one]
-        return {one: Picture(DOT, DOT) for name in names for one in (name, name.replace(".png", ".ko.png"))}
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "draw_all", dots)
         folder = tmp_path_factory.mktemp("page")

@@ -151,6 +151,7 @@ def test_a_float16_sweep_is_the_same_whatever_the_devices_and_segments():
             jax.tree.map(np.testing.assert_array_equal, found[key], value)
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_tables_have_scale_skips_and_underflow_where_there_are_any():
     made = {
         "base": {"dataset": "moons", "hidden": [8], "samples": 100, "test_samples": 50, "epochs": 1, "seeds": 2,
@@ -212,6 +213,7 @@ def test_auto_is_resolved_before_the_grid_is_expanded():
     assert not asks_precision({"base": {"precision": "float16"}, "study": [{"name": "main"}]})
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_a_comparison_trains_with_auto():
     base = {
         "dataset": "moons",

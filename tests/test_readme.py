@@ -16,6 +16,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("code", blocks("python"), ids=["compare", "one replica", "many replicas", "own network"])
 def test_python_example_runs(code, capsys):
     exec(compile(code, "README.md", "exec"), {})

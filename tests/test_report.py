@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import synthetic
+from problems import dots
 
 import jaxcompare
 from jaxcompare import analysis, report, words
@@ -12,16 +13,11 @@ from jaxcompare.analysis import pairs
 from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
-from jaxcompare.report.draw import Background, Picture, draw_all, wanted_of
+from jaxcompare.report.draw import Background, draw_all, wanted_of
 from jaxcompare.report.environment import environment
 from jaxcompare.report.findings import findings, leaders
 from jaxcompare.report.records import records
 from jaxcompare.report.views import comparison_csvs, round_figures
-
-DOT = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
-    "000049454e44ae426082"
-)
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +29,6 @@ def tables():
 @pytest.fixture(scope="module", autouse=True)
 def undrawn():
     """Pictures are dots: how they are drawn is tested elsewhere."""
-
-    def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",)):
-        asked = wanted_of(tables, fields, languages)
-        return {words.localised(one.name, one.language): Picture(DOT, DOT) for one in asked}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "draw_all", dots)

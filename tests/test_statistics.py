@@ -361,6 +361,7 @@ def test_claims_rest_on_fresh_seeds_where_there_are_any():
     assert len(claims) == len(plain)  # the confirming study makes no claims of its own
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_a_confirmed_study_trains_its_choice_again():
     base = {
         "dataset": "moons", "samples": 200, "test_samples": 100, "hidden": [4], "epochs": 1, "seeds": 2, "snapshots": 2,

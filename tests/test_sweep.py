@@ -165,6 +165,7 @@ def test_a_diverged_replica_disturbs_no_neighbour():
         assert np.isnan(rows["layers"]["dead_fraction"][-1]).all()
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_a_program_compiles_its_training_once():
     """One compilation of the training function for a program of several groups; a second data set of its shape adds none."""
     compiled = []

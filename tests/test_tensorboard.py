@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import comparison, plans
+from problems import DOT, comparison, plans, quickly_compiled
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 from tensorboardX.record_writer import masked_crc32c
@@ -17,10 +17,6 @@ from jaxcompare import analysis, compare, outputs, run, tensorboard
 from jaxcompare.settings import KEYS, NOT_FACTORS, ConfigError
 
 GRID = {"activation": ["relu", "tanh"], "learning_rate": [0.1, 1e6]}  # at the second rate runs diverge
-DOT = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
-    "000049454e44ae426082"
-)
 
 
 def read(path):
@@ -74,7 +70,7 @@ def logged(tmp_path_factory):
     one = comparison(GRID, seeds=5, epochs=4, snapshots=3)
     # Two tiles of seeds, one after the other: a variant is complete only with the second.
     made = [replace(plan, shape=(3, 4)) for plan in plans(one)]
-    with tensorboard.logging(folder, ["tiny"], ["replicas"]) as log:
+    with quickly_compiled(), tensorboard.logging(folder, ["tiny"], ["replicas"]) as log:
         tables = compare.train_comparisons([one], {"tiny": made}, watch=log.watch)["tiny"].frames
         log.pictures({"dot.png": DOT})
     return tables, runs_of(folder / tensorboard.FOLDER), one
