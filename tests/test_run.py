@@ -112,7 +112,11 @@ def test_a_run_writes_everything_and_the_second_trains_nothing(config, out, caps
     assert (counted[gradient] == histograms.loc[gradient, "layer"].map(entries)).all()  # every parameter's
     assert list(found["summary"]["n"]) == [2] * 8
     with np.load(out / "tables" / "fields.npz") as fields:
-        assert len(fields) == 16 + 2 * 4
+        assert len(fields) == 16 + 2 * 8 + 2 * 4  # of replicas and of variants; axes and points of two data sets
+        variant, seeds = found["summary"]["variant_id"][0], found["replicas"]
+        mean = np.mean([fields[one] for one in seeds["replica_id"][seeds["variant_id"] == variant]], axis=0, dtype=float)
+        assert fields[f"{variant}/mean"].shape == (len(fields[f"{variant}/epochs"]), *mean.shape)
+        np.testing.assert_allclose(fields[f"{variant}/mean"][-1], mean, atol=1e-3)  # float16
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["experiments"]["tiny"]["versions"]["jax"]
     for name in manifest["files"]:
@@ -138,7 +142,7 @@ def test_a_stopped_run_goes_on_and_ends_equal(config, finished, tmp_path, monkey
     original = trainer.train_job
     monkeypatch.setattr("jaxcompare.compare.train_job", stop_in_the_second_program)
     assert command("--exp", config, "--out", stopped) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "goes on from there" in capsys.readouterr().err
     assert not (stopped / "report.md").exists()
     monkeypatch.setattr("jaxcompare.compare.train_job", original)
 
@@ -285,7 +289,7 @@ def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_p
     chosen = ["study.main.grid.optimizer=['sgd']", "study.main.grid.dataset=['moons']"]
     arguments = ["--exp", config, "--out", tmp_path / "out", "--memory", "150K", *(f"--set={one}" for one in chosen)]
     # What the planner is told is not the truth, so that it is known here; the compiled program would tell.
-    monkeypatch.setattr(sweep, "_most_bytes", lambda *compiled: None)
+    monkeypatch.setattr(sweep, "memory_of", lambda compiled: None)
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "compiled", lambda plan, mesh: Cost(fitting.data_bytes(plan), 100_000))
         patch.setattr(trainer.Trainer, "__init__", lambda *_: pytest.fail("stopped"))
