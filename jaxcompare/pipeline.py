@@ -68,8 +68,10 @@ def run(
     configs: Mapping[str, Mapping[str, Any]],
     arguments: argparse.Namespace,
     command: str,
-) -> None:
+) -> int:
     """Trains the comparisons and publishes tables, pictures and report into the folder that the arguments name.
+
+    Returns how many pictures or parts of the report could not be made.
 
     Raises:
         ConfigError: the folder cannot be used, or a user's own function is not there.
@@ -88,7 +90,7 @@ def run(
     wanted = outputs.parse(arguments)
     if folder.is_complete(run_digest, wanted._asdict()) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
-        return
+        return 0
     if not arguments.force:
         _check_larger(folder.out, comparisons)
     previous = _previous(folder.out, comparisons)
@@ -165,10 +167,11 @@ def run(
         if previous:
             frames = store.merge(report.read_tables(folder.out), frames)
             fields = report.read_fields(folder.out) | fields
-        publish(folder, frames, fields, manifest, wanted, drawn, log)
+        failures = publish(folder, frames, fields, manifest, wanted, drawn, log)
     folder.complete(run_digest, command, wanted._asdict())
     parts.prune()
     print(f"done: {folder.out / 'report.html'}")
+    return failures
 
 
 def settle(
@@ -197,8 +200,8 @@ def publish(
     wanted: outputs.Outputs,
     drawn: Mapping[Any, Any],
     log: tensorboard.Log | None = None,
-) -> None:
-    """Writes everything beside what is there, then moves it into place."""
+) -> int:
+    """Writes everything beside what is there, then moves it into place; returns how much of the report failed."""
     from jaxcompare import analysis, report
 
     targets = {name: one["target"] for name, one in manifest["experiments"].items()}
@@ -207,7 +210,7 @@ def publish(
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
         store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    report.write(
+    written = report.write(
         staging,
         frames,
         fields,
@@ -222,6 +225,7 @@ def publish(
         log.pictures({path.name: path.read_bytes() for path in shown})
     store.write_manifest(staging, manifest)
     folder.publish()
+    return len(written.failures)
 
 
 def _check_larger(out: Path, comparisons: Sequence[experiment.Comparison]) -> None:

@@ -120,7 +120,10 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[experiment.Com
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0, 2 for bad input or missing data, 130 when it was stopped."""
+    """Runs the command; returns its exit code.
+
+    0; 1 where a part of the report could not be made; 2 for bad input or missing data; 130 when it was stopped.
+    """
     arguments = parser().parse_args(argv)
     try:
         outputs.parse(arguments)
@@ -134,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(pipeline.listing(comparisons, configs, arguments.data_dir), flush=True)
             return 0
         command = shlex.join(["python", "-m", "jaxcompare.run", *(sys.argv[1:] if argv is None else argv)])
-        pipeline.run(comparisons, configs, arguments, command)
+        failures = pipeline.run(comparisons, configs, arguments, command)
     except KeyboardInterrupt:
         print("stopped; what was trained whole is kept, and the same command goes on from there", file=sys.stderr)
         return 130
@@ -146,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"jaxcompare: error: {error}", file=sys.stderr)
         return 2
-    return 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

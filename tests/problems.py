@@ -10,7 +10,7 @@ import numpy as np
 from jaxcompare import assemble, loading, models, planning, segment, sweep, train, words
 from jaxcompare.experiment import parse
 from jaxcompare.programs import tiles_of
-from jaxcompare.report.draw import Picture, wanted_of
+from jaxcompare.report.draw import Picture, names_of, wanted_of
 from jaxcompare.types import Batch
 
 BASE = {
@@ -37,10 +37,11 @@ def quickly_compiled():
         jax.config.update("jax_disable_most_optimizations", False)
 
 
-def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",)):
+def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",), names=None, charts=()):
     """In place of `draw_all`: a dot for each picture."""
-    asked = wanted_of(tables, fields, languages)
-    return {words.localised(one.name, one.language): Picture(DOT, DOT) for one in asked}
+    asked = wanted_of(names_of(tables, fields) if names is None else names, languages)
+    every = [*(words.localised(one.name, one.language) for one in asked), *(one.name for one in charts)]
+    return {name: Picture(DOT, DOT) for name in every}
 
 
 def comparison(grid=None, name="tiny", **base):

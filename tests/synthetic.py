@@ -246,9 +246,12 @@ def _histograms(rows: list, replica_id: str, name: str, epoch: int, layer: str, 
         rows.append(row | outside | {"counts": counts.tolist()})
 
 
+EPOCHS = (0, 2, 4, 6, 8)  # of the mean fields
+
+
 def fields(replicas: pd.DataFrame, size: int = 40) -> dict[str, np.ndarray]:
     """`fields.npz` for the two-feature data sets among `replicas`."""
-    random, found = np.random.default_rng(0), {}
+    random, found, seen = np.random.default_rng(0), {}, {}
     for dataset in sorted({"moons", "circles"} & set(replicas["dataset"])):
         x = np.linspace(-2.0, 2.0, size)
         points = random.normal(0, 0.8, (400, 2))
@@ -269,6 +272,11 @@ def fields(replicas: pd.DataFrame, size: int = 40) -> dict[str, np.ndarray]:
             sharp = 0.0 if row.activation == "sigmoid" and row.learning_rate == 0.01 else 5.0
             logits = sharp * (1 - distance) + 0.4 * random.normal() * (sharp > 0)
             found[row.replica_id] = (1 / (1 + np.exp(-logits))).astype(np.float16)
+            if row.variant_id not in seen:
+                logits = np.stack([sharp * (share - distance) * share for share in np.linspace(0.0, 1.0, len(EPOCHS))])
+                seen[row.variant_id] = (1 / (1 + np.exp(-logits))).astype(np.float16)
+    for variant_id, mean in seen.items():
+        found |= {f"{variant_id}/epochs": np.array(EPOCHS), f"{variant_id}/mean": mean}
     return found
 
 

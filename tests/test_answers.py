@@ -14,7 +14,7 @@ from jaxcompare.report.blocks import Chart, Heading, Items, Paragraph, Table
 from jaxcompare.report.claimed import claimed
 from jaxcompare.report.content import content
 from jaxcompare.report.curves import LIMIT, curves, fit
-from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.evidence import Evidence, Measured
 from jaxcompare.report.fixed import fixed
 from jaxcompare.report.records import records
 from jaxcompare.report.view import views
@@ -60,7 +60,7 @@ def evidence(tables, manifest=synthetic.MANIFEST):
     told = records(manifest, tables["replicas"]["experiment"].unique())
     targets = {name: about.get("target") for name, about in told.items()}
     found = {name: table for name, table in tables.items() if len(table)}
-    return Evidence(ENGLISH, found | analysis.results(found, targets), told, {})
+    return Evidence(ENGLISH, Measured(found | analysis.results(found, targets), told), {})
 
 
 def asked(tables, *keys):

@@ -1,6 +1,7 @@
 """Rules on tables: each speaks where its threshold is passed, with evidence, and is silent otherwise."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from jaxcompare.report import findings as told
 from jaxcompare.report import sections
 from jaxcompare.report.blocks import Table
 from jaxcompare.report.view import views
-from jaxcompare.words import ENGLISH
+from jaxcompare.words import ENGLISH, KOREAN
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +169,12 @@ def test_a_report_says_what_was_confirmed():
     captions = [block.caption for block in sections.tables(view) if isinstance(block, Table)]
     assert "At its best rate, on fresh seeds" in captions
     assert any("trained again on 5 fresh seeds" in line for line in sections.protocol(view, both["history"]))
+
+
+def test_each_finding_is_said_in_every_language_that_is_asked_for(tables):
+    found = views(ENGLISH, tables, "a", synthetic.TARGETS)
+    plain, both = (json.loads(told.records(found, others)) for others in ((), (KOREAN,)))
+    assert plain
+    assert all("sentence_ko" not in one for one in plain)
+    assert [{key: part for key, part in one.items() if key != "sentence_ko"} for one in both] == plain
+    assert all(re.search("[가-힣]", one["sentence_ko"]) for one in both)

@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -5,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import synthetic
+from fontTools.ttLib import TTFont
 from problems import dots
 
 import jaxcompare
@@ -13,7 +16,7 @@ from jaxcompare.analysis import pairs
 from jaxcompare.report import markdown, view
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
-from jaxcompare.report.draw import Background, draw_all, wanted_of
+from jaxcompare.report.draw import Background, draw_all, names_of, wanted_of
 from jaxcompare.report.environment import environment
 from jaxcompare.report.findings import findings, leaders
 from jaxcompare.report.records import records
@@ -37,7 +40,7 @@ def undrawn():
 
 @pytest.fixture(scope="module")
 def files(tables):
-    return report.build(tables, synthetic.fields(tables["replicas"], 4), synthetic.MANIFEST)
+    return report.build(tables, synthetic.fields(tables["replicas"], 4), synthetic.MANIFEST).files
 
 
 def views_of(tables, experiment):
@@ -64,13 +67,14 @@ def test_files_are_those_of_the_design(files):
 def test_reports_show_every_picture_and_no_hole(files, language):
     page, text = (files[words.localised(name, language)].decode() for name in ("report.html", "report.md"))
     for name in files:
-        if name.endswith(".png") and name.endswith(".ko.png") == (language == "ko"):
+        if name.endswith((".png", ".gif")) and words.language_of(name) == language:
             assert f"({name})" in text
             assert f"<code>{name}</code>" in page
-    plain = re.sub(r"data:image/png;base64,[^\"]+", "", page)
+    plain = re.sub(r"data:image/(png|gif);base64,[^\"]+", "", page)
     for told in (text, plain):
         assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", told)
-    assert page.count("<img") == page.count('src="data:image/png;base64,') == page.count(" alt=") == 39
+    assert page.count("<img") == page.count('src="data:image/') == page.count(" alt=") == 39 + 2
+    assert page.count('src="data:image/gif;base64,') == 2
 
 
 def test_page_loads_nothing(files):
@@ -96,7 +100,7 @@ def test_each_page_says_its_language_and_links_to_the_other(files):
 
 
 def test_one_language_alone():
-    made = report.build(synthetic.tables("mine"), languages=["ko"])
+    made = report.build(synthetic.tables("mine"), languages=["ko"]).files
     localised = {name for name in made if name.endswith((".md", ".html", ".png"))}
     assert {name for name in localised if not name.startswith("answer_")} == {
         *("report.ko.md", "report.ko.html"),
@@ -108,7 +112,7 @@ def test_one_language_alone():
 
 def test_titles_are_in_the_language_where_the_config_has_them():
     told = {"title": "My own", "question": "Why?", "words": {"ko": {"title": "나의 비교"}}}
-    made = report.build(synthetic.tables("mine"), {}, {"experiments": {"mine": told}})
+    made = report.build(synthetic.tables("mine"), {}, {"experiments": {"mine": told}}).files
     assert "## My own" in made["report.md"].decode()
     korean = made["report.ko.md"].decode()
     assert "## 나의 비교" in korean
@@ -117,7 +121,7 @@ def test_titles_are_in_the_language_where_the_config_has_them():
 
 def test_page_escapes_what_the_user_wrote():
     manifest = {"experiments": {"mine": {"question": "<script>alert(1)</script> a|b *c*"}}}
-    made = report.build(synthetic.tables("mine"), {}, manifest)
+    made = report.build(synthetic.tables("mine"), {}, manifest).files
     page = made["report.html"].decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -126,7 +130,7 @@ def test_page_escapes_what_the_user_wrote():
 
 def test_report_stands_without_a_manifest_or_optional_tables(tables):
     fewer = {name: tables[name] for name in ("replicas", "history")}
-    made = report.build(fewer)
+    made = report.build(fewer).files
     assert b"dead" not in made["experiment_b_comparison_moons.csv"]
     assert "activation_distributions_moons.png" not in made
 
@@ -220,7 +224,7 @@ def test_protocol_is_told(files):
 
 def test_quick_runs_are_marked():
     manifest = {"experiments": {"mine": {"quick": True, "title": "My own"}}}
-    made = report.build(synthetic.tables("mine"), {}, manifest)["report.md"].decode()
+    made = report.build(synthetic.tables("mine"), {}, manifest).files["report.md"].decode()
     assert "> **A quick run (My own)" in made
     assert "## My own" in made
 
@@ -335,5 +339,23 @@ def test_processes_draw_the_same_bytes():
         background.futures[0].result()
         drawn = background.collect()
     assert drawn
-    assert drawn.items() <= {one: here[words.localised(one.name, one.language)] for one in wanted_of(fewer, {})}.items()
+    assert (
+        drawn.items()
+        <= {one: here[words.localised(one.name, one.language)] for one in wanted_of(names_of(fewer, {}))}.items()
+    )
     assert draw_all(fewer, {}, drawn=drawn) == here
+
+
+def test_the_korean_page_brings_the_letters_that_it_needs(files):
+    page, other = files["report.ko.html"].decode(), files["report.html"].decode()
+    assert "@font-face" not in other
+    (data,) = re.findall(
+        r"@font-face \{ font-family: 'Jaxcompare Gothic'; src: url\(data:font/woff;base64,([^)]+)\)", page
+    )
+    assert len(data) < 400_000
+    font = TTFont(io.BytesIO(base64.b64decode(data)))
+    syllables = {letter for letter in re.sub(r"base64,[^\")]+", "", page) if "가" <= letter <= "힣"}
+    assert len(syllables) > 100
+    assert syllables <= {chr(code) for code in font.getBestCmap()}
+    assert len(font.getBestCmap()) < 2 * len(syllables)
+    assert "OFL" in str(font["name"].getDebugName(14)) or "openfontlicense" in str(font["name"].getDebugName(14))

@@ -114,7 +114,9 @@ def test_a_run_writes_everything_and_the_second_trains_nothing(config, out, caps
     with np.load(out / "tables" / "fields.npz") as fields:
         assert len(fields) == 16 + 2 * 8 + 2 * 4  # of replicas and of variants; axes and points of two data sets
         variant, seeds = found["summary"]["variant_id"][0], found["replicas"]
-        mean = np.mean([fields[one] for one in seeds["replica_id"][seeds["variant_id"] == variant]], axis=0, dtype=float)
+        mean = np.mean(
+            [fields[one] for one in seeds["replica_id"][seeds["variant_id"] == variant]], axis=0, dtype=float
+        )
         assert fields[f"{variant}/mean"].shape == (len(fields[f"{variant}/epochs"]), *mean.shape)
         np.testing.assert_allclose(fields[f"{variant}/mean"][-1], mean, atol=1e-3)  # float16
     manifest = json.loads((out / "manifest.json").read_text())

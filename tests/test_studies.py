@@ -9,6 +9,7 @@ import synthetic
 import synthetic_studies
 
 from jaxcompare import analysis, plots, words
+from jaxcompare.plots import groups
 from jaxcompare.report import findings, markdown, sections, view
 from jaxcompare.report.blocks import Heading, Note, Picture, Table
 from jaxcompare.report.content import content
@@ -222,7 +223,7 @@ def test_what_auto_came_to_is_in_the_report(tables, views):
         {"key": "batch_size", "study": "main", "dataset": "digits", "value": 512, "most": 4096},
     ]
     one = [view_of(views, "a", "precision")]
-    blocks = sections.comparison_blocks(words.ENGLISH, one, tables, {"auto": told}, [])
+    blocks = sections.comparison_blocks(words.ENGLISH, "a", one, tables, {"auto": told}, [])
     notes = [block.text for block in blocks if isinstance(block, Note)]
     assert notes[0].startswith('Precision = "auto" is float32 on this device (cpu)')
     assert "is 512 on digits" in notes[1]
@@ -246,3 +247,32 @@ def test_numbers_are_named_where_nothing_else_says_what_they_are():
         "no remat",
         "ReLU",
     )
+
+
+def test_studies_are_named_in_the_reader_s_language(tables, views):
+    one = dataclasses.replace(view_of(views, "a", "batch_size"), words=words.KOREAN)
+    assert one.where() == "Fashion-MNIST, 연구 배치 크기"
+    with words.speaking(words.KOREAN):
+        figure = plots.pictures("a", tables)["experiment_a_study_batch_size_fashion_mnist.png"]()
+    assert "연구 배치 크기" in figure.get_suptitle()
+
+
+def test_a_factor_is_not_named_twice_on_an_axis(tables):
+    figure = plots.pictures("c", tables)["experiment_c_study_memory_digits.png"]()
+    for ax in figure.axes:
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["no remat", "remat"]
+        assert ax.get_xlabel() == words.ENGLISH.say("axis.groups_remat")
+
+
+def test_failed_runs_are_counted_below_every_mark(tables):
+    summary = tables["summary"].copy()
+    mine = (summary["study"] == "batch_size") & (summary["batch_size"] == 2048)
+    summary.loc[mine & (summary["learning_rate_rule"] != "fixed"), "n_failed"] = 2  # of two rules
+    draw = plots.pictures("a", tables | {"summary": summary})["experiment_a_study_batch_size_fashion_mnist.png"]
+    ax = draw().axes[0]
+    low, high = ax.get_ylim()
+    marks = [y for line in ax.lines if line.get_transform() == ax.transData for y in line.get_ydata()]
+    foot = low + (groups.FOOT + 0.1) * (high - low)  # of the cross with its count above it
+    assert foot < np.nanmin(marks)
+    crosses = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x"]
+    assert len(set(crosses)) == len(crosses) == 2  # side by side

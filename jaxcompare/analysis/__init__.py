@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from jaxcompare.analysis.case import Case, cases
+from jaxcompare.analysis.case import Case, cases, every_case
 from jaxcompare.analysis.curves import area_under_curve, jumps_and_spikes, late_deviation, seconds_per_step
 from jaxcompare.analysis.design import (
     CONFIRMED,
@@ -19,7 +19,9 @@ from jaxcompare.analysis.design import (
     comparisons,
     factors,
     main_comparisons,
+    main_of,
     rows_of,
+    variants_of,
     varying,
 )
 from jaxcompare.analysis.estimates import (
@@ -112,6 +114,7 @@ __all__ = [
     "declared_in",
     "effect_size",
     "effects",
+    "every_case",
     "expected_best",
     "factors",
     "finals",
@@ -124,6 +127,7 @@ __all__ = [
     "jumps_and_spikes",
     "late_deviation",
     "main_comparisons",
+    "main_of",
     "mean_interval",
     "median",
     "paired_difference",
@@ -143,6 +147,7 @@ __all__ = [
     "t_quantile",
     "trials",
     "vanished_layer",
+    "variants_of",
     "varying",
     "weights_of_best",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from jaxcompare.analysis.design import CONFIRMED, Comparison, comparisons, main_comparisons, rows_of
+from jaxcompare.analysis.design import CONFIRMED, Comparison, comparisons, main_of, rows_of
 from jaxcompare.analysis.gradients import LAYER_FIGURES, summarise_layers
 from jaxcompare.analysis.pairs import Declared, claims
 from jaxcompare.analysis.runs import finals
@@ -40,35 +40,55 @@ def cases(
     declared: Declared | None = None,
 ) -> list[Case]:
     """Every comparison of an experiment, main studies first. `tables` must hold `summary`; `claims` are used if there."""
+    return every_case(tables, targets, declared, [experiment])[experiment]
+
+
+def every_case(
+    tables: Mapping[str, pd.DataFrame],
+    targets: Mapping[str, float | None] | None = None,
+    declared: Declared | None = None,
+    experiments: Iterable[str] | None = None,
+) -> dict[str, list[Case]]:
+    """`cases` of each of `experiments`, or of all."""
     replicas, summary, targets = tables["replicas"], tables["summary"], targets or {}
     runs = finals(replicas, tables["history"], targets, tables.get("timing"))
     if "layers" in tables and not set(LAYER_FIGURES) <= set(summary):
         kept = [name for name in summary if name not in LAYER_FIGURES]
         summary = summary[kept].merge(summarise_layers(replicas, tables["layers"]), on="variant_id", how="left")
     told = tables["claims"] if "claims" in tables else claims(replicas, summary, runs, declared)
-    main = list(main_comparisons(replicas, experiment).values())
-    every = comparisons(replicas[replicas["experiment"] == experiment])
+    whole = comparisons(replicas)
+    names = replicas["experiment"].unique() if experiments is None else experiments
+    measured = {**tables, "summary": summary, "runs": runs, "claims": told}
+    return {
+        name: _cases(measured, [one for one in whole if one.experiment == name], targets.get(name)) for name in names
+    }
+
+
+def _cases(tables: Mapping[str, pd.DataFrame], every: Sequence[Comparison], target: float | None) -> list[Case]:
+    """Those of one experiment, from the tables with `runs` and `claims`."""
+    replicas, history, summary, runs = (tables[name] for name in ("replicas", "history", "summary", "runs"))
+    main = list(main_of(every).values())
     found = []
     for one in (*main, *(other for other in every if other not in main)):
         rows = rows_of(summary, one)
         mine = runs[runs["variant_id"].isin(rows["variant_id"])]
-        chosen, common = best_rates(rows, one.factor, one.apart), common_rate(rows, one.factor, one.apart)
-        if (
-            one.rates_set
-        ):  # nothing was chosen, so no edge can be met, and there is nothing to hold against a common rate
-            chosen, common = chosen.assign(edge="", at_edge=False), common.iloc[:0]
+        chosen = best_rates(rows, one.factor, one.apart)
+        if one.rates_set:  # nothing was chosen, so no edge can be met
+            chosen = chosen.assign(edge="", at_edge=False)
+        # Nor is there then anything to hold against a common rate.
+        common = common_rate(rows.iloc[:0] if one.rates_set else rows, one.factor, one.apart)
         found.append(
             Case(
                 comparison=one,
                 replicas=replicas,
                 summary=rows,
                 runs=mine,
-                history=tables["history"][tables["history"]["replica_id"].isin(mine["replica_id"])],
+                history=history[history["replica_id"].isin(mine["replica_id"])],
                 chosen=chosen,
                 common=common,
                 confirmed=summary[summary["variant_id"].isin(chosen["variant_id"] + CONFIRMED)],
-                claims=rows_of(told, one),
-                target=targets.get(experiment),
+                claims=rows_of(tables["claims"], one),
+                target=target,
                 main=one in main,
             )
         )

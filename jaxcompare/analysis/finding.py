@@ -55,11 +55,11 @@ def summary_finding(
     return Finding(rule, key, one.experiment, one.study, one.dataset, values, threshold, "summary", evidence)
 
 
-def as_record(finding: Finding, sentence: str) -> dict[str, Any]:
-    """A finding as JSON can hold it: what is not finite is null."""
+def as_record(finding: Finding, sentence: str, elsewhere: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A finding as JSON can hold it: what is not finite is null. `elsewhere` are its sentences in other languages, by key."""
     fields = {name: getattr(finding, name) for name in ("rule", "experiment", "study", "dataset", "threshold")}
     evidence = {"table": finding.table, "rows": _plain(finding.rows)}
-    return fields | {"sentence": sentence, "values": _plain(finding.values), "evidence": evidence}
+    return fields | {"sentence": sentence, **(elsewhere or {}), "values": _plain(finding.values), "evidence": evidence}
 
 
 def _plain(value: Any) -> Any:

@@ -98,7 +98,9 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> Paired:
 
 def paired_variants(runs: pd.DataFrame, first: str, second: str, figure: str = "test_accuracy") -> Paired:
     """`paired_difference` of two variants in the table of `finals`, over the seeds that both have."""
-    sides = [runs[runs["variant_id"] == name].set_index("seed")[figure] for name in (first, second)]
+    sides = [
+        runs.loc[runs["variant_id"] == name, ["seed", figure]].set_index("seed")[figure] for name in (first, second)
+    ]
     seeds = sides[0].index.intersection(sides[1].index)
     return paired_difference(sides[0][seeds].to_numpy(), sides[1][seeds].to_numpy())
 

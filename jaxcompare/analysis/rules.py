@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jaxcompare.analysis.case import Case
@@ -62,8 +63,8 @@ def dead_units(case: Case) -> list[Finding]:
     factor, found, told = case.comparison.factor, [], set()
     for _, row in case.chosen.iterrows():
         level = case.summary[factor]
-        mine = case.summary[(level == row[factor]) | (level.isna() & pd.isna(row[factor]))]
-        worst = mine.sort_values("dead_fraction_final", na_position="first").iloc[-1]
+        shares = case.summary["dead_fraction_final"][(level == row[factor]) | (level.isna() & pd.isna(row[factor]))]
+        worst = case.summary.loc[shares.sort_values(na_position="first").index[-1]]
         keyed = [("finding.dead_worst" if case.comparison.rates_set else "finding.dead", row)]
         keyed += [("finding.dead_worst", worst)] if worst["learning_rate"] != row["learning_rate"] else []
         for key, one in keyed:
@@ -221,11 +222,15 @@ def claim_finding(case: Case, claim: pd.Series) -> Finding:
 
 
 def _confirmed(case: Case, row: pd.Series) -> pd.Series:
-    return case.confirmed[case.confirmed["variant_id"] == f"{row['variant_id']}{CONFIRMED}"].iloc[0]
+    return _row(case.confirmed, f"{row['variant_id']}{CONFIRMED}")
 
 
 def _variant(case: Case, variant_id: str) -> pd.Series:
-    return case.summary[case.summary["variant_id"] == variant_id].iloc[0]
+    return _row(case.summary, variant_id)
+
+
+def _row(summary: pd.DataFrame, variant_id: str) -> pd.Series:
+    return summary.iloc[int(np.flatnonzero(summary["variant_id"].to_numpy() == variant_id)[0])]
 
 
 RULES: tuple[Callable[[Case], list[Finding]], ...] = (

@@ -5,6 +5,8 @@ Whatever a study tunes (its nuisance factors: the learning rate, and others that
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -14,8 +16,7 @@ def score(summary: pd.DataFrame) -> pd.Series:
 
     Where a study has no validation split the accuracy on the fixed subset of the training set stands in.
     """
-    name = "train_subset_accuracy" if summary["validation_accuracy_median"].isna().all() else "validation_accuracy"
-    return summary[f"{name}_mean"].fillna(summary[f"{name}_median"]).fillna(-np.inf)
+    return pd.Series(_scores(_scored(summary), np.arange(len(summary))), index=summary.index)
 
 
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
@@ -23,9 +24,45 @@ def ranked(summary: pd.DataFrame) -> pd.DataFrame:
 
     Accuracies on a small validation split tie easily; the loss on it, of one kind within a level, says more.
     """
-    keyed = summary.assign(score=score(summary), tie=summary["validation_loss_median"].fillna(np.inf))
-    ranks = keyed.sort_values(["n_failed", "score", "tie"], ascending=[True, False, True], kind="stable")
-    return ranks.drop(columns="tie")
+    order, _ = _order(_scored(summary), np.arange(len(summary)))
+    return summary.assign(score=score(summary)).iloc[order]
+
+
+# What variants are ranked by.
+SCORED = (
+    *(f"{name}_accuracy_{part}" for name in ("validation", "train_subset") for part in ("mean", "median")),
+    *("validation_loss_median", "n_failed"),
+)
+
+
+Scored = Mapping[str, np.ndarray]
+
+
+def _scored(summary: pd.DataFrame) -> Scored:
+    return {name: summary[name].to_numpy(float) for name in SCORED if name in summary}
+
+
+def _scores(scored: Scored, places: np.ndarray) -> np.ndarray:
+    """The scores of some variants, taken among them alone."""
+    unvalidated = np.isnan(scored["validation_accuracy_median"][places]).all()
+    name = "train_subset_accuracy" if unvalidated else "validation_accuracy"
+    means, medians = (scored[f"{name}_{part}"][places] for part in ("mean", "median"))
+    known = np.where(np.isnan(means), medians, means)
+    return np.where(np.isnan(known), -np.inf, known)
+
+
+def _order(scored: Scored, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The `places` of some variants, best first, and their scores."""
+    scores, losses = _scores(scored, places), scored["validation_loss_median"][places]
+    order = np.lexsort((np.where(np.isnan(losses), np.inf, losses), -scores, scored["n_failed"][places]))
+    return places[order], scores[order]
+
+
+def _cells(summary: pd.DataFrame, keys: Sequence[str]) -> list[np.ndarray]:
+    """The places of the rows of each cell, in order."""
+    names = ["experiment", "study", "dataset", *keys]
+    number = summary[names].groupby(names, sort=False, dropna=False).ngroup().to_numpy()
+    return [np.flatnonzero(number == one) for one in range(number.max() + 1)] if len(number) else []
 
 
 def best_rates(summary: pd.DataFrame, factor: str, apart: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -34,15 +71,19 @@ def best_rates(summary: pd.DataFrame, factor: str, apart: tuple[str, ...] = ()) 
     Added columns: `rates` (the level's grid), `edge` (`low`, `high`, `only` or empty) and `at_edge`. Chosen on the
     validation split; rows of one study, data set and `apart` stand best first.
     """
-    rows = []
     tuned = "learning_rate" not in (factor, *apart)
-    for _, cell in summary.groupby(["experiment", "study", "dataset", *apart, factor], sort=False, dropna=False):
-        rates = sorted(cell["learning_rate"].unique())
-        best = ranked(cell).iloc[0].to_dict()
-        edge = {rates[-1]: "high", rates[0]: "low"}.get(best["learning_rate"], "")
+    scored, every = _scored(summary), summary["learning_rate"].to_numpy()
+    chosen, told = [], []
+    for places in _cells(summary, (*apart, factor)):
+        order, scores = _order(scored, places)
+        rates = sorted(set(every[places].tolist()))
+        edge = {rates[-1]: "high", rates[0]: "low"}.get(every[order[0]], "")
         edge = "" if not tuned else "only" if len(rates) == 1 else edge
-        rows.append(best | {"rates": rates, "edge": edge, "at_edge": bool(edge)})
-    return _best_first(pd.DataFrame(rows, columns=[*summary.columns, "score", "rates", "edge", "at_edge"]), apart)
+        chosen.append(int(order[0]))
+        told.append((scores[0], rates, edge, bool(edge)))
+    found = summary.iloc[chosen].reset_index(drop=True)
+    added = pd.DataFrame(told, columns=["score", "rates", "edge", "at_edge"])
+    return _best_first(pd.concat([found, added], axis=1), apart)
 
 
 def common_rate(summary: pd.DataFrame, factor: str, apart: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -51,17 +92,23 @@ def common_rate(summary: pd.DataFrame, factor: str, apart: tuple[str, ...] = ())
     Of several shared rates: the fewest failed runs over the levels, then the highest mean score over them. Of several
     variants of a level at that rate (something else is tuned, too): the best.
     """
-    found = []
-    for _, cell in summary.groupby(["experiment", "study", "dataset", *apart], sort=False, dropna=False):
-        levels = cell[factor].nunique(dropna=False)
-        of_level = ranked(cell).drop_duplicates([factor, "learning_rate"])  # at each rate a level's best
-        keyed = of_level.sort_index()
-        rates = keyed.groupby("learning_rate").agg(levels=("score", "size"), n_failed=("n_failed", "sum"))
-        rates["score"] = keyed.groupby("learning_rate")["score"].mean()
+    scored, columns = _scored(summary), summary[list(dict.fromkeys([factor, "learning_rate", "n_failed"]))]
+    found: list[pd.DataFrame] = []
+    for places in _cells(summary, apart):
+        order, scores = _order(scored, places)
+        narrow = columns.iloc[order].assign(score=scores, place=order)
+        of_level = narrow.drop_duplicates([factor, "learning_rate"]).sort_values("place")  # at each rate a level's best
+        rates = of_level.groupby("learning_rate").agg(
+            levels=("score", "size"), n_failed=("n_failed", "sum"), score=("score", "mean")
+        )
+        levels = narrow[factor].nunique(dropna=False)
         shared = rates[rates["levels"] == levels].sort_values(["n_failed", "score"], ascending=[True, False])
         if levels > 1 and len(shared):
-            found.append(keyed[keyed["learning_rate"] == shared.index[0]])
-    return _best_first(pd.concat(found) if found else summary.iloc[:0].assign(score=[]), apart)
+            found.append(of_level[of_level["learning_rate"] == shared.index[0]])
+    if not found:
+        return _best_first(summary.iloc[:0].assign(score=[]), apart)
+    shown = pd.concat(found)
+    return _best_first(summary.iloc[shown["place"]].assign(score=shown["score"].to_numpy()), apart)
 
 
 def _best_first(chosen: pd.DataFrame, apart: tuple[str, ...]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots.activations import DYING, activation_distributions, dead_heatmap
+from jaxcompare.plots.animation import Animation, animated, decision_animation
 from jaxcompare.plots.boundaries import Fields, data_of, decision_boundary, decision_gallery
 from jaxcompare.plots.curves import learning_curves
 from jaxcompare.plots.heatmaps import gradient_norms, rates_by_schedule
@@ -24,7 +25,7 @@ from jaxcompare.plots.studies import owner, stem, study_pictures
 from jaxcompare.plots.style import colour_of, png
 from jaxcompare.plots.units import dead_units, shown_rates
 
-Pictures = dict[str, Callable[[], Figure]]
+Pictures = dict[str, Callable[[], Figure | Animation]]
 
 __all__ = ["Pictures", "Tables", "colour_of", "owner", "pictures", "png", "stem"]
 
@@ -62,6 +63,8 @@ def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pict
                 draw = partial(decision_boundary, tables, fields, one, name)
                 found[f"decision_boundary_{dataset}_{name}.png"] = draw
             found[f"decision_gallery_{dataset}.png"] = partial(decision_gallery, tables, fields, one)
+            if animated(tables, fields, one):
+                found[f"decision_animation_{dataset}.gif"] = partial(decision_animation, tables, fields, one)
     return found
 
 
@@ -98,10 +101,10 @@ def pictures(experiment: str, tables: dict[str, pd.DataFrame], fields: Fields | 
     tables = {name: table for name, table in tables.items() if len(table)}
     if "summary" not in tables:
         tables = tables | {"summary": analysis.summarise(tables["replicas"], tables["history"])}
-    main = analysis.main_comparisons(tables["replicas"], experiment)
+    every = analysis.comparisons(tables["replicas"][tables["replicas"]["experiment"] == experiment])
+    main = analysis.main_of(every)
     if not main:
         return {}
     # Where rates were set there is no best one: such a study has its own pictures, even if it is the only one.
-    every = analysis.comparisons(tables["replicas"][tables["replicas"]["experiment"] == experiment])
     beside = [one for one in every if one.rates_set or one not in main.values()]
     return EXPERIMENTS.get(experiment, _curves)(tables, fields or {}, main) | study_pictures(tables, beside)

@@ -23,7 +23,7 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
 
     The mean is left out where a seed's field is missing or not finite; the boundaries of the others still stand.
     """
-    row = _chosen(tables, comparison).set_index(comparison.factor, drop=False).loc[[name]].iloc[0]
+    row = chosen(tables, comparison).set_index(comparison.factor, drop=False).loc[[name]].iloc[0]
     figure = Figure(figsize=(6.4, 6.0), layout="constrained")
     ax = figure.subplots()
     crossing = _field(ax, tables, fields, row)
@@ -33,14 +33,14 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
     figure.suptitle(title, fontsize=12, fontweight="bold", x=0.02, ha="left")
     ax.set_title(_note(row), fontsize=9)
     drawn = say("key.boundaries", k=crossing, n=row["n"])
-    style.legend_below(figure, [Line2D([], [], color=style.INK, linewidth=0.7, label=drawn), *_classes()])
+    style.legend_below(figure, [Line2D([], [], color=style.INK, linewidth=0.7, label=drawn), *classes()])
     return figure
 
 
 @style.styled
 def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparison) -> Figure:
     """The decision fields of all levels at their best rates on one sheet, one scale for all."""
-    rows = _chosen(tables, comparison)
+    rows = chosen(tables, comparison)
     title = say("picture.gallery", dataset=level(comparison.dataset))
     figure, axes = style.sheet(len(rows), title, say("picture.gallery_note"), min(3, len(rows)), (4.2, 4.1))
     told = []
@@ -54,11 +54,11 @@ def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparis
     drawn = [ax.images[0] for ax in axes if ax.images]
     if drawn:
         figure.colorbar(drawn[0], ax=axes, pad=0.02).set_label(say("axis.probability"))
-    style.legend_below(figure, [*told, *_classes()])
+    style.legend_below(figure, [*told, *classes()])
     return figure
 
 
-def _chosen(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
+def chosen(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
     """Each level's variant at its best rate."""
     return analysis.best_rates(analysis.rows_of(tables["summary"], comparison), comparison.factor, comparison.apart)
 
@@ -81,26 +81,32 @@ def _field(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> i
     place = data_of(tables, row["variant_id"])
     x, y = fields[f"{place}/x"], fields[f"{place}/y"]
     ax.grid(False)
-    half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
-    extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
+    ends = extent(fields, place)
     if finite and len(finite) == len(ids):
         mean = np.mean(finite, axis=0)
-        image = ax.imshow(mean, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
+        image = ax.imshow(mean, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=ends, aspect="auto")
         image.set_interpolation("bilinear")
     crossing = [field for field in finite if field.min() < 0.5 < field.max()]
     for field in crossing:
         ax.contour(x, y, field, levels=[0.5], colors=style.INK, linewidths=0.7, alpha=0.8)
-    _points(ax, fields, place)
-    ax.set_xlim(extent[:2])
-    ax.set_ylim(extent[2:])
+    points(ax, fields, place)
+    ax.set_xlim(ends[:2])
+    ax.set_ylim(ends[2:])
     style.label(ax, "axis.feature_1", "axis.feature_2")
     return len(crossing)
+
+
+def extent(fields: Fields, place: str) -> tuple[float, float, float, float]:
+    """The edges of a data set's grid, half a cell beyond its outermost points: left, right, bottom, top."""
+    x, y = fields[f"{place}/x"], fields[f"{place}/y"]
+    half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    return float(x[0] - half_x), float(x[-1] + half_x), float(y[0] - half_y), float(y[-1] + half_y)
 
 
 CLASS_MARKS = (("o", "#B87A00"), ("^", "#0072B2"))
 
 
-def _classes() -> list[Line2D]:
+def classes() -> list[Line2D]:
     """The classes' marks for the legend."""
     return [
         Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=say("key.class", index=index))
@@ -114,7 +120,7 @@ def data_of(tables: panels.Tables, variant_id: str) -> str:
     return str(replicas.loc[replicas["variant_id"] == variant_id, "data_digest"].iloc[0])
 
 
-def _points(ax: Axes, fields: Fields, place: str) -> None:
+def points(ax: Axes, fields: Fields, place: str) -> None:
     """Training examples, evenly thinned where there are many, by mark and colour of their class."""
     points, labels = fields.get(f"{place}/points"), fields.get(f"{place}/labels")
     if points is None or labels is None:

@@ -120,7 +120,11 @@ def from_zero(ax: Axes) -> None:
 def label_groups(ax: Axes, keys: Sequence[str]) -> None:
     """What the groups differ in, on an axis that is not labelled yet."""
     if not ax.get_xlabel():
-        ax.set_xlabel(", ".join(spoken().factor(key) for key in keys) or spoken().factor("precision"))
+        known = (
+            spoken().catalogue
+        )  # where the groups' names have the factor's in them, its name would stand there twice
+        names = (known.get(f"axis.groups_{key}") or spoken().factor(key) for key in keys)
+        ax.set_xlabel(", ".join(names) or spoken().factor("precision"))
 
 
 def ticks(ax: Axes, cells: Sequence[str]) -> None:

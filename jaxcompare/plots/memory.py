@@ -32,7 +32,8 @@ def memory(tables: panels.Tables, comparison: Comparison) -> Figure:
     levels = [name for name in PRECISIONS if name in set(rows["precision"])]
     sizes = "-".join(f"{size:g}" for size in sorted(rows["tile_replicas"].dropna().unique()))
     title = say(
-        "picture.memory", where=say("report.study", dataset=level(comparison.dataset), study=level(comparison.study))
+        "picture.memory",
+        where=say("report.study", dataset=level(comparison.dataset), study=level(comparison.study, "study")),
     )
     figure, axes = style.sheet(3, title, say("picture.memory_note", replicas=sizes), 3, (4.2, 3.3))
     for ax, value in zip(axes, SCALES, strict=True):

@@ -75,7 +75,7 @@ def keys(entries: dict[str, Any], colour: str = style.INK) -> list[Line2D]:
 
 def of_lines(table: pd.DataFrame, tables: Tables, lines: Sequence[Line]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of `table`, and of `replicas`, that belong to the variants drawn."""
-    replicas = tables["replicas"]
+    replicas = tables["replicas"][["replica_id", "variant_id"]]
     replicas = replicas[replicas["variant_id"].isin([line.variant_id for line in lines])]
     return table[table["replica_id"].isin(replicas["replica_id"])], replicas
 

@@ -211,7 +211,7 @@ def loss_scale(tables: panels.Tables, comparison: Comparison) -> Figure:
     ]
     title = say(
         "picture.loss_scale",
-        where=say("report.study", dataset=level(comparison.dataset), study=level(comparison.study)),
+        where=say("report.study", dataset=level(comparison.dataset), study=level(comparison.study, "study")),
     )
     figure, axes = style.sheet(2, title, say("picture.loss_scale_note"), 2, (6.2, 3.8))
     for ax, value in zip(axes, ("loss_scale", "skipped_steps"), strict=True):

@@ -18,6 +18,7 @@ from jaxcompare.plots import groups, panels, style
 from jaxcompare.words import level, say
 
 RULE = "learning_rate_rule"
+BESIDE = 0.25  # of a doubling: how far apart the crosses of the rules stand
 
 
 @style.styled
@@ -28,7 +29,7 @@ def batch_sizes(tables: panels.Tables, comparison: Comparison) -> Figure:
     cells = list(dict.fromkeys(rows[groups.CELL]))
     rules = [name for name in LEARNING_RATE_RULES if name in set(rows[RULE])]
     inside = "layers" in tables
-    where = say("report.study", dataset=level(comparison.dataset), study=level(comparison.study))
+    where = say("report.study", dataset=level(comparison.dataset), study=level(comparison.study, "study"))
     note = say("picture.batch_note", n="-".join(str(n) for n in sorted(rows["n"].unique())))
     title = say("picture.batch", where=where)
     figure, axes = style.sheet(len(cells) * (1 + inside), title, note, min(len(cells), 3), (4.6, 3.3))
@@ -57,10 +58,19 @@ def batch_sizes(tables: panels.Tables, comparison: Comparison) -> Figure:
     return figure
 
 
+def _room_at_the_foot(ax: Axes, rows: pd.DataFrame) -> None:
+    """So that no mark or interval stands where failed runs are counted."""
+    ends = rows[[f"test_accuracy_{part}" for part in ("mean", "low", "high")]].to_numpy(float)
+    if np.isfinite(ends).any():
+        low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+        span = max(high - low, 0.01)
+        ax.set_ylim(low - 0.25 * span, high + 0.05 * span)
+
+
 def _accuracy(ax: Axes, rows: pd.DataFrame, dashes: dict[str, Any], sizes: dict[float, Any]) -> None:
     """A line a rule, from the batch size at which all rules are the same."""
     shared = rows[rows["batch_size"] == rows["reference_batch_size"]]
-    for rule, dash in dashes.items():
+    for index, (rule, dash) in enumerate(dashes.items()):
         line = pd.concat([shared[shared[RULE] != rule], rows[rows[RULE] == rule]]).sort_values("batch_size")
         failed, line = line[line["n_failed"] > 0], line[line["n_failed"] == 0]
         mean = line["test_accuracy_mean"]
@@ -69,10 +79,12 @@ def _accuracy(ax: Axes, rows: pd.DataFrame, dashes: dict[str, Any], sizes: dict[
         for _, row in line.iterrows():
             ax.plot(row["batch_size"], row["test_accuracy_mean"], "o", markersize=6, color=sizes[row["batch_size"]])
         # A mean with failed runs in it would set the axis: they are counted at its foot.
-        for x in failed["batch_size"]:
+        at = failed["batch_size"].to_numpy(float) * 2 ** (BESIDE * (index - (len(dashes) - 1) / 2))
+        for x in at:
             groups.cross(ax, x, style.INK)
-        nowhere = np.full(len(failed), np.nan)
-        groups.tell_failures(ax, failed, failed["batch_size"].to_numpy(float), nowhere, [style.INK] * len(failed))
+        groups.tell_failures(ax, failed, at, np.full(len(failed), np.nan), [style.INK] * len(failed))
+    if (rows["n_failed"] > 0).any():
+        _room_at_the_foot(ax, rows[rows["n_failed"] == 0])
     ax.set_xscale("log", base=2)
     ax.set_xticks(sorted(rows["batch_size"].unique()), [str(size) for size in sorted(rows["batch_size"].unique())])
     ax.xaxis.set_minor_locator(NullLocator())

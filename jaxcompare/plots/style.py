@@ -98,12 +98,30 @@ def styled(function: Drawn) -> Drawn:
     return draw  # type: ignore[return-value]
 
 
-@styled
 def png(figure: Figure) -> bytes:
     """The picture as PNG at 200 dots an inch; the same figure gives the same bytes."""
+    return _encoded(raster(figure), figure.dpi, _shaded(figure))
+
+
+def png_and_page(figure: Figure) -> tuple[bytes, bytes]:
+    """`png`, and the same at three fifths of its size: as wide as a page shows it, so that a page of many stays small."""
+    whole, shaded = raster(figure), _shaded(figure)
+    size = (max(1, whole.width * 3 // 5), max(1, whole.height * 3 // 5))
+    small = whole.resize(size, Image.Resampling.LANCZOS)
+    return _encoded(whole, figure.dpi, shaded), _encoded(small, 0.6 * figure.dpi, shaded, colours=64)
+
+
+@styled
+def raster(figure: Figure) -> Image.Image:
+    """The picture's pixels."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return _encoded(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"), figure.dpi)
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _shaded(figure: Figure) -> bool:
+    """Whether colours stand for values."""
+    return any(ax.images for ax in figure.axes)
 
 
 @styled
@@ -114,21 +132,22 @@ def vector(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def for_page(picture: bytes) -> bytes:
-    """A PNG at three fifths of its size: as wide as a page shows it, so that a file that holds many stays small."""
-    whole = Image.open(io.BytesIO(picture))
-    size = (max(1, whole.width * 3 // 5), max(1, whole.height * 3 // 5))
-    small = whole.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    return _encoded(small, 120, colours=64)
-
-
-def _encoded(picture: Image.Image, dpi: float, colours: int = 256) -> bytes:
+def _encoded(picture: Image.Image, dpi: float, shaded: bool, colours: int = 256) -> bytes:
+    """As PNG. 256 colours are enough for lines and bands, and make a third of the size."""
     buffer = io.BytesIO()
-    # 256 colours are enough for lines and bands, and make a third of the size.
-    picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        buffer, "png", optimize=False, dpi=(dpi, dpi)
-    )
+    # An octree takes a tenth of the time, but moves shades that lie side by side together: none where they stand for values.
+    method = Image.Quantize.MEDIANCUT if shaded else Image.Quantize.FASTOCTREE
+    quantised(picture, colours, method).save(buffer, "png", optimize=False, dpi=(dpi, dpi))
     return buffer.getvalue()
+
+
+def quantised(picture: Image.Image, colours: int, method: Image.Quantize) -> Image.Image:
+    """In so many colours, of which the paper's (that of the corner) is quite the same."""
+    found = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+    palette, paper = list(found.getpalette() or ()), int(np.asarray(found)[0, 0])
+    palette[3 * paper : 3 * paper + 3] = np.asarray(picture)[0, 0].tolist()
+    found.putpalette(palette)
+    return found
 
 
 def sheet(

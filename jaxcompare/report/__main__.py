@@ -15,7 +15,7 @@ from jaxcompare.words import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0, or 2 with a message where there is nothing to report or it cannot be read or written."""
+    """Returns 0; 1 where some of it could not be made; 2 with a message where there is nothing to report or no way to."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.report", description=__doc__)
     parser.add_argument("results", type=Path, help="the folder that a run wrote its tables and manifest.json to")
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), help="processes that draw")
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = outputs.parse(given)
         tables = read_tables(given.results)
         fields, manifest = read_fields(given.results), read_manifest(given.results)
-        paths = write(
+        written = write(
             given.results,
             tables,
             fields,
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, OSError) as error:
         print(f"jaxcompare.report: {error}", file=sys.stderr)
         return 2
-    print(say("done", count=len(paths), folder=given.results))
-    return 0
+    print(say("done", count=len(written.paths), folder=given.results))
+    return 1 if written.failures else 0
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 from jaxcompare.report.answers_activations import dead_units, distributions, mixed_activations
 from jaxcompare.report.answers_losses import large_batches, mixed_losses, speed_of_losses
 from jaxcompare.report.answers_optimizers import clipping, rate_by_batch, scaling
 from jaxcompare.report.blocks import Block, Heading, Paragraph
 from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.failures import attempt
 
 Answer = Callable[[Evidence], list[Block]]  # no blocks: the run did not measure it
 
@@ -30,7 +32,7 @@ def answers(evidence: Evidence, only: Collection[str] | None = None) -> list[Blo
         for key, answer in questions.items():
             if only is not None and key not in only:
                 continue
-            blocks = answer(evidence)
+            blocks = attempt(words, f"question-{key}", partial(answer, evidence))
             if not blocks and experiment not in evidence.told:
                 continue
             unmeasured = Paragraph(words.say("answer.unmeasured", missing=words.say(f"missing.{key}")))

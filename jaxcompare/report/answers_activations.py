@@ -18,6 +18,10 @@ from jaxcompare.report.evidence import Evidence, Study
 from jaxcompare.words import localised
 
 DYING = "relu"  # its units die: they give zero and get no gradient on every example
+EXAMPLES = {
+    "hidden": "hidden = [[64, 64], [64, 64, 64, 64]]",
+    "precision": 'precision = ["float32", "float16"]',
+}  # of grids
 NUMBER = 4  # bytes of a float32 and of a count
 
 
@@ -118,7 +122,12 @@ def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str
             }
             found.append(words.say("answer.dead_level", where=words.level(study.dataset), n=row["n"], **told))
     if not found:
-        return words.say("answer.dead_not_varied", factor=words.factor(factor))
+        values = (
+            {value for one in studies for value in one.rows[factor].unique()} if factor in evidence.summary else set()
+        )
+        had = "; ".join(words.level(value, factor) for value in sorted(values, key=str)) or words.say("number.none")
+        missing = words.say("answer.dead_not_varied", factor=words.factor(factor), values=had, example=EXAMPLES[factor])
+        return f"{missing} {words.say('answer.dead_by_place')}" if factor == "hidden" else missing
     return words.say("answer.dead_by", factor=words.factor(factor), levels="; ".join(found))
 
 
@@ -163,22 +172,23 @@ def distributions(evidence: Evidence) -> list[Block]:
     if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.told):
         return []
     kept = kept[kept["kind"] != "gradient"]  # which are of parameters, not of examples
-    joined = kept.merge(evidence.replicas, on="replica_id")
+    runs = kept[["replica_id"]].drop_duplicates().merge(evidence.replicas, on="replica_id")
     body: list[tuple[str, ...]] = []
     networks: dict[str, list[tuple[int, float, float]]] = {}
-    for (experiment, dataset), rows in joined.groupby(["experiment", "dataset"], sort=False):
-        one = rows[rows["replica_id"] == rows["replica_id"].iloc[0]]
-        units = sum(int(width) for width in str(one["hidden"].iloc[0]).split("-"))
+    for _, run in runs.drop_duplicates(["experiment", "dataset"]).iterrows():
+        experiment, dataset, hidden = (run[name] for name in ("experiment", "dataset", "hidden"))
+        one = kept[kept["replica_id"] == run["replica_id"]]
+        units = sum(int(width) for width in str(hidden).split("-"))
         kinds, layers, snapshots = one["kind"].nunique(), one["layer"].nunique(), one["epoch"].nunique()
         bins = len(one["counts"].iloc[0]) + 2  # and what lies below and above
-        examples = _examples(one.iloc[0])
+        examples = _examples(run, one.iloc[0])
         histogram, example = layers * kinds * bins * NUMBER, units * kinds * NUMBER
         name = words.say("chart.series", name=words.level(experiment, "experiment"), where=words.level(dataset))
-        train = int(one["train_examples"].iloc[0])
+        train = int(run["train_examples"])
         numbers = (layers, bins, snapshots, examples)
         sizes = (histogram / 1024, example * examples / 1024, example * train / 1024)
         body.append((name, *(f"{value:,}" for value in numbers), *(f"{value:,.1f}" for value in sizes)))
-        networks.setdefault(str(one["hidden"].iloc[0]), []).append((train, histogram / 1024, example / 1024))
+        networks.setdefault(str(hidden), []).append((train, histogram / 1024, example / 1024))
     series = _memory(evidence, networks)
     heads = ("variant", "layers", "bins", "snapshots", "examples", "kept_bytes", "probe_bytes", "train_bytes")
     shown = Table("", tuple(words.say(f"column.{name}") for name in heads), tuple(body))
@@ -206,12 +216,12 @@ def _memory(evidence: Evidence, networks: dict[str, list[tuple[int, float, float
     return tuple(series)
 
 
-def _examples(row: pd.Series) -> int:
-    """How many examples a histogram of the first hidden layer counts."""
-    if not pd.isna(row.get("probe_size", math.nan)):
-        return int(row["probe_size"])
+def _examples(run: pd.Series, row: pd.Series) -> int:
+    """How many examples a run's histogram of the first hidden layer counts."""
+    if not pd.isna(run.get("probe_size", math.nan)):
+        return int(run["probe_size"])
     counted = int(sum(row["counts"])) + int(row["below"]) + int(row["above"])
-    return counted // int(str(row["hidden"]).split("-")[0])
+    return counted // int(str(run["hidden"]).split("-")[0])
 
 
 def _drawn(evidence: Evidence) -> list[Block]:

@@ -59,9 +59,7 @@ def _speeds(evidence: Evidence, where: str, first: pd.Series, second: pd.Series,
 
 def _gradients(evidence: Evidence, studies: list[Study], rows: list[tuple[Study, pd.Series]]) -> Chart:
     """The last layer's gradient over the training, at each loss's best rate."""
-    words, layers = evidence.words, evidence.tables["layers"]
-    last = layers[layers["layer_index"] == layers.groupby("replica_id")["layer_index"].transform("max")]
-    found = analysis.bands(last, evidence.replicas, value="gradient_norm")
+    words, found = evidence.words, evidence.measured.last_gradients
     colours = style.colours_of(row["loss"] for _, row in rows)
     places = [(study.name, study.dataset) for study in studies]
     series = []

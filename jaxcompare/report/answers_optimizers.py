@@ -17,13 +17,13 @@ from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
 from jaxcompare.report.cells import number, size
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.findings import p_value
-from jaxcompare.report.programs import SHARED, programs_of
+from jaxcompare.report.programs import SHARED
 
 
 def scaling(evidence: Evidence) -> list[Block]:
     """How each optimizer scales on the device: replicas and batch, from what the clock said of each program."""
     words = evidence.words
-    programs = programs_of(evidence)
+    programs = evidence.programs
     if programs.empty:
         return []
     varied = programs.groupby("alike_batch")["batch_size"].transform("nunique") > 1

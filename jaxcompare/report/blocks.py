@@ -29,6 +29,15 @@ class Note(NamedTuple):
     kind: str = "note"
 
 
+class Broken(NamedTuple):
+    """A sentence in the place of something that could not be made."""
+
+    text: str
+    name: str  # of what
+    error: str
+    kind: str = "note"
+
+
 class Items(NamedTuple):
     """An unordered list."""
 
@@ -97,7 +106,7 @@ class Details(NamedTuple):
     kind: str = "details"
 
 
-Block = Heading | Paragraph | Note | Items | Code | Table | Picture | Link | Chart | Curves | Details
+Block = Heading | Paragraph | Note | Broken | Items | Code | Table | Picture | Link | Chart | Curves | Details
 
 
 def every(blocks: Iterable[Block]) -> Iterator[Block]:

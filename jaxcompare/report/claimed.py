@@ -10,7 +10,7 @@ import pandas as pd
 from jaxcompare.report.blocks import Block, Heading, Paragraph, Table
 from jaxcompare.report.cells import number
 from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.programs import BYTES, programs_of
+from jaxcompare.report.programs import BYTES
 from jaxcompare.words import Words
 
 
@@ -79,7 +79,7 @@ CLAIMS: dict[str, Callable[[Evidence, pd.DataFrame], str]] = {
 
 def claimed(evidence: Evidence) -> list[Block]:
     """The table: claim, what this run measured or that it did not, and why."""
-    words, programs = evidence.words, programs_of(evidence)
+    words, programs = evidence.words, evidence.programs
     unmeasured = words.say("claimed.not_measured")
     used = kinds(evidence.told) or words.say("claimed.unknown_device")
     body = [

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.report.answers import answers
-from jaxcompare.report.blocks import Block, Heading, Items, Link, Note, Paragraph
+from jaxcompare.report.blocks import Block, Broken, Heading, Items, Link, Note, Paragraph
 from jaxcompare.report.claimed import claimed
 from jaxcompare.report.environment import environment, reproduce, timing
-from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.evidence import Evidence, Measured
+from jaxcompare.report.failures import Failure, attempt, failure
 from jaxcompare.report.findings import leaders
 from jaxcompare.report.records import targets_of
 from jaxcompare.report.sections import comparison_blocks, title
-from jaxcompare.report.view import views
+from jaxcompare.report.view import View, every_view
 from jaxcompare.words import ENGLISH, Words, localised
+
+
+class Shared(NamedTuple):
+    """What reports in every language rest on."""
+
+    views: Mapping[str, list[View]]  # of each experiment, in English
+    measured: Measured
+    failed: Mapping[str, Failure]  # experiments of which there are no views
+
+
+def prepare(tables: Mapping[str, pd.DataFrame], told: Mapping[str, Mapping[str, Any]]) -> Shared:
+    """What is computed from the tables once, whatever the language."""
+    known = (ENGLISH, tables, targets_of(told), analysis.declared_in(told))
+    views: dict[str, list[View]] = {}
+    failed: dict[str, Failure] = {}
+    try:
+        views = every_view(*known, told)
+    except Exception:  # of one of them: the others are told all the same
+        for experiment in told:
+            try:
+                views |= every_view(*known, [experiment])
+            except Exception as error:
+                views[experiment], failed[experiment] = [], failure(f"comparison-{experiment}", error)
+    return Shared(views, Measured(tables, told), failed)
 
 
 def content(
@@ -26,12 +53,14 @@ def content(
     pictures: Mapping[str, list[str]],
     words: Words = ENGLISH,
     others: Sequence[Words] = (),
+    shared: Shared | None = None,
 ) -> list[Block]:
-    """The report's blocks.
+    """The report's blocks; where a part cannot be made, a `Broken` that says so.
 
     `tables` must hold `summary`; `told` are `records`, `pictures` file names by experiment, `others` the languages that the
-    report is in, too.
+    report is in, too. `shared` is `prepare(tables, told)`, for whoever has it already.
     """
+    shared = shared or prepare(tables, told)
     told = {name: {**about, **(about.get("words") or {}).get(words.language, {})} for name, about in told.items()}
     titles = {name: title(words, name, about) for name, about in told.items()}
     quick = ", ".join(titles[name] for name, about in told.items() if about.get("quick"))
@@ -43,13 +72,27 @@ def content(
     lines: list[str] = []
     sections: list[Block] = []
     for experiment, about in told.items():
-        found = views(words, tables, experiment, targets_of(told), analysis.declared_in(told))
-        lines += [line for view in found for line in leaders(view, titles[experiment])]
-        sections += comparison_blocks(words, found, tables, about, pictures.get(experiment, []))
-    evidence = Evidence(words, tables, told, pictures)
+        anchor = f"comparison-{experiment}"
+        sections.append(Heading(2, titles[experiment], anchor))
+        if experiment in shared.failed:
+            error = shared.failed[experiment].error
+            sections.append(Broken(words.say("report.not_told", error=error), anchor, error))
+            continue
+        found = [replace(view, words=words) for view in shared.views[experiment]]
+        lead = attempt(words, anchor, partial(_leaders, found, titles[experiment]))
+        lines += [block.text for block in lead if isinstance(block, Paragraph)]
+        sections += [block for block in lead if isinstance(block, Broken)]
+        names = pictures.get(experiment, [])
+        sections += attempt(words, anchor, partial(comparison_blocks, words, experiment, found, tables, about, names))
+    evidence = Evidence(words, shared.measured, pictures)
     blocks += [Heading(2, words.say("report.summary"), "summary"), Paragraph(words.say("report.reading"))]
-    blocks += [Items(tuple(lines)), *sections, *answers(evidence), *claimed(evidence)]
-    blocks += [*environment(words, told, titles, tables)]
+    blocks += [Items(tuple(lines)), *sections, *answers(evidence)]
+    parts = {"claimed": partial(claimed, evidence), "environment": partial(environment, words, told, titles, tables)}
     if "timing" in tables and len(tables["timing"]):
-        blocks += timing(words, tables["timing"])
-    return [*blocks, *reproduce(words, told, titles)]
+        parts["timing"] = partial(timing, words, tables["timing"])
+    parts["reproduce"] = partial(reproduce, words, told, titles)
+    return blocks + [block for name, make in parts.items() for block in attempt(words, name, make)]
+
+
+def _leaders(found: Sequence[View], name: str) -> list[Block]:
+    return [Paragraph(line) for view in found for line in leaders(view, name)]

@@ -1,19 +1,30 @@
-"""Every picture as PNG bytes: drawn here, spread over processes, or in a process of its own while training goes on."""
+"""Every picture as PNG bytes: drawn here, spread over processes, or in a process of its own while training goes on.
+
+A picture that cannot be drawn is a Failure in its place: it stops nothing else.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import NamedTuple
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from jaxcompare import plots
+from jaxcompare.plots.animation import Animation, gif
 from jaxcompare.plots.boundaries import Fields
-from jaxcompare.plots.style import for_page, vector
+from jaxcompare.plots.charts import draw as draw_panel
+from jaxcompare.plots.style import png_and_page, vector
+from jaxcompare.report.failures import Failure, failure
 from jaxcompare.words import LANGUAGES, localised, speaking
+
+SHARE = 4  # pictures that the background draws at a time
 
 
 class Asked(NamedTuple):
@@ -24,12 +35,23 @@ class Asked(NamedTuple):
     language: str = "en"
 
 
+class AskedChart(NamedTuple):
+    """A chart of an answer, its texts in a language already."""
+
+    name: str
+    language: str
+    panel: Any
+
+
 class Picture(NamedTuple):
-    """A picture as PNG bytes, twice, and in whatever other formats are asked for."""
+    """A picture as PNG bytes, twice, and in whatever other formats are asked for; an animation as GIF."""
 
     full: bytes  # as its own file
     page: bytes  # as the page holds it
     others: tuple[tuple[str, bytes], ...] = ()  # in other formats: endings and files
+
+
+Drawn = Picture | Failure
 
 
 def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, list[str]]:
@@ -38,11 +60,8 @@ def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, li
     return {experiment: list(plots.pictures(experiment, dict(tables), fields)) for experiment in experiments}
 
 
-def wanted_of(
-    tables: Mapping[str, pd.DataFrame], fields: Fields, languages: Sequence[str] = tuple(LANGUAGES)
-) -> list[Asked]:
-    """Every picture, one language after the other."""
-    names = names_of(tables, fields)
+def wanted_of(names: Mapping[str, Sequence[str]], languages: Sequence[str] = tuple(LANGUAGES)) -> list[Asked]:
+    """Every picture of `names_of`, one language after the other."""
     return [
         Asked(experiment, name, language)
         for language in languages
@@ -53,45 +72,72 @@ def wanted_of(
 
 def draw(
     tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked], formats: Sequence[str] = ("png",)
-) -> dict[Asked, Picture]:
+) -> dict[Asked, Drawn]:
     """The pictures `wanted`, one after another."""
     experiments = {one.experiment for one in wanted}
     registries = {experiment: plots.pictures(experiment, dict(tables), fields) for experiment in experiments}
-    found = {}
-    for one in wanted:
-        with speaking(LANGUAGES[one.language]):
-            figure = registries[one.experiment][one.name]()
-            full = plots.png(figure)
-            others = tuple((kind, vector(figure, kind)) for kind in formats if kind != "png")
-        found[one] = Picture(full, for_page(full), others)
-    return found
+    return {
+        one: _picture(registries[one.experiment][one.name], localised(one.name, one.language), one.language, formats)
+        for one in wanted
+    }
+
+
+def draw_charts(wanted: Sequence[AskedChart], formats: Sequence[str] = ("png",)) -> dict[AskedChart, Drawn]:
+    """The charts `wanted`, one after another."""
+    return {one: _picture(partial(draw_panel, one.panel), one.name, one.language, formats) for one in wanted}
+
+
+def _picture(
+    make: Callable[[], Figure | Animation], name: str, language: str, formats: Sequence[str] = ("png",)
+) -> Drawn:
+    """What `make` draws, or why it does not."""
+    try:
+        with speaking(LANGUAGES[language]):
+            made = make()
+            if isinstance(made, Animation):
+                moving = gif(made)
+                return Picture(moving, moving)
+            others = tuple((kind, vector(made, kind)) for kind in formats if kind != "png")
+            return Picture(*png_and_page(made), others)
+    except Exception as error:
+        return failure(name, error)
 
 
 def draw_all(
     tables: Mapping[str, pd.DataFrame],
     fields: Fields,
     workers: int = 1,
-    drawn: Mapping[Asked, Picture] | None = None,
+    drawn: Mapping[Asked, Drawn] | None = None,
     languages: Sequence[str] = tuple(LANGUAGES),
     formats: Sequence[str] = ("png",),
-) -> dict[str, Picture]:
-    """Every picture by its file name in its language, those `drawn` already as they are; the others by so many processes.
+    names: Mapping[str, Sequence[str]] | None = None,
+    charts: Sequence[AskedChart] = (),
+) -> dict[str, Drawn]:
+    """Every picture and chart by its file name in its language, those `drawn` already as they are; by so many processes.
 
-    Spawned, not forked: the caller may hold JAX's threads. A script that asks for workers needs the usual
-    `if __name__ == "__main__":` guard.
+    `names` are `names_of`, for whoever has them already. Spawned, not forked: the caller may hold JAX's threads. A script
+    that asks for workers needs the usual `if __name__ == "__main__":` guard.
     """
-    every = wanted_of(tables, fields, languages)
+    every = wanted_of(names_of(tables, fields) if names is None else names, languages)
     done = dict(drawn or {})
     wanted = [one for one in every if one not in done]
-    workers = min(workers, len(wanted))
+    plotted: dict[AskedChart, Drawn] = {}
+    workers = min(workers, len(wanted) + len(charts))
     if workers <= 1:
         done |= draw(tables, fields, wanted, formats)
+        plotted = draw_charts(charts, formats)
     else:
-        shares = [wanted[start::workers] for start in range(workers)]
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for part in pool.map(draw, [tables] * workers, [fields] * workers, shares, [formats] * workers):
-                done |= part
-    return {localised(one.name, one.language): done[one] for one in every}
+            shares = [share for start in range(workers) if (share := wanted[start::workers])]
+            parts = [pool.submit(draw, tables, fields, share, formats) for share in shares]
+            panels = [few for start in range(workers) if (few := charts[start::workers])]
+            more = [pool.submit(draw_charts, few, formats) for few in panels]
+            for part in parts:
+                done |= part.result()
+            for chart in more:
+                plotted |= chart.result()
+    found = {localised(one.name, one.language): done[one] for one in every}
+    return found | {one.name: picture for one, picture in plotted.items()}
 
 
 class Background:
@@ -116,15 +162,21 @@ class Background:
             # Training comes first: drawing takes what time it leaves.
             self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_patient)
         tables = {name: table for name, table in tables.items() if len(table)}
-        wanted = wanted_of(tables, fields, self.languages)
-        self.futures += [self.pool.submit(draw, tables, fields, [one], self.formats) for one in wanted]
+        wanted = wanted_of(names_of(tables, fields), self.languages)
+        shares = [wanted[start : start + SHARE] for start in range(0, len(wanted), SHARE)]
+        self.futures += [self.pool.submit(draw, tables, fields, share, self.formats) for share in shares]
 
-    def collect(self) -> dict[Asked, Picture]:
+    def collect(self) -> dict[Asked, Drawn]:
         """What is drawn by now; what is not yet begun is given up, and left to whoever builds the report."""
         for future in self.futures:
             future.cancel()
-        kept = [future for future in self.futures if not future.cancelled()]
-        return {name: picture for future in kept for name, picture in future.result().items()}
+        found: dict[Asked, Drawn] = {}
+        for future in self.futures:
+            try:
+                found |= {} if future.cancelled() else future.result()
+            except BrokenProcessPool:  # it was ended from outside, for want of memory say: the report draws them
+                continue
+        return found
 
 
 def _patient() -> None:

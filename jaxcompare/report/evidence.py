@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
-from jaxcompare.analysis.gradients import LAYER_FIGURES, summarise_layers
+from jaxcompare.analysis.gradients import LAYER_FIGURES, LAYER_NAMES, summarise_layers
+from jaxcompare.report.programs import programs_of
 from jaxcompare.report.records import targets_of
 from jaxcompare.words import Words
 
@@ -28,14 +29,23 @@ class Study(NamedTuple):
     others: tuple[str, ...]  # what else varies, the learning rate and the factors asked for apart
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """The tables of a run, in one language."""
+class Place(NamedTuple):
+    """A study on one data set."""
 
-    words: Words
+    experiment: str
+    name: str
+    dataset: str
+    rows: pd.DataFrame  # its variants, of the summary
+    variants: pd.DataFrame  # the same, of the replicas
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The tables of a run and what is computed from them once, whatever the language."""
+
     tables: Mapping[str, pd.DataFrame]
     told: Mapping[str, Mapping[str, Any]]
-    pictures: Mapping[str, Sequence[str]]
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what was asked before
 
     @cached_property
     def replicas(self) -> pd.DataFrame:
@@ -61,8 +71,10 @@ class Evidence:
         rows = self.tables["summary"]
         rows = rows[rows["variant_id"].isin(self.replicas["variant_id"])]
         if "layers" in self.tables:
-            kept = [name for name in rows if name not in LAYER_FIGURES and not str(name).startswith("vanished_layer")]
-            rows = rows[kept].merge(summarise_layers(self.replicas, self.tables["layers"]), on="variant_id", how="left")
+            missing = [name for name in (*LAYER_FIGURES, *LAYER_NAMES) if name not in rows]
+            if missing:
+                found = summarise_layers(self.replicas, self.tables["layers"])
+                rows = rows.merge(found[["variant_id", *missing]], on="variant_id", how="left")
         groups = self.runs.groupby("variant_id")
         for name in (*INSIDE, "skipped_steps", "loss_scale"):
             if name in self.runs:
@@ -70,34 +82,116 @@ class Evidence:
                 rows = rows.merge(groups[name].median().where(complete).rename(name), on="variant_id", how="left")
         return rows
 
+    @cached_property
+    def places(self) -> list[Place]:
+        """Every study on every data set."""
+        variants = analysis.variants_of(self.replicas)
+        groups = self.summary.groupby(["experiment", "study", "dataset"], sort=False)
+        return [
+            Place(*names, rows, variants[variants["variant_id"].isin(rows["variant_id"])])
+            for place, rows in groups
+            for names in [(str(place[0]), str(place[1]), str(place[2]))]
+        ]
+
     def studies(self, *names: str, lacking: Iterable[str] = ()) -> list[Study]:
         """Every study and data set in which all of the factors `names` vary, and none of `lacking`."""
-        found = []
         if any(name not in self.summary for name in names):
             return []
-        groups = self.summary.groupby(["experiment", "study", "dataset"], sort=False)
-        for place, rows in groups:
-            varied = [name for name in (*names, *lacking) if name in rows and rows[name].nunique(dropna=False) > 1]
-            if varied == list(names):
-                experiment, study, dataset = map(str, place)
-                found.append(Study(experiment, study, dataset, rows, self.others(rows, names)))
-        return found
-
-    def others(self, rows: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
-        """What varies beside the factors asked for, those that follow from others left out."""
-        mine = self.replicas[self.replicas["variant_id"].isin(rows["variant_id"])]
-        asked = tuple(name for name in names if name not in NOT_OTHERS)
-        return tuple(name for name in analysis.varying(mine, asked) if name not in (*names, *NOT_OTHERS))
+        lacking = tuple(lacking)
+        if (names, lacking) in self.kept:
+            return list(self.kept[names, lacking])
+        found = []
+        for one in self.places:
+            asked = [name for name in (*names, *lacking) if name in one.rows]
+            if [name for name in asked if one.rows[name].nunique(dropna=False) > 1] == list(names):
+                found.append(Study(*one[:4], _others(one.variants, names)))
+        self.kept[names, lacking] = found
+        return list(found)
 
     def best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         """Of each cell of `keys` the variant that did best on validation, in the order of the config."""
-        chosen = analysis.best_rates(rows, keys[0], tuple(keys[1:]))
-        order = {variant: place for place, variant in enumerate(rows["variant_id"])}
-        return chosen.sort_values("variant_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+        asked = (id(rows), *keys)
+        if asked not in self.kept:
+            chosen = analysis.best_rates(rows, keys[0], tuple(keys[1:]))
+            order = {variant: place for place, variant in enumerate(rows["variant_id"])}
+            found = chosen.sort_values("variant_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+            self.kept[asked] = (rows, found)  # as long as the rows are kept no others have their id
+        return self.kept[asked][1]
+
+    @cached_property
+    def last_gradients(self) -> pd.DataFrame:
+        """`bands` of the gradient's norm in each network's last layer."""
+        layers = self.tables["layers"]
+        last = layers[layers["layer_index"] == layers.groupby("replica_id")["layer_index"].transform("max")]
+        return analysis.bands(last, self.replicas, value="gradient_norm")
 
     def difference(self, first: str, second: str) -> analysis.Paired:
         """Of test accuracy, seed by seed, first - second."""
-        return analysis.paired_variants(self.runs.reset_index(drop=True), first, second)
+        if (first, second) not in self.kept:
+            self.kept[first, second] = analysis.paired_variants(self.runs, first, second)
+        return self.kept[first, second]
+
+    @cached_property
+    def programs(self) -> pd.DataFrame:
+        """`programs_of` the run."""
+        return programs_of(self.tables.get("timing"), self.replicas, self.told)
+
+
+def _others(variants: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
+    """What varies beside the factors asked for, those that follow from others left out."""
+    asked = tuple(name for name in names if name not in NOT_OTHERS)
+    return tuple(name for name in analysis.varying(variants, asked) if name not in (*names, *NOT_OTHERS))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured, told in one language."""
+
+    words: Words
+    measured: Measured
+    pictures: Mapping[str, Sequence[str]]
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Those of the run."""
+        return self.measured.tables
+
+    @property
+    def told(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the manifest says of each experiment."""
+        return self.measured.told
+
+    @property
+    def replicas(self) -> pd.DataFrame:
+        """`Measured.replicas`."""
+        return self.measured.replicas
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """`Measured.runs`."""
+        return self.measured.runs
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """`Measured.summary`."""
+        return self.measured.summary
+
+    @property
+    def programs(self) -> pd.DataFrame:
+        """`Measured.programs`."""
+        return self.measured.programs
+
+    def studies(self, *names: str, lacking: Iterable[str] = ()) -> list[Study]:
+        """`Measured.studies`."""
+        return self.measured.studies(*names, lacking=lacking)
+
+    def best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+        """`Measured.best`."""
+        return self.measured.best(rows, keys)
+
+    def difference(self, first: str, second: str) -> analysis.Paired:
+        """`Measured.difference`."""
+        return self.measured.difference(first, second)
 
     def name(self, row: pd.Series, keys: Iterable[str]) -> str:
         """A row by the levels of some factors."""
@@ -113,7 +207,7 @@ class Evidence:
         alike = [one for one in studies if one.dataset == study.dataset]
         if len(alike) < 2:
             return dataset
-        return self.words.say("report.study", dataset=dataset, study=study.name)
+        return self.words.say("report.study", dataset=dataset, study=self.words.level(study.name, "study"))
 
     def rate(self, row: pd.Series) -> str:
         """The rate of a row of `best`, and whether it is at its grid's edge; that a rate was the only one says no more here."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jaxcompare import analysis
 from jaxcompare.analysis.finding import Failures, Finding, as_record
 from jaxcompare.analysis.rules import claim_finding
-from jaxcompare.analysis.rules import findings as found_in
 from jaxcompare.analysis.rules import leaders as leading
 from jaxcompare.report.view import View
 from jaxcompare.words import Words
@@ -86,7 +86,7 @@ def _difference(view: View, finding: Finding) -> str:
 
 def findings(view: View) -> list[str]:
     """Every sentence of every rule that the tables allow; where rates were set, claims are counted: the table has each."""
-    every = found_in(view)
+    every = view.found
     if not view.comparison.rates_set:
         return [sentence(view, one) for one in every]
     many = [key for key in MANY if sum(one.key == key for one in every) > FEW]
@@ -122,9 +122,14 @@ def tallies(view: View) -> list[str]:
     return found
 
 
-def records(views: Iterable[View]) -> bytes:
-    """`findings.json`: rule, threshold, evidence and sentence of every finding."""
-    found = [as_record(one, sentence(view, one)) for view in views for one in found_in(view)]
+def records(views: Iterable[View], others: Sequence[Words] = ()) -> bytes:
+    """`findings.json`: rule, threshold, evidence and sentence of every finding; `sentence_ko` and so on in `others`, too."""
+    found = []
+    for view in views:
+        elsewhere = {f"sentence_{words.language}": replace(view, words=words) for words in others}
+        for one in view.found:
+            told = {name: sentence(other, one) for name, other in elsewhere.items()}
+            found.append(as_record(one, sentence(view, one), told))
     return (json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 

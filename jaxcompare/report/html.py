@@ -9,12 +9,15 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from jaxcompare.fonts.page import woff
+from jaxcompare.plots.fonts import SHIPPED
 from jaxcompare.report import curves
 from jaxcompare.report.blocks import Block, Curves, Heading, every
 from jaxcompare.words import ENGLISH, Words
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
 HEAD = 18  # signs: a column's head with more gets room for them
+MARKER, LATIN = "<!-- letters -->", "\u024f"  # where a font stands; the last letter that every machine has
 LONG, PROSE = 32, 90  # signs: a cell with more is broken into lines; one with more still gets room for them
 MISSING = (
     "number.none",
@@ -40,7 +43,7 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
     data = curves.fit([block for block in every(blocks) if isinstance(block, Curves)])
     texts = {name: words.say(key) for name, key in TEXTS.items()} | {"missing": [words.say(key) for key in MISSING]}
     # What a script element holds is not escaped as text is: `packed` leaves no sign in it that could end it.
-    return environment.from_string(_source(TEMPLATE)).render(
+    page = environment.from_string(_source(TEMPLATE)).render(
         blocks=blocks,
         title=headings[0].text,
         headings=[block for block in headings if block.level in (2, 3)],
@@ -57,7 +60,21 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
         head=HEAD,
         prose=PROSE,
         language=words.language,
+        marker=MARKER,
     )
+    return page.replace(MARKER, _font(page, words.language), 1)
+
+
+def _font(page: str, language: str) -> str:
+    """A style with the letters of the page that a machine may lack, where they are shipped; its own font comes first."""
+    letters = {letter for letter in page if letter > LATIN}
+    if language not in SHIPPED or not letters:
+        return ""
+    family, (file, *_) = SHIPPED[language]
+    data = base64.b64encode(woff(file, letters)).decode("ascii")
+    source = f"url(data:font/woff;base64,{data}) format('woff')"
+    face = f"@font-face {{ font-family: '{family}'; src: {source}; }}"
+    return f"<style>{face} body {{ font-family: system-ui, '{family}', sans-serif; }}</style>"
 
 
 def _source(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxcompare.report.blocks import (
     Block,
+    Broken,
     Code,
     Curves,
     Details,
@@ -39,7 +40,7 @@ def _paragraph(block: Paragraph) -> str:
     return escape(block.text)
 
 
-def _note(block: Note) -> str:
+def _note(block: Note | Broken) -> str:
     return f"> **{escape(block.text)}**"
 
 

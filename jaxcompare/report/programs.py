@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.report.environment import BYTES, by_program
-from jaxcompare.report.evidence import Evidence
 
 __all__ = ["BYTES", "SHARED", "programs_of"]
 
@@ -19,16 +19,17 @@ SCALING = ("loss_scale_initial", "loss_scale_growth_interval", "loss_scale_facto
 ALIKE = {"batch": ("batch_size",), "precision": ("precision", *SCALING), "remat": ("remat",)}
 
 
-def programs_of(evidence: Evidence) -> pd.DataFrame:
+def programs_of(
+    timing: pd.DataFrame | None, replicas: pd.DataFrame, told: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
     """`by_program` with, for each program, the factors in `SHARED` (missing ones are None), `side_by_side` (replicas of a
     tile, where the manifest says), `examples_per_second`, and `alike_*`: the same text for programs that differ in one only.
     """
-    timing, replicas = evidence.tables.get("timing"), evidence.replicas
     if timing is None or not len(timing) or "program" not in replicas:
         return pd.DataFrame()
     tiles = {
         (name, one.get("name")): one["tile"]["seeds"] * one["tile"]["variants"]
-        for name, about in evidence.told.items()
+        for name, about in told.items()
         for one in about.get("programs") or ()
         if one.get("tile")
     }
@@ -39,10 +40,14 @@ def programs_of(evidence: Evidence) -> pd.DataFrame:
         if mine.empty:  # a program that only confirms
             continue
         known = {name: mine[name].iloc[0] if name in mine and mine[name].nunique() == 1 else None for name in SHARED}
-        alike = {f"alike_{key}": _signature(mine, set(factors) - set(names)) for key, names in ALIKE.items()}
+        levels = {name: f"{name}={sorted(set(map(str, mine[name].unique())))}" for name in sorted(factors)}
+        alike = {
+            f"alike_{key}": _signature(mine, [text for name, text in levels.items() if name not in names])
+            for key, names in ALIKE.items()
+        }
         side = tiles.get((row["experiment"], row["program"]), np.nan)
-        told = {str(name): value for name, value in row.items()}
-        rows.append({**told, **known, **alike, "side_by_side": side, "study": mine["study"].iloc[0]})
+        named = {str(name): value for name, value in row.items()}
+        rows.append({**named, **known, **alike, "side_by_side": side, "study": mine["study"].iloc[0]})
     found = pd.DataFrame(rows)
     if found.empty:
         return found
@@ -50,7 +55,6 @@ def programs_of(evidence: Evidence) -> pd.DataFrame:
     return found
 
 
-def _signature(rows: pd.DataFrame, names: Iterable[str]) -> str:
-    """The levels of these factors among some replicas, and the seeds, as a text."""
-    levels = [f"{name}={sorted(set(map(str, rows[name])))}" for name in sorted(names)]
+def _signature(rows: pd.DataFrame, levels: Iterable[str]) -> str:
+    """The levels of some factors among some replicas, and the seeds, as a text."""
     return f"{rows['experiment'].iloc[0]} {rows['study'].iloc[0]} {rows['seed'].nunique()} {'; '.join(levels)}"

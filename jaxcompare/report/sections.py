@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from jaxcompare import analysis, plots
 from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Picture, Table
 from jaxcompare.report.curves import curves
+from jaxcompare.report.failures import attempt
 from jaxcompare.report.findings import capital, effect_cell, findings, limits, p_value
 from jaxcompare.report.fixed import fixed
 from jaxcompare.report.measures import measures
@@ -19,15 +21,15 @@ from jaxcompare.words import Words, localised
 
 def comparison_blocks(
     words: Words,
+    experiment: str,
     found: list[View],
     every: Mapping[str, pd.DataFrame],
     about: Mapping[str, Any],
     pictures: Iterable[str],
 ) -> list[Block]:
     """Everything about one experiment. `every` table; `about` is its record in the manifest; `pictures` are file names."""
-    experiment = found[0].comparison.experiment
     names = list(pictures)
-    blocks: list[Block] = [Heading(2, title(words, experiment, about), f"comparison-{experiment}")]
+    blocks: list[Block] = []
     if about.get("question"):
         blocks.append(Paragraph(str(about["question"])))
     blocks += [Note(capital(words, words.say(f"auto.{one['key']}", **one) + ".")) for one in about.get("auto") or ()]
@@ -37,11 +39,24 @@ def comparison_blocks(
         mine = [name for name in names if of_view(name, view, found)]
         names = [name for name in names if name not in mine]
         anchor = f"comparison-{experiment}-{index + 1}"
-        blocks += [Heading(3, view.where(), anchor), Heading(4, words.say("report.protocol"), f"{anchor}-protocol")]
-        blocks.append(Items((*stated, *protocol(view, every["history"]))))
-        blocks += [*tables(view), *curves(view, anchor), *(picture(words, name) for name in mine)]
-        blocks += [*findings_blocks(view, anchor), *measures(view, every)]
+        blocks.append(Heading(3, view.where(), anchor))
+        parts = (
+            partial(_protocol, view, stated, every["history"], f"{anchor}-protocol"),
+            *(partial(tables, view), partial(curves, view, anchor), partial(_pictures, words, mine)),
+            *(partial(findings_blocks, view, anchor), partial(measures, view, every)),
+        )
+        for make in parts:
+            blocks += attempt(words, anchor, make)
     return blocks
+
+
+def _protocol(view: View, stated: Iterable[str], history: pd.DataFrame, anchor: str) -> list[Block]:
+    head = Heading(4, view.words.say("report.protocol"), anchor)
+    return [head, Items((*stated, *protocol(view, history)))]
+
+
+def _pictures(words: Words, names: Iterable[str]) -> list[Block]:
+    return [picture(words, name) for name in names]
 
 
 def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
@@ -57,15 +72,16 @@ def of_view(name: str, view: View, found: list[View]) -> bool:
     if study is not None or not view.main:
         return view.comparison == study
     datasets = {one.comparison.dataset for one in found if one.main}
-    stem = f"_{name.removesuffix('.png')}_"
+    stem = f"_{name[: -len('.png')]}_"
     named = {dataset for dataset in datasets if f"_{dataset}_" in stem}
     return view.comparison.dataset in named or (not named and view is found[0])
 
 
 def picture(words: Words, name: str) -> Picture:
     """A picture with its caption, by the first word of its file's name, or by what of a study it shows."""
-    stem = name.removesuffix(".png")
-    kind = stem.split("_")[0]
+    stem, kind = name[: -len(".png")], name.split("_")[0]
+    if name.endswith(".gif"):
+        kind = "animation"
     if "_study_" in stem:
         kind = "loss_scale" if stem.endswith("_loss_scale") else "study"
     key = f"caption.{kind}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 import pandas as pd
 
 from jaxcompare import analysis
-from jaxcompare.analysis import Declared
-from jaxcompare.analysis.case import Case, cases
+from jaxcompare.analysis import Declared, Finding
+from jaxcompare.analysis.case import Case, every_case
+from jaxcompare.report.lines import Lines, lines_of
 from jaxcompare.words import Words
 
 
@@ -19,6 +20,8 @@ class View(Case):
 
     words: Words
     costs: pd.DataFrame  # of each variant, as `analysis.costs`
+    found: tuple[Finding, ...]  # `analysis.findings`
+    lines: Lines | None  # what a page draws of its curves
 
     def named(self, levels: Mapping[str, object]) -> str:
         """A variant by its level and the factors kept apart, in words."""
@@ -38,7 +41,7 @@ class View(Case):
         dataset = self.words.level(self.comparison.dataset)
         if self.main:
             return self.words.say("report.dataset", dataset=dataset)
-        return self.words.say("report.study", dataset=dataset, study=self.words.level(self.comparison.study))
+        return self.words.say("report.study", dataset=dataset, study=self.words.level(self.comparison.study, "study"))
 
 
 def views(
@@ -49,12 +52,27 @@ def views(
     declared: Declared | None = None,
 ) -> list[View]:
     """Every comparison of an experiment, main studies first. `tables` must hold `summary`."""
+    return every_view(words, tables, targets, declared, [experiment])[experiment]
+
+
+def every_view(
+    words: Words,
+    tables: Mapping[str, pd.DataFrame],
+    targets: Mapping[str, float | None],
+    declared: Declared | None = None,
+    experiments: Iterable[str] | None = None,
+) -> dict[str, list[View]]:
+    """`views` of each of `experiments`, or of all. For another language replace their `words`: nothing else depends on it."""
     timing = tables.get("timing", pd.DataFrame())
-    return [
-        View(
-            **{one.name: getattr(case, one.name) for one in fields(Case)},
-            words=words,
-            costs=analysis.costs(analysis.rows_of(tables["replicas"], case.comparison), timing),
-        )
-        for case in cases(tables, experiment, targets, declared)
-    ]
+    found = every_case(tables, targets, declared, experiments)
+    return {name: [_view(words, case, timing) for case in cases] for name, cases in found.items()}
+
+
+def _view(words: Words, case: Case, timing: pd.DataFrame) -> View:
+    return View(
+        **{one.name: getattr(case, one.name) for one in fields(Case)},
+        words=words,
+        costs=analysis.costs(analysis.rows_of(case.replicas, case.comparison), timing),
+        found=tuple(analysis.findings(case)),
+        lines=lines_of(case),
+    )

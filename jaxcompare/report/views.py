@@ -33,7 +33,7 @@ def comparison_csvs(
         apart = [name for name in mine if name == "variant_id" or name not in inside]
         mine = mine[apart].merge(inside, on="variant_id", how="left")
     every = analysis.comparisons(replicas[replicas["experiment"] == experiment])
-    main = list(analysis.main_comparisons(replicas, experiment).values())
+    main = list(analysis.main_of(every).values())
     beside = [one for one in every if one not in main]
     files = {f"{plots.stem(one)}.csv": _rows(analysis.rows_of(mine, one), [one]) for one in beside}
     rows = _rows(mine, main)

@@ -59,7 +59,9 @@ ANSWERS: dict[str, str] = {
     "answer.dead_lost": "At {k} of {count} settings a run diverged, and there is no share.",
     "answer.dead_by": "By {factor}, at the best rate of each: {levels}.",
     "answer.dead_level": "{where}, {level}: {share} (n = {n})",
-    "answer.dead_not_varied": "By {factor}: not measured in this run, where ReLU was trained with one value of it.",
+    "answer.dead_not_varied": "By {factor}: not measured in this run. Each of its studies that measured dead units has ReLU "
+    "with one value ({values}); a study that has several of them in its grid, {example} say, would tell.",
+    "answer.dead_by_place": "How deep in the network the dead units are stands in the table by layer below.",
     "answer.dead_device": "By device: not measured. All runs of this report were made on one kind of device "
     "({device}).",
     "answer.dead_no_device": "By device: not measured.",

@@ -86,4 +86,8 @@ REPORT: dict[str, str] = {
     "environment.host_memory": "memory of the machine",
     "environment.peak": "most that was used",
     "environment.not_used": "none used",
+    # What went wrong.
+    "report.not_drawn": "This picture could not be drawn ({name}): {error}",
+    "report.not_told": "This part could not be made: {error}",
+    "failure.line": "could not be made: {name}: {error}",
 }

@@ -54,7 +54,9 @@ ANSWERS: dict[str, str] = {
     "answer.dead_lost": "설정 {count}개 중 {k}개에서는 발산한 실행이 있어 비율이 없다.",
     "answer.dead_by": "{factor}에 따라, 각자의 최적 학습률에서: {levels}.",
     "answer.dead_level": "{where}, {level}: {share} (n = {n})",
-    "answer.dead_not_varied": "{factor}에 따라: 이 실행에서는 ReLU를 한 가지 값으로만 학습하여 측정하지 않았다.",
+    "answer.dead_not_varied": "{factor}에 따라: 이 실행에서는 측정하지 않았다. 죽은 유닛을 측정한 연구마다 ReLU를 한 가지 "
+    "값({values})으로만 학습했다. 격자에 여러 값을 넣은 연구(예: {example})를 실행하면 알 수 있다.",
+    "answer.dead_by_place": "죽은 유닛이 네트워크의 어느 깊이에 있는지는 아래의 층별 표에 있다.",
     "answer.dead_device": "장치에 따라: 측정하지 않았다. 이 보고서의 모든 실행은 한 종류의 장치({device})에서 했다.",
     "answer.dead_no_device": "장치에 따라: 측정하지 않았다.",
     "answer.dead_layers": "마지막 에폭 후 층별 죽은 유닛, 최적 학습률과 발산한 실행이 없는 가장 높은 학습률에서",

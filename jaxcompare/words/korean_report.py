@@ -77,4 +77,7 @@ REPORT: dict[str, str] = {
     "environment.host_memory": "컴퓨터 메모리",
     "environment.peak": "최대 사용량",
     "environment.not_used": "쓰지 않음",
+    "report.not_drawn": "이 그림은 그리지 못했다 ({name}): {error}",
+    "report.not_told": "이 부분은 만들지 못했다: {error}",
+    "failure.line": "만들지 못함: {name}: {error}",
 }

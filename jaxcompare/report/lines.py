@@ -1,0 +1,92 @@
+"""What a page draws of a comparison's curves: mean and half of the 95% interval, by variant and epoch, as small whole numbers.
+
+Nothing of it depends on the language.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
+
+from jaxcompare import analysis
+from jaxcompare.analysis import Case
+from jaxcompare.plots import style
+
+METRICS = {"validation_accuracy": 4, "test_accuracy": 4, "train_subset_accuracy": 4, "train_loss": 5}  # digits behind
+STAND_IN = {"train_subset_accuracy": "validation_accuracy"}  # only shown where the other was not measured
+DASHES = ("", "6 4", "2 3", "6 3 2 3")
+
+
+class Line(NamedTuple):
+    """A variant's curves."""
+
+    variant_id: str
+    drawn: dict[
+        str, Any
+    ]  # `axis` (which list of epochs), colour and dash, `values` of each metric, `best` at a best rate
+
+
+class Lines(NamedTuple):
+    """The curves of a comparison."""
+
+    metrics: tuple[str, ...]
+    epochs: tuple[list[int], ...]
+    lines: tuple[Line, ...]
+
+
+def lines_of(case: Case) -> Lines | None:
+    """The curves of a comparison's variants, those at their best rates first; None where nothing was measured."""
+    names = [name for name in METRICS if name in case.history and case.history[name].notna().any()]
+    names = [name for name in names if STAND_IN.get(name) not in names]
+    if not names:
+        return None
+    replicas = case.runs[["replica_id", "variant_id"]]
+    found = {
+        name: dict(list(analysis.bands(case.history, replicas, value=name).groupby("variant_id"))) for name in names
+    }
+    best = list(case.chosen["variant_id"])
+    order = [*best, *(one for one in case.summary["variant_id"] if one not in best)]
+    looks = _looks(case)
+    axes: dict[str, int] = {}  # lists of epochs, by their text
+    lines = []
+    for variant in order:
+        epochs = found[names[0]][variant]["epoch"].astype(int).tolist()
+        line = {"axis": axes.setdefault(json.dumps(epochs), len(axes))} | looks[variant]
+        line["values"] = [_numbers(found[name][variant], METRICS[name]) for name in names]
+        lines.append(Line(variant, line | ({"best": 1} if variant in best else {})))
+    return Lines(tuple(names), tuple(json.loads(text) for text in axes), tuple(lines))
+
+
+def _looks(case: Case) -> dict[str, dict[str, Any]]:
+    """Colour of a level, lighter the lower the rate is, and dash of what is kept apart, by variant."""
+    one, rows = case.comparison, case.summary
+    colours = style.colours_of(rows[one.factor])
+    cells = [tuple(str(row[name]) for name in one.apart) for _, row in rows.iterrows()]
+    dashes = {cell: DASHES[index % len(DASHES)] for index, cell in enumerate(dict.fromkeys(cells))}
+    best, found = set(case.chosen["variant_id"]), {}
+    for (_, row), cell in zip(rows.iterrows(), cells, strict=True):
+        level = rows[rows[one.factor] == row[one.factor]] if row[one.factor] == row[one.factor] else rows
+        rates = sorted(level["learning_rate"].unique())
+        place = (rates.index(row["learning_rate"]) + 1) / (len(rates) + 1)
+        colour = np.asarray(to_rgb(colours[row[one.factor]]))
+        if row["variant_id"] not in best:  # 0.25 and less: towards white; more than 0.5: towards black
+            colour = colour + (1 - colour) * max(0, 0.7 - place) if place < 0.7 else colour * (1.5 - place)
+        look = {"colour": to_hex(np.clip(colour, 0, 1))}
+        found[row["variant_id"]] = look | ({"dash": dashes[cell]} if dashes[cell] else {})
+    return found
+
+
+def _numbers(band: pd.DataFrame, digits: int) -> list[list[int | None]]:
+    """Means and halves of their intervals, times a power of ten; the second is left out where there is no interval."""
+    ordered = band.sort_values("epoch")
+    whole = [_whole(ordered["mean"], digits), _whole(ordered["high"] - ordered["mean"], digits)]
+    return whole if any(value is not None for value in whole[1]) else whole[:1]
+
+
+def _whole(values: pd.Series, digits: int) -> list[int | None]:
+    return [round(value * 10**digits) if math.isfinite(value) else None for value in values.astype(float)]

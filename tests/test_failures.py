@@ -1,0 +1,98 @@
+"""What cannot be made stops nothing else: it is said where it would stand and on stderr, and the exit code is 1."""
+
+import sys
+
+import pytest
+import synthetic
+
+from jaxcompare import plots, report, words
+from jaxcompare.report import html, sections
+from jaxcompare.report.__main__ import main
+from jaxcompare.report.draw import Asked, Background, draw
+from jaxcompare.report.failures import Failure
+
+content = sys.modules["jaxcompare.report.content"]  # the package has a function of that name
+NAME = "experiment_mine_results_digits.png"
+ERROR = "ZeroDivisionError: no ink"
+
+
+def spilt(*_):
+    raise ZeroDivisionError("no ink")
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder with results, of which one picture of two cannot be drawn."""
+    whole = plots.EXPERIMENTS.get("mine", plots._curves)
+    monkeypatch.setitem(plots.EXPERIMENTS, "mine", lambda *given: whole(*given) | {NAME: spilt})
+    synthetic.save(tmp_path, synthetic.tables("mine"), {})
+    return tmp_path
+
+
+def test_a_picture_that_raises_stops_nothing_else(results, capsys):
+    assert main([str(results), "--workers", "1"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("could not be made") == 2  # a language each
+    assert f"could not be made: {NAME}: {ERROR}" in told
+    assert "Traceback" not in told
+    assert not (results / NAME).exists()
+    for name in ("gradient_norms_mine_digits.png", "findings.json", "experiment_mine_comparison_digits.csv"):
+        assert (results / name).stat().st_size > 2
+    for language in words.LANGUAGES.values():
+        sentence = language.say("report.not_drawn", error=ERROR, name=words.localised(NAME, language.language))
+        for kind in ("md", "html"):
+            assert sentence in (results / words.localised(f"report.{kind}", language.language)).read_text()
+
+
+def test_without_a_failure_the_exit_code_is_0(tmp_path, capsys):
+    synthetic.save(tmp_path, synthetic.tables("mine"), {})
+    assert main([str(tmp_path), "--workers", "1", "--lang", "en"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_one_that_failed_in_the_background_is_not_drawn_again(results):
+    tables = report.read_tables(results)
+    asked = Asked("mine", NAME)
+    (found,) = draw(tables, {}, [asked]).values()
+    assert found == Failure(NAME, ERROR)
+    built = report.build(tables, {}, synthetic.MANIFEST, drawn={asked: Failure(NAME, "earlier")}, languages=["en"])
+    assert built.failures == [Failure(NAME, "earlier")]
+
+
+def test_a_background_that_is_ended_leaves_its_pictures_to_the_report(results):
+    with Background() as background:
+        background.start(report.read_tables(results), {})
+        for process in background.pool._processes.values():
+            process.kill()
+        assert background.collect() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "where"),
+    [
+        (sections, "measures", "comparison-mine-1"),
+        (sections, "findings_blocks", "comparison-mine-1"),
+        (content, "claimed", "claimed"),
+        (content, "leaders", "comparison-mine"),
+        (content, "every_view", "comparison-mine"),
+    ],
+)
+def test_a_section_that_raises_stops_no_other(module, name, where, monkeypatch):
+    monkeypatch.setattr(module, name, spilt)
+    monkeypatch.setattr(report, "draw_all", lambda *_, **__: {})
+    monkeypatch.setattr(report.html, "render", lambda blocks, *_: "")
+    built = report.build(synthetic.tables("mine"), {}, synthetic.MANIFEST, languages=["en"])
+    assert built.failures == [Failure(where, ERROR)]
+    text = built.files["report.md"].decode()
+    assert text.count(words.ENGLISH.say("report.not_told", error=ERROR)) == 1
+    for key in ("report.summary", "report.environment", "report.reproduce"):
+        assert f"## {words.ENGLISH.say(key)}" in text
+
+
+def test_a_file_that_raises_stops_no_other(monkeypatch):
+    monkeypatch.setattr(report, "draw_all", lambda *_, **__: {})
+    monkeypatch.setattr(html, "render", spilt)
+    monkeypatch.setattr(report.findings, "records", spilt)
+    built = report.build(synthetic.tables("mine"), {}, synthetic.MANIFEST, languages=["en"])
+    assert {one.name for one in built.failures} == {"findings.json", "report.html"}
+    assert built.files.keys() == {"report.md", "experiment_mine_comparison_digits.csv"}
