@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 from jaxcompare import analysis
-from jaxcompare.report import answers_optimizers, environment, html, markdown
+from jaxcompare.report import environment, html, markdown
 from jaxcompare.report.answers import QUESTIONS, answers
 from jaxcompare.report.blocks import Chart, Heading, Items, Paragraph, Table
 from jaxcompare.report.claimed import claimed
@@ -148,7 +148,7 @@ def test_mixed_precision_is_held_against_float32(key, experiment, dataset, level
     blocks = asked(tables, key)
     told = text_of(blocks)
     assert (
-        len(re.findall(r"in float16: -\d\.\d\d \[-\d+\.\d\d, -\d\.\d\d\] points, below float32 \(n = 5\)", told)) == 2
+        len(re.findall(r"in float16: -\d\.\d\d \[-\d+\.\d\d, -\d\.\d\d\] points, below float32 \(n = 5, p ", told)) == 2
     )
     rows = table_of(blocks)
     assert len(rows) == 4
@@ -171,45 +171,58 @@ def test_runs_that_diverge_in_float16_are_counted_and_have_no_mean():
     gone = (replicas["precision"] == "float16") & (replicas["loss"] == "mse") & (replicas["seed"] == 0)
     replicas.loc[gone, "first_nonfinite_step"] = 5.0
     blocks = asked(tables, "mixed_losses")
-    assert "no mean difference to float32, since runs diverged (1 of 5 diverged)" in text_of(blocks)
+    assert "no mean difference to float32, since runs diverged (1 of 5 diverged; reached" in text_of(blocks)
     rows = table_of(blocks)
     assert "2 of 10" in set(rows["failed over all rates"])
 
 
-def clipping_study(failing):
-    lists = {"optimizer": ["sgd", "adamw"], "clip_norm": [np.inf, 1.0]}
-    tables = precision_study("c", "digits", **lists)
-    replicas = tables["replicas"]
+def clipping_study(stuck=(), diverged=()):
+    """Of SGD in float16 at rate 1 some seeds without clipping stay at chance, some diverge; the rates were set."""
+    tables = precision_study("c", "digits", optimizer=["sgd", "adamw"], clip_norm=[np.inf, 1.0])
+    replicas = tables["replicas"].assign(compared="clip_norm precision", tuned="", fixed="optimizer learning_rate")
     gone = (replicas["precision"] == "float16") & np.isinf(replicas["clip_norm"]) & (replicas["optimizer"] == "sgd")
-    replicas.loc[gone & failing & (replicas["learning_rate"] == 1.0), "first_nonfinite_step"] = 5.0
-    return tables
+    gone &= replicas["learning_rate"] == 1.0
+    replicas.loc[gone & replicas["seed"].isin(diverged), "first_nonfinite_step"] = 5.0
+    ids = replicas.loc[gone & replicas["seed"].isin(stuck), "replica_id"]
+    for name in ("validation_accuracy", "test_accuracy"):
+        tables["history"].loc[tables["history"]["replica_id"].isin(ids), name] = 0.1
+    return tables | {"replicas": replicas}
 
 
-def test_clipping_is_needed_where_it_saves_runs():
-    told = text_of(asked(clipping_study(True), "clipping"))
-    assert (
-        "digits, SGD, float16: clipping at 1 saves runs. Without it 5 of 10 fail over all rates, with it 0 of 10 (Fisher"
-        in told
+def test_clipping_is_judged_at_each_rate_by_its_claim():
+    blocks = asked(clipping_study(stuck=range(5)), "clipping")
+    told = text_of(blocks)
+    line = next(one for one in told.split("digits, ") if one.startswith("SGD, float16: clipping at 1 helps"))
+    assert re.search(
+        r"at rate 0\.1 no difference is shown, \S+ \[.*?\] points \(n = 5, p = \S+ after correction for", line
     )
-    assert "digits, AdamW, float16: clipping at 1 saves no runs. Without it 0 of 10 fail" in told
-    assert "inf" not in told.split()
-    never = text_of(asked(clipping_study(False), "clipping"))
-    assert "saves runs" not in never
+    assert "at rate 1 it is better by +" in line
+    assert "where 5 of 5 runs fail without it and 0 of 5 with it" in line
+    assert "AdamW, float16: neither need nor harm of clipping at 1 is shown" in told
+    assert "Fisher" not in told
+    rows = table_of(blocks)
+    assert set(rows["learning rate"]) == {"0.1", "1"}  # each of them set: none is the best, none at an edge
+    assert "helps" not in text_of(asked(clipping_study(), "clipping"))
 
 
-@pytest.mark.parametrize(
-    ("without", "clipped", "key"),
-    [
-        ((5, 10), (3, 10), "fewer"),
-        ((9, 10), (1, 10), "needed"),
-        ((1, 10), (1, 10), "not_needed"),
-        ((0, 5), (2, 5), "not_needed"),
-    ],
-)
-def test_a_need_is_claimed_only_where_it_is_shown(without, clipped, key):
-    found, p = answers_optimizers._need(without, clipped)
-    assert found == key
-    assert (p < 0.05) == (key == "needed")
+def test_clipping_has_no_mean_where_runs_diverged_but_counts_them():
+    told = text_of(asked(clipping_study(diverged=(0, 1)), "clipping"))
+    assert "at rate 1 there is no mean difference, since runs diverged (n = 5), where 2 of 5 runs fail without" in told
+
+
+def test_differences_that_nobody_claimed_are_corrected_over_the_answer():
+    found = evidence(precision_study("a", "digits", lower=0.0, loss=["cross_entropy", "mse"]))
+    ids = [str(name) for name in found.summary["variant_id"].iloc[:3]]
+    bare = evidence({**found.tables, "claims": found.claims.iloc[:0]})
+    first, second = bare.judge([(ids[0], ids[1]), (ids[2], ids[1])])
+    alone = [analysis.paired_variants(bare.runs.reset_index(drop=True), one, ids[1]).p_t for one in (ids[0], ids[2])]
+    assert [first.p, second.p] == pytest.approx(list(analysis.holm(alone)))
+    assert (first.family, first.claimed) == (2, False)
+    claim = found.claims.iloc[0]
+    pair = (claim["first_id"], claim["second_id"])
+    forth, back = found.judge([pair, pair[::-1]])
+    assert (forth.reading, forth.p, forth.claimed) == (claim["reading"], claim["p_t_holm"], True)
+    assert (back.difference, back.low, back.high) == pytest.approx((-forth.difference, -forth.high, -forth.low))
 
 
 def batches(power, rules=("fixed",)):
@@ -241,14 +254,73 @@ def test_rates_are_those_that_a_rule_made():
     assert list(rows["rate used"]) == ["0.025", "0.1", "0.4"]
 
 
-def test_a_gradient_that_vanishes_at_large_batches_is_told():
-    tables = batches(0.0)
-    blocks = asked(tables, "large_batches")
-    assert re.search(r"digits: no\. At the best rate of each batch size \(32, 128, 512\)", text_of(blocks))
+def set_rates(tables):
+    """The same study with rates that were set, one for each batch size."""
+    replicas = tables["replicas"]
+    replicas = replicas[replicas["learning_rate"] == replicas["batch_size"].map({32: 0.025, 128: 0.1, 512: 0.4})]
+    return tables | {"replicas": replicas.assign(compared="", tuned="", fixed="learning_rate")}
+
+
+def test_a_rate_that_was_set_is_not_the_best_one():
+    blocks = asked(set_rates(batches(1.0)), "rate_by_batch")
+    told = text_of(blocks)
+    assert told.startswith("Not measured in this run: each batch size was trained at one rate")
+    assert "to the power" not in told
+    assert re.search(r"digits: 0\.\d+ \[.*?\] at batch 32; .* at batch 512 \(n = 5\)\.", told)
+    assert list(table_of(blocks)["learning rate"]) == ["0.025", "0.1", "0.4"]  # no edges either
+    assert not any(isinstance(block, Chart) for block in blocks)
+    one_rate = batches(1.0)  # of which every size has one rate, though nobody said that it was set
+    keep = one_rate["replicas"]["learning_rate"] == one_rate["replicas"]["batch_size"].map(
+        {32: 0.025, 128: 0.1, 512: 0.4}
+    )
+    told = text_of(asked(one_rate | {"replicas": one_rate["replicas"][keep]}, "rate_by_batch"))
+    assert told.startswith("Not measured in this run")
+
+
+def test_settings_with_failed_runs_do_not_tell_whether_the_gradient_vanishes():
+    tables = set_rates(batches(0.0))
     large = tables["replicas"].loc[tables["replicas"]["batch_size"] == 512, "replica_id"]
     first = tables["layers"]["replica_id"].isin(large) & (tables["layers"]["layer_index"] == 0)
     tables["layers"].loc[first, "gradient_norm"] *= 1e-6
-    assert "digits: yes, at 1 of 3 settings (batch sizes 512)" in text_of(asked(tables, "large_batches"))
+    stuck = tables["history"]["replica_id"].isin(large[:3])
+    tables["history"].loc[stuck, ["validation_accuracy", "test_accuracy"]] = 0.1
+    told = text_of(asked(tables, "large_batches"))
+    assert "digits: no. At the rates that were set for each batch size (32, 128), in the 2 settings" in told
+    assert "Left out are 1 of 3 settings, since runs failed there" in told
+    assert "batch size 512 (3 of 5 stuck at chance; reached" in told
+
+
+def test_studies_of_several_comparisons_are_told_apart_by_them():
+    one, other = batches(0.0), batches(0.0)
+    for name in ("replicas", "history", "layers", "units", "histograms"):
+        for key in ("replica_id", "variant_id"):
+            if key in other[name]:
+                other[name][key] = "x-" + other[name][key]
+    other["replicas"]["experiment"] = other["timing"]["experiment"] = "a"
+    other["replicas"]["study"] = one["replicas"]["study"] = "batch_size"
+    blocks = asked(together(one, other), "large_batches")
+    found = set(table_of(blocks)["data set"])
+    assert found == {"C. Optimizers, digits", "A. Losses, digits"}
+    chart = next(block for block in blocks if isinstance(block, Chart))
+    assert {panel.title for panel in chart.panel.panels} == found
+    other["replicas"]["experiment"], other["replicas"]["study"] = "c", "more_sizes"
+    found = set(table_of(asked(together(one, other), "large_batches"))["data set"])
+    assert found == {"digits, study batch size", "digits, study more sizes"}
+
+
+def test_a_gradient_that_vanishes_at_large_batches_is_told():
+    tables = batches(0.0)
+    blocks = asked(tables, "large_batches")
+    assert re.search(
+        r"digits: no\. At the best rate of each batch size \(32, 128, 512\), in the 3 settings of which no run failed",
+        text_of(blocks),
+    )
+    large = tables["replicas"].loc[tables["replicas"]["batch_size"] == 512, "replica_id"]
+    first = tables["layers"]["replica_id"].isin(large) & (tables["layers"]["layer_index"] == 0)
+    tables["layers"].loc[first, "gradient_norm"] *= 1e-6
+    assert "digits: yes, at 1 of the 3 settings of which no run failed (batch sizes 512)" in text_of(
+        asked(tables, "large_batches")
+    )
 
 
 def test_dead_units_are_told_by_rate_and_precision(plain):
@@ -266,21 +338,31 @@ def test_optimizers_are_timed_by_batch_and_memory():
     tables = batches(0.0)
     told = text_of(asked(tables, "scaling"))
     assert (
-        "digits, SGD: from batch 32 to 512, 16 times as many examples a step, 16 times as many examples a second."
-        in told
+        "digits, SGD: from batch 32 to 512, 16 times as many examples a step, 16 times as many examples a second "
+        "(one timing each, of 8 s of training)." in told
     )
     remat = study("c", "mem", "digits", precision=["float32", "bfloat16"], remat=[False, True])
     told = text_of(asked(remat, "scaling"))
     assert "temporary memory is 0.333 times what it was, and its speed 1 times" in told
+    brief = {name: remat[name].assign(train_seconds=0.2) if name == "timing" else remat[name] for name in remat}
+    told = text_of(asked(brief, "scaling"))
+    assert "0.333 times what it was; too short to tell what it does to speed (0.2 s of training)" in told
+    assert "its speed" not in told
     assert "By batch size: not measured" in told
 
 
 def test_claims_of_others_are_held_against_programs_that_differ_in_precision_alone():
     rows = table_of(claimed(evidence(study("c", "mem", "digits", precision=["float32", "bfloat16"]))))
     measured = dict(zip(rows["claim"], rows["measured in this run"], strict=True))
-    assert measured[EN["claimed.speed"]] == "bfloat16: 2.00 times float32's steps a second (pairs of programs: 1)"
+    assert measured[EN["claimed.speed"]] == (
+        "bfloat16: 2.00 times float32's steps a second (pairs of programs: 1, each timed once)"
+    )
     assert measured[EN["claimed.memory"]].startswith("bfloat16: +0% (pairs of programs: 1")
     assert measured[EN["claimed.gpu"]] == measured[EN["claimed.loading"]] == "not measured"
+    brief = study("c", "mem", "digits", precision=["float32", "bfloat16"])
+    brief["timing"] = brief["timing"].assign(train_seconds=0.2)
+    rows = table_of(claimed(evidence(brief)))
+    assert rows["measured in this run"].iloc[1] == "too short to tell in 1 pair of programs (0.2 s of training)"
     silent = study("c", "mem", "digits", precision=["float32", "bfloat16"])
     silent["timing"] = silent["timing"].assign(argument_bytes=None, temporary_bytes=None)
     rows = table_of(claimed(evidence(silent)))

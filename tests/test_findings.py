@@ -1,5 +1,6 @@
 """Rules on tables: each speaks where its threshold is passed, with evidence, and is silent otherwise."""
 
+import inspect
 import json
 import re
 
@@ -8,11 +9,15 @@ import pandas as pd
 import pytest
 import synthetic
 
-from jaxcompare import analysis
+from jaxcompare import analysis, names
+from jaxcompare.analysis.finding import Finding
 from jaxcompare.analysis.rules import RULES
+from jaxcompare.analysis.tuning import SPECIAL_CASES
+from jaxcompare.optimizers import OPTIMIZERS
+from jaxcompare.report import cells, sections
 from jaxcompare.report import findings as told
-from jaxcompare.report import sections
 from jaxcompare.report.blocks import Table
+from jaxcompare.report.headlines import headlines
 from jaxcompare.report.view import views
 from jaxcompare.words import ENGLISH, KOREAN
 
@@ -84,9 +89,12 @@ def test_dead_units_from_a_hundredth_on(tables):
 
 def test_failures_are_told_apart(tables):
     diverged = found_by(tables, "a", "divergence")
-    assert [one.values["failures"] for one in diverged] == [(5, 1, 0)]
+    assert [one.values["failures"][:3] for one in diverged] == [(5, 1, 0)]
     stuck = found_by(tables, "b", "stuck_at_chance")
     assert {one.values["name"]["activation"] for one in stuck} == {"sigmoid"}
+    assert {(one.values["failures"].reached, one.values["failures"].target) for one in stuck} == {(0, 0.9)}
+    assert ENGLISH.failures(10, 0, 5, 1, 0.9) == "5 of 10 stuck at chance; reached 0.9: 1 of 10"
+    assert ENGLISH.failures(10, 0, 0, 10, 0.9) == ""
 
 
 def optimizers(**accuracy):
@@ -132,7 +140,7 @@ def test_no_rule_speaks_of_a_quiet_comparison_but_of_its_claims():
     found = {name: found[name] for name in ("replicas", "history")}
     rules = {one.rule for case in cases(found | analysis.results(found), "a") for one in analysis.findings(case)}
     assert rules <= {"difference_shown", "no_difference_shown", "order", "divergence"}
-    assert len(RULES) == 9
+    assert len(RULES) == 10
 
 
 def test_records_are_strict_json(tables):
@@ -164,10 +172,11 @@ def test_a_report_says_what_was_confirmed():
     }
     view, _ = views(ENGLISH, both | analysis.results(both), "a", {})
     assert len(view.confirmed) == 2
-    assert "test accuracy 0.7500 [0.7500, 0.7500] (n = 5)" in told.leaders(view, "A")[0]
+    assert "test accuracy 0.7500 [0.7500, 0.7500] (n = 5 fresh seeds)" in told.leaders(view, "A")[0]
     assert any("chosen on other seeds" in limit for limit in told.limits(view))
+    assert "n = 5 fresh seeds" in headlines([view], "A")[0]
     captions = [block.caption for block in sections.tables(view) if isinstance(block, Table)]
-    assert "At its best rate, on fresh seeds" in captions
+    assert captions.index("At its best rate, on fresh seeds") < captions.index("At its best rate")
     assert any("trained again on 5 fresh seeds" in line for line in sections.protocol(view, both["history"]))
 
 
@@ -178,3 +187,132 @@ def test_each_finding_is_said_in_every_language_that_is_asked_for(tables):
     assert all("sentence_ko" not in one for one in plain)
     assert [{key: part for key, part in one.items() if key != "sentence_ko"} for one in both] == plain
     assert all(re.search("[가-힣]", one["sentence_ko"]) for one in both)
+
+
+def test_dead_units_at_their_worst_are_those_of_the_same_cell():
+    tables = synthetic.tables("c")
+    replicas, layers = tables["replicas"].assign(first_nonfinite_step=np.nan), tables["layers"].copy()
+    of = layers["replica_id"].map(replicas.set_index("replica_id")["variant_id"])
+    layers["dead_fraction"] = layers["dead_fraction"].where(layers["dead_fraction"].isna(), 0.0)
+    hidden = layers["dead_fraction"].notna()
+    for schedule, share in (("constant", 0.9), ("cosine", 0.5)):
+        variant = replicas.loc[
+            (replicas["optimizer"] == "adamw")
+            & (replicas["learning_rate"] == 0.01)
+            & (replicas["schedule"] == schedule),
+            "variant_id",
+        ].iloc[0]
+        layers.loc[(of == variant) & hidden, "dead_fraction"] = share
+    made = tables | {"replicas": replicas, "layers": layers}
+    found = found_by(made | analysis.results(made), "c", "dead_units")
+    told_of = {(one.values["name"]["schedule"], round(one.values["share"], 6)) for one in found}
+    assert told_of == {("constant", 0.9), ("cosine", 0.5)}
+
+
+def test_momentum_is_no_special_case_of_our_rmsprop():
+    for general, specials in SPECIAL_CASES.items():
+        assert {general, *specials} <= set(names.OPTIMIZERS)
+        if "momentum" in specials:  # the general one averages gradients
+            assert set(inspect.signature(OPTIMIZERS[general]).parameters) & {"momentum", "beta1"}
+
+
+def test_decayed_momentum_is_no_special_case_of_adamw():
+    tables = optimizers(sgd=0.7, momentum=0.9, adamw=0.8)
+    pairs = {(one.values["name"]["optimizer"], one.values["special"]["optimizer"]) for one in
+             found_by(tables, "c", "under_tuned")}  # fmt: skip
+    assert pairs == {("adamw", "momentum")}
+    decayed = {name: tables[name].copy() for name in ("replicas", "history")}
+    of_momentum = decayed["replicas"]["optimizer"] == "momentum"
+    decayed["replicas"]["weight_decay"] = np.where(of_momentum, 0.1, 0.0)
+    assert not found_by(decayed | analysis.results(decayed), "c", "under_tuned")
+
+
+def test_under_tuning_follows_the_claim_where_there_is_one():
+    tables = optimizers(sgd=0.9, momentum=0.8, adamw=0.95)
+    (one, _) = found_by(tables, "c", "under_tuned")
+    assert one.key == "finding.under_tuned_claimed"
+    silent = tables | {"claims": tables["claims"].assign(reading="none")}
+    assert not found_by(silent, "c", "under_tuned")
+    unclaimed = tables | {"claims": tables["claims"].iloc[:0]}
+    assert found_by(unclaimed, "c", "under_tuned")[0].key == "finding.under_tuned"
+
+
+def near_tie(gap):
+    """Comparison A on digits: MSE's validation accuracy at two rates differs by so much; on test it does not."""
+    tables = synthetic.tables("a")
+    replicas = tables["replicas"].assign(first_nonfinite_step=np.nan)
+    of = tables["history"]["replica_id"].map(replicas.set_index("replica_id")["variant_id"])
+    seed = tables["history"]["replica_id"].map(replicas.set_index("replica_id")["seed"])
+    noise = 0.002 * (seed % 3) - 0.002 * (seed % 2)
+    history = tables["history"].copy()
+    levels = {"a-digits-mse-1.0": (0.9, 0.90), "a-digits-mse-0.1": (0.9 - gap, 0.80), "a-digits-mse-10.0": (0.5, 0.5)}
+    for variant, (validation, test) in levels.items():
+        history.loc[of == variant, "validation_accuracy"] = validation + noise
+        history.loc[of == variant, "test_accuracy"] = test + noise
+    history.loc[of == "a-digits-cross_entropy-0.1", "test_accuracy"] = 0.9 - noise
+    made = {"replicas": replicas, "history": history}
+    return made | analysis.results(made)
+
+
+def test_rates_that_are_as_good_on_validation_are_told_with_the_claim_at_each():
+    tables = near_tie(0.0001)
+    found = [one for one in found_by(tables, "a", "near_tie") if one.dataset == "digits"]
+    assert {one.values["name"]["loss"] for one in found} == {"mse"}
+    (one,) = found
+    assert {one.values["rate"], one.values["near"]} == {1.0, 0.1}
+    assert one.values["turns"]  # none at the one, ten points at the other
+    view = next(v for v in views(ENGLISH, tables, "a", {}) if v.comparison.dataset == "digits")
+    assert "points apart, less than one standard error, n = 5). Against cross-entropy" in told.sentence(view, one)
+    assert "this hangs on a near-tie" in headlines([view], "A")[0]
+    apart = [one for one in found_by(near_tie(0.05), "a", "near_tie") if one.dataset == "digits"]
+    assert not apart
+
+
+def test_a_headline_says_what_is_shown_how_much_and_why(tables):
+    found = views(ENGLISH, tables, "b", synthetic.TARGETS)
+    text = " ".join(headlines(found, "B"))
+    claims = tables["claims"][tables["claims"]["experiment"] == "b"]
+    for _, claim in claims[claims["reading"] == "above"].iterrows():
+        assert f"by {100 * claim['difference']:.2f} points" in text
+    assert text.count("n = 10") == 2
+    assert "sigmoid: the gradient's norm in its first layer" in text
+    quiet = headlines([view for view in found if (view.claims["reading"] == "none").any()], "B")
+    assert all("could not have been told from none" in line for line in quiet)
+
+
+def test_options_that_a_level_does_not_have_are_no_part_of_its_name():
+    view = views(ENGLISH, quiet() | analysis.results(quiet()), "a", {})[0]
+    assert view.named({"optimizer": "sgd", "schedule": "constant", "momentum": np.nan}) == "SGD (constant)"
+    assert view.named({"optimizer": "sgd", "momentum": np.nan}) == "SGD"
+    assert view.named({"momentum": np.nan}) == "-"
+
+
+def test_an_interval_of_one_difference_alone_is_said_to_be_that():
+    values = {"difference": 1.0, "low": 0.1, "high": 1.9, "wins": 5, "n": 5, "family": 9, "p": 0.2, "fresh": False}
+    values |= {"effect": 1.0, "effect_low": 0.1, "effect_high": 1.9, "failures": []}
+    view = views(ENGLISH, quiet() | analysis.results(quiet()), "a", {})[0]
+    names_of = {"first": {"loss": "mse"}, "second": {"loss": "cross_entropy"}}
+    finding = Finding(
+        "no_difference_shown", "difference.none", "a", "main", "digits", values | names_of, "", "claims", ()
+    )
+    assert "of this difference alone, leaves out 0" in told.sentence(view, finding)
+    within = finding._replace(values=finding.values | {"low": -0.1})
+    assert "alone" not in told.sentence(view, within)
+
+
+def test_intervals_are_cut_where_accuracies_end():
+    row = pd.Series({"test_accuracy_mean": 0.7, "test_accuracy_low": 0.28, "test_accuracy_high": 1.11})
+    assert cells.accuracy(ENGLISH, row) == "0.7000 [0.2800, 1.0000]*"
+    marked = Table("", ("test",), ((cells.accuracy(ENGLISH, row),),))
+    assert cells.cut_note(ENGLISH, marked)[0].text.startswith("*: Student's t")
+    row["test_accuracy_high"] = 0.9
+    assert cells.accuracy(ENGLISH, row) == "0.7000 [0.2800, 0.9000]"
+    assert cells.cut_note(ENGLISH, Table("", ("test",), ((cells.accuracy(ENGLISH, row),),))) == []
+
+
+def test_what_rounds_to_zero_has_no_sign_and_one_has_no_plural():
+    assert ENGLISH.interval(-1.2e-8, -0.5, 0.001, "+.2f") == "0.00 [-0.50, 0.00]"
+    assert ENGLISH.say("report.budget", epochs=1, steps="106") == (
+        "1 epoch of 106 steps, without early stopping; evaluated after each epoch."
+    )
+    assert ENGLISH.say("number.p_is", p=0.1) == "= 0.1"

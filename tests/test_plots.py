@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from jaxcompare import analysis, plots, words
-from jaxcompare.plots import activations, panels, style, units
+from jaxcompare.plots import activations, charts, panels, style, units
 
 RATES = ("0.1", "0.01", "0.001")
 NAMES = {
@@ -257,3 +257,26 @@ def test_dash_tells_the_schedules_apart(tables):
     lines = panels.lines_of(rows, comparison)
     dashes = {line.dash for line, schedule in zip(lines, rows["schedule"], strict=True) if schedule == "cosine"}
     assert dashes == {"--"}
+
+
+def test_gradient_norms_are_written_where_they_have_room(tables):
+    layers = tables["layers"][tables["layers"]["epoch"].isin([0, 8])]
+    few = plots.pictures("a", tables | {"layers": layers})["gradient_norms_a_digits.png"]()
+    image = few.axes[0].images[0].get_array()
+    texts = {text.get_position(): text.get_text() for text in few.axes[0].texts}
+    assert texts == {(x, y): f"{image[y, x]:.2g}" for y in range(image.shape[0]) for x in range(image.shape[1])}
+    crowded = pd.concat([layers.assign(epoch=layers["epoch"] + shift) for shift in (*range(1, 8), *range(9, 16))])
+    many = plots.pictures("a", tables | {"layers": pd.concat([layers, crowded])})["gradient_norms_a_digits.png"]()
+    assert not many.axes[0].texts
+
+
+def test_sheets_of_charts_have_a_legend_a_panel_and_pale_bars_for_what_is_too_short():
+    points = (charts.Point(1.0, 0.5, 0.4, 0.6), charts.Point(2.0, 0.7, 0.6, 0.8))
+    panels = [charts.Panel(name, "", "x", "y", (charts.Series(f"line {name}", "red", points),)) for name in "ab"]
+    figure = charts.draw(charts.Sheet("title", "note", tuple(panels), "y"))
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b"]
+    assert [text.get_text() for ax in figure.axes for text in ax.get_legend().get_texts()] == ["line a", "line b"]
+    bars = charts.Bars("study", "", (charts.Bar("long", 5.0, "red"), charts.Bar("short", 9.0, "red", pale=True)))
+    (ax,) = charts.draw(charts.Sheet("title", "note", (bars,), "speed", (("SGD", "red"),))).axes
+    assert [bar.get_alpha() for bar in ax.patches] == [None, 0.35]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["long", "short"]

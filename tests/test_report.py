@@ -196,15 +196,15 @@ def test_leader_of_validation_that_loses_on_test_is_said_to():
 def test_findings_name_edges_failures_dead_units_and_vanishing_gradients(tables):
     moons = " ".join(findings(views_of(tables, "b")[0]))
     assert "The best rate of sigmoid, 0.5, is the highest that was tried" in moons
-    assert "Sigmoid at rate 0.01: 10 of 10 stuck at chance." in moons
+    assert "Sigmoid at rate 0.01: 10 of 10 stuck at chance; reached 0.9: 0 of 10." in moons
     assert re.search(
         r"ReLU: \d+\.\d% of the hidden units are dead .* at rate 0\.5, \d+\.\d% before the first step\.", moons
     )
     assert re.search(r"Sigmoid: gradients vanish at hidden 1\..* below 0\.001 times .* it is 0\.000\d times", moons)
     assert "ReLU: gradients vanish" not in moons
     optimizers = " ".join(findings(views_of(tables, "c")[0]))
-    assert "AdamW (constant) at rate 0.1: 5 of 5 diverged." in optimizers
-    assert "Momentum (constant) at rate 0.1: 1 of 5 diverged." in optimizers
+    assert "AdamW (constant) at rate 0.1: 5 of 5 diverged; reached 0.85: 0 of 5." in optimizers
+    assert "Momentum (constant) at rate 0.1: 1 of 5 diverged; reached 0.85: 3 of 5." in optimizers
 
 
 def test_summary_has_a_line_for_each_comparison_and_schedule(tables):

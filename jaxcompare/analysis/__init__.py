@@ -46,13 +46,14 @@ from jaxcompare.analysis.gradients import (
     vanished_layer,
 )
 from jaxcompare.analysis.paired import Paired, effect_size, holm, paired_difference, paired_variants, sign_flip_p
-from jaxcompare.analysis.pairs import Declared, claims, declared_in, effects, selected
+from jaxcompare.analysis.pairs import Declared, between, claims, declared_in, effects, selected
 from jaxcompare.analysis.reference import COSTS, against, costs
 from jaxcompare.analysis.rules import findings
 from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals, seconds_to_target
 from jaxcompare.analysis.selection import best_rates, common_rate, ranked, score
 from jaxcompare.analysis.sensitivity import expected_best, rate_sensitivity, trials, weights_of_best
 from jaxcompare.analysis.summary import bands, summarise
+from jaxcompare.analysis.tuning import near_ties
 
 RESULTS = ("summary", "claims", "effects", "sensitivity", "trials")
 
@@ -105,6 +106,7 @@ __all__ = [
     "area_under_curve",
     "bands",
     "best_rates",
+    "between",
     "cases",
     "cells",
     "claims",
@@ -130,6 +132,7 @@ __all__ = [
     "main_of",
     "mean_interval",
     "median",
+    "near_ties",
     "paired_difference",
     "paired_variants",
     "ranked",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from jaxcompare.analysis.design import CONFIRMED, Comparison, comparisons, main_of, rows_of
@@ -31,6 +32,23 @@ class Case:
     claims: pd.DataFrame  # its rows of `claims`
     target: float | None
     main: bool  # whether it is the data set's main comparison
+
+    def variant(self, variant_id: str) -> pd.Series:
+        """A row of the summary."""
+        return row_of(self.summary, variant_id)
+
+    def alike(self, row: pd.Series) -> pd.DataFrame:
+        """The variants with a row's level and its values of the factors kept apart: what the rate alone tells apart."""
+        keep = pd.Series(True, index=self.summary.index)
+        for name in (self.comparison.factor, *self.comparison.apart):
+            if name != "learning_rate":
+                keep &= (self.summary[name] == row[name]) | (self.summary[name].isna() & pd.isna(row[name]))
+        return self.summary[keep]
+
+
+def row_of(summary: pd.DataFrame, variant_id: str) -> pd.Series:
+    """The row of a variant; raises IndexError where there is none."""
+    return summary.iloc[int(np.flatnonzero(summary["variant_id"].to_numpy() == variant_id)[0])]
 
 
 def cases(

@@ -19,6 +19,8 @@ class Failures(NamedTuple):
     n: int
     n_diverged: int
     n_stuck: int
+    reached: int | None = None  # of n, the target; None where there is none
+    target: float | None = None
 
 
 class Finding(NamedTuple):
@@ -40,9 +42,11 @@ def name_of(case: Case, row: pd.Series) -> Name:
     return {key: row[key] for key in (case.comparison.factor, *case.comparison.apart)}
 
 
-def failures_of(row: pd.Series) -> Failures:
-    """What failed of a row of the summary."""
-    return Failures(int(row["n"]), int(row["n_diverged"]), int(row["n_stuck"]))
+def failures_of(case: Case, row: pd.Series) -> Failures:
+    """What failed of a row of the summary, and how many of its runs reached the target: one that left chance need not."""
+    counts = (int(row["n"]), int(row["n_diverged"]), int(row["n_stuck"]))
+    known = case.target is not None and pd.notna(row.get("reached"))
+    return Failures(*counts, int(row["reached"]), case.target) if known else Failures(*counts)
 
 
 def summary_finding(
@@ -64,7 +68,7 @@ def as_record(finding: Finding, sentence: str, elsewhere: Mapping[str, str] | No
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Failures):
-        return value._asdict()
+        return _plain({name: part for name, part in value._asdict().items() if part is not None})
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -149,6 +149,33 @@ def _row(pair: Pair, runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+OPPOSITE = {"above": "below", "below": "above"}
+TURNED = {
+    "first": "second",
+    "first_id": "second_id",
+    "low": "high",
+    "effect_low": "effect_high",
+}  # sides that change places
+
+
+def between(table: pd.DataFrame, first: str, second: str) -> pd.Series | None:
+    """The row of `claims` about two variants, by their ids, as first - second; None where nothing is claimed of them."""
+    for one, other in ((first, second), (second, first)):
+        rows = table[(table["first_id"] == one) & (table["second_id"] == other)] if len(table) else table
+        if not len(rows):
+            continue
+        row = rows.iloc[0].copy()
+        if one != first:
+            for a, b in TURNED.items():
+                row[a], row[b] = row[b], row[a]
+            for name in ("difference", "low", "high", "effect", "effect_low", "effect_high"):
+                row[name] = -row[name]
+            row["wins"] = row["n"] - row["wins"] - row["ties"]
+            row["reading"] = OPPOSITE.get(row["reading"], row["reading"])
+        return row
+    return None
+
+
 def figures(paired: Paired) -> dict[str, Any]:
     """A difference as columns."""
     return {"difference" if name == "mean" else name: value for name, value in paired._asdict().items()}

@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from jaxcompare.analysis.case import Case
+from jaxcompare.analysis.case import Case, row_of
 from jaxcompare.analysis.design import CONFIRMED, cells
 from jaxcompare.analysis.finding import Finding, failures_of, name_of, summary_finding
 from jaxcompare.analysis.gradients import EXPLODED, VANISHED
-from jaxcompare.analysis.paired import paired_variants
+from jaxcompare.analysis.tuning import near_ties, under_tuned
 
 DEAD = 0.01  # share of hidden units
-# An optimizer and those that it becomes for some setting of its options (Choi et al. 2019, "On empirical comparisons of
-# optimizers for deep learning"): tuned well enough it cannot lose to them.
-SPECIAL_CASES = {
-    "momentum": ("sgd",),
-    "nesterov": ("sgd",),
-    "rmsprop": ("momentum", "sgd"),
-    "adam": ("momentum", "sgd"),
-    "adamw": ("adam", "momentum", "sgd"),
-}
 
 
 def edges(case: Case) -> list[Finding]:
@@ -50,7 +40,7 @@ def failures(case: Case) -> list[Finding]:
     found = []
     for _, row in failed.iterrows():
         rule = "divergence" if row["n_diverged"] else "stuck_at_chance"
-        values = {"name": name_of(case, row), "rate": row["learning_rate"], "failures": failures_of(row)}
+        values = {"name": name_of(case, row), "rate": row["learning_rate"], "failures": failures_of(case, row)}
         columns = ("learning_rate", "n_diverged", "n_stuck")
         found.append(summary_finding(case, rule, "finding.failed", values, thresholds[rule], [row], *columns))
     return found
@@ -60,11 +50,11 @@ def dead_units(case: Case) -> list[Finding]:
     """Dead units at the best rates, and the rate with the most of them where it is another."""
     if "dead_fraction_final" not in case.summary:
         return []
-    factor, found, told = case.comparison.factor, [], set()
+    found, told = [], set()
     for _, row in case.chosen.iterrows():
-        level = case.summary[factor]
-        shares = case.summary["dead_fraction_final"][(level == row[factor]) | (level.isna() & pd.isna(row[factor]))]
-        worst = case.summary.loc[shares.sort_values(na_position="first").index[-1]]
+        mine = case.alike(row)
+        shares = mine["dead_fraction_final"].sort_values(na_position="first")
+        worst = mine.loc[shares.index[-1]]
         keyed = [("finding.dead_worst" if case.comparison.rates_set else "finding.dead", row)]
         keyed += [("finding.dead_worst", worst)] if worst["learning_rate"] != row["learning_rate"] else []
         for key, one in keyed:
@@ -112,31 +102,6 @@ def exploding(case: Case) -> list[Finding]:
         threshold = f"gradient_ratio_initial or gradient_growth > {EXPLODED:g}"
         columns = ("learning_rate", "gradient_ratio_initial", "gradient_growth")
         found.append(summary_finding(case, "exploding_gradient", key, values, threshold, [row], *columns))
-    return found
-
-
-def under_tuned(case: Case) -> list[Finding]:
-    """General optimizers that lose to a special case of theirs, each at its best rate: they were not tuned enough."""
-    if case.comparison.factor != "optimizer":
-        return []
-    found = []
-    for cell in cells(case.chosen, case.comparison.apart):
-        rows = {row["optimizer"]: row for _, row in cell.iterrows()}
-        for general, specials in SPECIAL_CASES.items():
-            for special in specials:
-                if not {general, special} <= rows.keys():
-                    continue
-                pair = paired_variants(case.runs, rows[special]["variant_id"], rows[general]["variant_id"])
-                if not pair.low > 0:
-                    continue
-                values: dict[str, Any] = {"name": name_of(case, rows[general]), "special": name_of(case, rows[special])}
-                values |= {"difference": 100 * pair.mean, "low": 100 * pair.low, "high": 100 * pair.high}
-                threshold = "the special case is ahead: 95% interval of the paired difference in test accuracy above 0"
-                both = [rows[general], rows[special]]
-                columns = ("learning_rate", "test_accuracy_mean")
-                found.append(
-                    summary_finding(case, "under_tuned", "finding.under_tuned", values, threshold, both, *columns)
-                )
     return found
 
 
@@ -206,13 +171,14 @@ def differences(case: Case) -> list[Finding]:
 
 def claim_finding(case: Case, claim: pd.Series) -> Finding:
     """A row of `claims` as a finding; differences are in points of test accuracy."""
-    rows = [_variant(case, str(claim[key])) for key in ("first_id", "second_id")]
+    rows = [case.variant(str(claim[key])) for key in ("first_id", "second_id")]
     values: dict[str, Any] = dict(zip(("first", "second"), (name_of(case, row) for row in rows), strict=True))
     values |= {name: 100 * float(claim[name]) for name in ("difference", "low", "high")}
     values |= {name: int(claim[name]) for name in ("wins", "n", "family")} | {"p": float(claim["p_t_holm"])}
     values |= {name: float(claim[name]) for name in ("effect", "effect_low", "effect_high")}
     runs = [_confirmed(case, row) for row in rows] if claim["fresh_seeds"] else rows  # those that the claim rests on
-    values["failures"] = [(name_of(case, row), failures_of(row)) for row in runs if row["n_failed"]]
+    values["fresh"] = bool(claim["fresh_seeds"])
+    values["failures"] = [(name_of(case, row), failures_of(case, row)) for row in runs if row["n_failed"]]
     one = case.comparison
     shown = ("first_id", "second_id", "n", "difference", "low", "high", "wins", "p_t", "p_t_holm", "p_sign_flip_holm")
     return Finding(
@@ -222,19 +188,11 @@ def claim_finding(case: Case, claim: pd.Series) -> Finding:
 
 
 def _confirmed(case: Case, row: pd.Series) -> pd.Series:
-    return _row(case.confirmed, f"{row['variant_id']}{CONFIRMED}")
-
-
-def _variant(case: Case, variant_id: str) -> pd.Series:
-    return _row(case.summary, variant_id)
-
-
-def _row(summary: pd.DataFrame, variant_id: str) -> pd.Series:
-    return summary.iloc[int(np.flatnonzero(summary["variant_id"].to_numpy() == variant_id)[0])]
+    return row_of(case.confirmed, f"{row['variant_id']}{CONFIRMED}")
 
 
 RULES: tuple[Callable[[Case], list[Finding]], ...] = (
-    *(differences, orders, edges, under_tuned, failures, dead_units, vanishing, exploding, overflow),
+    *(differences, near_ties, orders, edges, under_tuned, failures, dead_units, vanishing, exploding, overflow),
 )
 
 

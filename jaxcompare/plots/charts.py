@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
@@ -50,12 +52,91 @@ class Panel(NamedTuple):
     from_zero: bool = False
 
 
+class Bar(NamedTuple):
+    """A bar with its name before it and its value behind it."""
+
+    name: str
+    value: float
+    colour: str
+    pale: bool = False  # not to be relied on; the sheet's note says why
+
+
+class Bars(NamedTuple):
+    """Bars one below the other."""
+
+    title: str
+    note: str
+    bars: tuple[Bar, ...]
+
+
+class Sheet(NamedTuple):
+    """Several panels, each with a legend of its own below it; of bars one for all."""
+
+    title: str
+    note: str
+    panels: tuple[Panel | Bars, ...]
+    y: str  # what is measured
+    keys: tuple[tuple[str, str], ...] = ()  # of bars: names and colours
+
+
 @style.styled
-def draw(panel: Panel) -> Figure:
-    """The panel with its legend below; points of one category stand a little apart."""
+def draw(panel: Panel | Sheet) -> Figure:
+    """The panel with its legend below; points of one category stand a little apart. A sheet's panels side by side."""
+    if isinstance(panel, Sheet):
+        return _sheet(panel)
     columns = max(1, int(WIDTH * 13) // max(len(one.name) + 7 for one in panel.series))  # as the legend has them
     height = HEIGHT + LEGEND * math.ceil(len(panel.series) / min(3, columns))
     figure, (ax,) = style.sheet(1, panel.title, panel.note, columns=1, size=(WIDTH, height))
+    _panel(ax, panel)
+    style.legend_below(figure, [_key(one) for one in panel.series])
+    return figure
+
+
+def _sheet(sheet: Sheet) -> Figure:
+    """Panels of lines two side by side, those of bars as high as they have bars."""
+    bars = [one for one in sheet.panels if isinstance(one, Bars)]
+    if bars:
+        return _bars(sheet, bars)
+    panels = [one for one in sheet.panels if isinstance(one, Panel)]
+    columns = min(2, len(panels))
+    width = 1.15 * WIDTH / 2 if columns == 2 else WIDTH
+    fitting = [max(1, int(width * 13) // max(style.width(each.name) + 7 for each in one.series)) for one in panels]
+    lines = max(math.ceil(len(one.series) / many) for one, many in zip(panels, fitting, strict=True))
+    figure, axes = style.sheet(len(panels), sheet.title, sheet.note, columns, (width, HEIGHT + LEGEND * lines))
+    for ax, one, many in zip(axes, panels, fitting, strict=True):
+        _panel(ax, one)
+        ax.set_title(one.title)
+        place: Any = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.2), "borderaxespad": 0.0}
+        ax.legend(handles=[_key(each) for each in one.series], ncols=many, fontsize=8, handlelength=3, **place)
+    return figure
+
+
+def _bars(sheet: Sheet, panels: Sequence[Bars]) -> Figure:
+    heights = [len(one.bars) + 1.6 for one in panels]
+    figure = Figure(figsize=(WIDTH * 1.1, 1.5 + 0.2 * sum(heights)))
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.04))
+    axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights}).ravel()
+    style.title_lines(figure, sheet.title, sheet.note)
+    for ax, one in zip(axes, panels, strict=True):
+        drawn: Any = [{"alpha": 0.35} if bar.pale else {} for bar in one.bars]
+        for place, (bar, look) in enumerate(zip(one.bars, drawn, strict=True)):
+            ax.barh(place, bar.value, 0.72, color=bar.colour, **look)
+            ax.annotate(f"{bar.value:,.3g}" if bar.value < 1000 else f"{bar.value:,.0f}", (bar.value, place), (3, 0),
+                        textcoords="offset points", va="center", fontsize=7)  # fmt: skip
+        ax.set_yticks(range(len(one.bars)), [bar.name for bar in one.bars], fontsize=7.5)
+        ax.invert_yaxis()
+        ax.grid(False, axis="y")
+        ax.set_xlim(0, 1.15 * max(bar.value for bar in one.bars))
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.tick_params(axis="x", labelsize=7)
+        ax.set_title(one.title, fontsize=9)
+    axes[-1].set_xlabel(sheet.y)
+    keys = [Line2D([], [], color=colour, marker="s", linestyle="none", label=name) for name, colour in sheet.keys]
+    style.legend_below(figure, keys)
+    return figure
+
+
+def _panel(ax: Axes, panel: Panel) -> None:
     ax.set_xlabel(panel.x)
     ax.set_ylabel(panel.y)
     told = [one for one in panel.series if not one.plain]
@@ -74,8 +155,6 @@ def draw(panel: Panel) -> Figure:
         style.log_values(ax)
     if panel.from_zero:
         ax.set_ylim(bottom=0)
-    style.legend_below(figure, [_key(one) for one in panel.series])
-    return figure
 
 
 def _line(ax: Axes, one: Series, shift: float) -> None:

@@ -30,7 +30,7 @@ def keys_of(comparison: Comparison, *without: str) -> list[str]:
 
 def with_cells(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """With a column that names each row's cell of `keys`, in words."""
-    names = [", ".join(value_of(row[key], key) for key in keys) for _, row in rows.iterrows()]
+    names = [", ".join(value_of(row[key], key) for key in keys if not pd.isna(row[key])) for _, row in rows.iterrows()]
     return rows.assign(**{CELL: names})
 
 
@@ -42,7 +42,13 @@ def places(rows: pd.DataFrame, cells: Sequence[str], factor: str, levels: Sequen
 
 
 def dots(
-    ax: Axes, rows: pd.DataFrame, factor: str, levels: Sequence[object], value: str, sides: tuple[str, str] = ("", "")
+    ax: Axes,
+    rows: pd.DataFrame,
+    factor: str,
+    levels: Sequence[object],
+    value: str,
+    sides: tuple[str, str] = ("", ""),
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     """A dot a row with a bar from one side to the other; where there is no value a cross at the foot, with who failed.
 
@@ -53,6 +59,7 @@ def dots(
         levels: all of them, also where a row is missing.
         value: the column drawn.
         sides: the columns of the interval's ends, if it has any.
+        within: where they are cut: an accuracy's interval may leave 0 to 1.
     """
     cells = list(dict.fromkeys(rows[CELL]))
     at = places(rows, cells, factor, levels)
@@ -62,11 +69,11 @@ def dots(
         if not np.isfinite(y):
             cross(ax, x, colours[row[factor]])
             continue
-        low, high = (float(row[side]) if side else np.nan for side in sides)
+        low, high = (float(np.clip(row[side], *within)) if side else np.nan for side in sides)
         error = np.nan_to_num([[y - low], [high - y]])
         ax.errorbar(x, y, yerr=error, fmt="o", color=colours[row[factor]], markersize=5, capsize=2.5, linewidth=1.4)
     ticks(ax, cells)
-    tops = rows[sides[1]].to_numpy(float) if sides[1] else heights
+    tops = np.clip(rows[sides[1]].to_numpy(float), *within) if sides[1] else heights
     tell_failures(ax, rows, at, np.where(np.isfinite(tops), tops, heights), [colours[one] for one in rows[factor]])
 
 

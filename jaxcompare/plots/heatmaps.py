@@ -18,6 +18,7 @@ from jaxcompare.words import level, say, spoken
 
 MOST_PANELS = 12
 MOST_TICKS = 8
+NORMS_WIDTH, LETTER = 3.0, 0.062  # inches: of the cells of a panel of gradient norms, and of a letter in one
 SHOWN = 0.1  # below the best accuracy: what is worse has one colour, so that the good ones can be told apart
 PALEST = 0.6  # where the colours are light enough for dark letters, as a share of their range
 
@@ -101,6 +102,7 @@ def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
         ax.set_facecolor(style.PALE)
         shown = table.where(table > 0).to_numpy(float)  # a logarithmic scale has no zero
         image = ax.imshow(shown, cmap="magma", norm=scale, aspect="auto", interpolation="nearest")
+        _write_norms(ax, shown, scale)
         many = len(table.columns)
         picked = sorted(set(np.linspace(0, many - 1, min(MOST_TICKS, many)).round().astype(int)))
         ax.set_xticks(picked, [str(table.columns[index]) for index in picked])
@@ -112,3 +114,14 @@ def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
         ax.set_title(f"{name} ({panels.failures(row)})", fontsize=9)
     figure.colorbar(image, ax=axes, pad=0.02).set_label(say("axis.gradient_norm"))
     return figure
+
+
+def _write_norms(ax: Axes, norms: np.ndarray, scale: LogNorm | None) -> None:
+    """Each norm [L, E] in its cell, where all of them have room: many epochs leave none."""
+    texts = {place: f"{value:.2g}" for place, value in np.ndenumerate(norms) if np.isfinite(value)}
+    widest = max((len(text) for text in texts.values()), default=0)
+    if widest * LETTER > NORMS_WIDTH / max(norms.shape[1], 1):
+        return
+    for (y, x), text in texts.items():
+        dark = scale is None or float(scale(norms[y, x])) < PALEST
+        ax.text(x, y, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")

@@ -18,7 +18,9 @@ from jaxcompare.plots import groups, panels, style
 from jaxcompare.words import level, say
 
 RULE = "learning_rate_rule"
-BESIDE = 0.25  # of a doubling: how far apart the crosses of the rules stand
+DODGE = 1.12  # from one rule's marks to the next one's, as a factor of the batch size
+ALONE = 7.6  # inches: of a column that has the title and its note to itself
+FOOT, STEP = 0.05, 0.08  # of the axis' height: where failed runs are counted
 
 
 @style.styled
@@ -32,7 +34,9 @@ def batch_sizes(tables: panels.Tables, comparison: Comparison) -> Figure:
     where = say("report.study", dataset=level(comparison.dataset), study=level(comparison.study, "study"))
     note = say("picture.batch_note", n="-".join(str(n) for n in sorted(rows["n"].unique())))
     title = say("picture.batch", where=where)
-    figure, axes = style.sheet(len(cells) * (1 + inside), title, note, min(len(cells), 3), (4.6, 3.3))
+    # A cell alone has both of its panels side by side: one column would be too narrow for the title and its note.
+    columns, width = (min(len(cells), 3), 4.6) if len(cells) > 1 else (1 + inside, 4.6 if inside else ALONE)
+    figure, axes = style.sheet(len(cells) * (1 + inside), title, note, columns, (width, 3.3))
     sizes = style.colours_of_rates(sorted(rows["batch_size"].unique()))
     dashes = dict(zip(rules, style.DASHES, strict=False))
     for index, cell in enumerate(cells):
@@ -58,33 +62,36 @@ def batch_sizes(tables: panels.Tables, comparison: Comparison) -> Figure:
     return figure
 
 
-def _room_at_the_foot(ax: Axes, rows: pd.DataFrame) -> None:
-    """So that no mark or interval stands where failed runs are counted."""
-    ends = rows[[f"test_accuracy_{part}" for part in ("mean", "low", "high")]].to_numpy(float)
-    if np.isfinite(ends).any():
-        low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
-        span = max(high - low, 0.01)
-        ax.set_ylim(low - 0.25 * span, high + 0.05 * span)
-
-
 def _accuracy(ax: Axes, rows: pd.DataFrame, dashes: dict[str, Any], sizes: dict[float, Any]) -> None:
     """A line a rule, from the batch size at which all rules are the same."""
+    below: list[tuple[float, str, float]] = []
     shared = rows[rows["batch_size"] == rows["reference_batch_size"]]
+    many = len(dashes)
     for index, (rule, dash) in enumerate(dashes.items()):
+        shift = DODGE ** (index - (many - 1) / 2)  # side by side, so that bars and counts of one size are told apart
         line = pd.concat([shared[shared[RULE] != rule], rows[rows[RULE] == rule]]).sort_values("batch_size")
-        failed, line = line[line["n_failed"] > 0], line[line["n_failed"] == 0]
-        mean = line["test_accuracy_mean"]
-        error = np.nan_to_num([mean - line["test_accuracy_low"], line["test_accuracy_high"] - mean])
-        ax.errorbar(line["batch_size"], mean, yerr=error, capsize=2.5, color=style.INK, linestyle=dash)
-        for _, row in line.iterrows():
-            ax.plot(row["batch_size"], row["test_accuracy_mean"], "o", markersize=6, color=sizes[row["batch_size"]])
-        # A mean with failed runs in it would set the axis: they are counted at its foot.
-        at = failed["batch_size"].to_numpy(float) * 2 ** (BESIDE * (index - (len(dashes) - 1) / 2))
-        for x in at:
-            groups.cross(ax, x, style.INK)
-        groups.tell_failures(ax, failed, at, np.full(len(failed), np.nan), [style.INK] * len(failed))
-    if (rows["n_failed"] > 0).any():
-        _room_at_the_foot(ax, rows[rows["n_failed"] == 0])
+        at = line["batch_size"].to_numpy(float) * np.where(line["batch_size"].isin(shared["batch_size"]), 1.0, shift)
+        whole = (line["n_failed"] == 0).to_numpy()
+        mean = line["test_accuracy_mean"].where(whole).to_numpy(float)
+        ends = line[["test_accuracy_low", "test_accuracy_high"]].clip(0.0, 1.0).to_numpy(float).T
+        error = np.clip(np.nan_to_num([mean - ends[0], ends[1] - mean]), 0.0, None)
+        ax.errorbar(at, mean, yerr=error, capsize=2.5, color=style.INK, linestyle=dash, elinewidth=1.0)
+        for x, y, size in zip(at, mean, line["batch_size"], strict=True):
+            ax.plot(x, y, "o", markersize=6, color=sizes[size])
+        # A mean with failed runs in it would set the axis: they are counted at its foot, each rule's on a line of its own.
+        for x, row in zip(at[~whole], (row for _, row in line[~whole].iterrows()), strict=True):
+            count = say("key.rule_failed", rule=level(rule), k=row["n_failed"], n=row["n"])
+            below.append((x, count, row["batch_size"]))
+    for place, (x, count, size) in enumerate(below):
+        height = FOOT + STEP * place
+        foot: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+        ax.plot(x, height, marker="x", markersize=6, markeredgewidth=2, color=sizes[size], **foot)
+        ax.annotate(count, (x, height), (-7, 0), ax.get_xaxis_transform(), "offset points", ha="right", va="center",
+                    fontsize=7, color=style.INK)  # fmt: skip
+    if below:  # room for them below the lowest bar
+        low, high = ax.dataLim.y0, ax.dataLim.y1
+        share = FOOT + STEP * len(below)
+        ax.set_ylim(high - (high - low) / (1 - share) * 1.04, high + 0.04 * (high - low))
     ax.set_xscale("log", base=2)
     ax.set_xticks(sorted(rows["batch_size"].unique()), [str(size) for size in sorted(rows["batch_size"].unique())])
     ax.xaxis.set_minor_locator(NullLocator())

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from jaxcompare import analysis, names
+from jaxcompare import names
 from jaxcompare.plots import style
-from jaxcompare.plots.charts import Panel, Point, Series
+from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
-from jaxcompare.report.cells import figure, number, share
-from jaxcompare.report.evidence import Evidence, Study
+from jaxcompare.report.cells import accuracy, cut_note, number, share
+from jaxcompare.report.evidence import Evidence, Judged, Study
+from jaxcompare.report.findings import p_value
 from jaxcompare.words import localised
 
 Cell = Callable[[Evidence, pd.Series], str]
@@ -21,8 +22,8 @@ Cell = Callable[[Evidence, pd.Series], str]
 CELLS: dict[str, tuple[str, Cell]] = {
     "learning_rate": ("learning_rate", lambda e, row: e.rate(row)),
     "n": ("n", lambda e, row: str(row["n"])),
-    "failed": ("n_failed", lambda e, row: e.words.failures(row["n"], row["n_diverged"], row["n_stuck"]) or "0"),
-    "test_accuracy": ("test_accuracy_mean", lambda e, row: figure(e.words, row, "test_accuracy")),
+    "failed": ("n_failed", lambda e, row: e.failures(row) or "0"),
+    "test_accuracy": ("test_accuracy_mean", lambda e, row: accuracy(e.words, row)),
     "steps_to_target": ("steps_to_target_median", lambda e, row: number(e.words, row["steps_to_target_median"])),
     "gradient_start": ("last_initial", lambda e, row: number(e.words, row["last_initial"])),
     "gradient_end": ("last_final", lambda e, row: number(e.words, row["last_final"])),
@@ -75,19 +76,22 @@ def _told(row: pd.Series, name: str) -> bool:
     return name in ("failed", "n", "test_accuracy") or not pd.isna(row[CELLS[name][0]])
 
 
-def difference_text(evidence: Evidence, paired: analysis.Paired) -> str:
+def difference_text(evidence: Evidence, judged: Judged) -> str:
     """A paired difference in points, with its interval."""
-    if not np.isfinite(paired.mean):
+    if not np.isfinite(judged.difference):
         return evidence.words.say("number.none")
-    return evidence.words.interval(100 * paired.mean, 100 * paired.low, 100 * paired.high, "+.2f")
+    return evidence.words.interval(judged.difference, judged.low, judged.high, "+.2f")
 
 
-def verdict(evidence: Evidence, key: str, paired: analysis.Paired, failures: str, **names_of: str) -> str:
-    """What a paired difference says by its 95% interval, as the sentence `key`.above, .below, .none, .few or .failed."""
-    kind = "failed" if not np.isfinite(paired.mean) else "few" if not np.isfinite(paired.low) else "none"
-    kind = "above" if paired.low > 0 else "below" if paired.high < 0 else kind
-    told = difference_text(evidence, paired)
-    return evidence.words.say(f"{key}.{kind}", difference=told, n=paired.n, failures=failures, **names_of)
+def verdict(evidence: Evidence, key: str, judged: Judged, failures: str, **names_of: str) -> str:
+    """What may be said of a difference, as the sentence `key`.above, .below, .none, .few or .failed."""
+    words = evidence.words
+    p = p_value(words, judged.p, "number.p_is")
+    if judged.family > 1:
+        p = words.say("difference.corrected" if judged.claimed else "answer.corrected", p=p, family=judged.family)
+    n = words.say("picture.n_fresh" if judged.fresh else "picture.n", n=judged.n)
+    values = {"difference": difference_text(evidence, judged), "n": n, "p": p, "failures": failures}
+    return words.say(f"{key}.{judged.reading}", **values, **names_of)
 
 
 def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[str]) -> list[Block]:
@@ -102,31 +106,49 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
     words, studies = evidence.words, evidence.studies(factor, "precision")
     texts, rows = [], []
     points: dict[tuple, list[pd.Series]] = {}
-    anywhere, minus = [], []
+    anywhere, pairs = [], {}
     for study in studies:
         keys = (factor, *study.others)
-        chosen = in_order(evidence.best(study.rows, (*keys, "precision")), keys)
+        chosen = evidence.best(study.rows, (*keys, "precision"))
+        told_by = (*keys, *rate_of(evidence, chosen, (*keys, "precision")))
+        chosen = in_order(chosen, told_by)
         for _, row in chosen.iterrows():
             alike = same(study.rows, row, (*keys, "precision"))
             rows.append((study, row))
             anywhere.append(words.say("table.wins", wins=alike["n_failed"].sum(), n=alike["n"].sum()))
-            base = same(chosen[chosen["precision"] == "float32"], row, keys)
-            name = evidence.name(row, keys)
-            points.setdefault((evidence.where(study, studies), name, row[factor]), []).append(row)
-            if row["precision"] == "float32" or not len(base):
-                minus.append(words.say("number.none"))
-                continue
-            paired = evidence.difference(row["variant_id"], base.iloc[0]["variant_id"])
-            minus.append(difference_text(evidence, paired))
-            failures = words.failures(row["n"], row["n_diverged"], row["n_stuck"]) or words.say("answer.other_failed")
+            base = same(chosen[chosen["precision"] == "float32"], row, told_by)
+            points.setdefault((evidence.where(study, studies), evidence.name(row, told_by), row[factor]), []).append(
+                row
+            )
+            if row["precision"] != "float32" and len(base):
+                pairs[row["variant_id"]] = (row["variant_id"], base.iloc[0]["variant_id"])
+    judged = dict(zip(pairs, evidence.judge(list(pairs.values())), strict=True))
+    minus = [
+        difference_text(evidence, judged[row["variant_id"]])
+        if row["variant_id"] in judged
+        else words.say("number.none")
+        for _, row in rows
+    ]
+    for study, row in rows:
+        if row["variant_id"] in judged:
+            keys = (factor, *study.others)
+            name = evidence.name(row, (*keys, *rate_of(evidence, study.rows, (*keys, "precision"))))
+            failures = evidence.failures(row) or words.say("answer.other_failed")
             told = {"name": name, "precision": words.level(row["precision"]), "where": evidence.where(study, studies)}
-            texts.append(verdict(evidence, "answer.precision", paired, failures, **told))
+            texts.append(verdict(evidence, "answer.precision", judged[row["variant_id"]], failures, **told))
     keys = tuple(dict.fromkeys((factor, *(other for study in studies for other in study.others), "precision")))
     keys = tuple(name for name in keys if name in evidence.summary)
     more = [("minus_float32", minus), ("failed_anywhere", anywhere)]
     chart = precision_chart(evidence, key, points)
     note = Paragraph(words.say("answer.precision_note"))
-    return [Items(tuple(texts)), note, table(evidence, studies, rows, keys, columns, more), chart]
+    shown = table(evidence, studies, rows, keys, columns, more)
+    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), chart]
+
+
+def rate_of(evidence: Evidence, rows: pd.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
+    """The learning rate as one more key, where it was set to several values in a cell of `keys`."""
+    several = evidence.rates_set(rows) and (rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1).any()
+    return ("learning_rate",) if several else ()
 
 
 def in_order(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
@@ -171,10 +193,11 @@ def accuracy_point(row: pd.Series, x: float) -> Point:
     """A variant's test accuracy with its interval; its median where a run diverged."""
     mean = row["test_accuracy_mean"]
     middle = mean if np.isfinite(mean) else row["test_accuracy_median"]
-    return Point(x, middle, row["test_accuracy_low"], row["test_accuracy_high"], bool(row["n_failed"]))
+    low, high = float(row["test_accuracy_low"]), float(row["test_accuracy_high"])  # Student's t may leave 0 to 1
+    return Point(x, middle, low if np.isnan(low) else max(low, 0.0), min(high, 1.0), bool(row["n_failed"]))
 
 
-def chart(evidence: Evidence, key: str, panel: Panel) -> Chart:
+def chart(evidence: Evidence, key: str, panel: Panel | Sheet) -> Chart:
     """The picture of an answer, by its file name."""
     return Chart(
         localised(f"answer_{key}.png", evidence.words.language),

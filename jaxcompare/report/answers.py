@@ -7,7 +7,8 @@ from functools import partial
 
 from jaxcompare.report.answers_activations import dead_units, distributions, mixed_activations
 from jaxcompare.report.answers_losses import large_batches, mixed_losses, speed_of_losses
-from jaxcompare.report.answers_optimizers import clipping, rate_by_batch, scaling
+from jaxcompare.report.answers_optimizers import clipping, rate_by_batch
+from jaxcompare.report.answers_scaling import scaling
 from jaxcompare.report.blocks import Block, Heading, Paragraph
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.failures import attempt

@@ -106,15 +106,20 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
     }
     values |= {"best_rate": best["learning_rate"], "worst_rate": worst["learning_rate"]}
     lost = int(rows["dead_fraction_final"].isna().sum())
-    told = words.say("answer.dead", worst=share(words, worst["dead_fraction_final"]), **values)
+    if evidence.rates_set(rows):
+        least = rows.sort_values("dead_fraction_final", na_position="last").iloc[0]
+        values |= {"best": share(words, least["dead_fraction_final"]), "best_rate": least["learning_rate"]}
+    key = "answer.dead_set" if evidence.rates_set(rows) else "answer.dead"
+    told = words.say(key, worst=share(words, worst["dead_fraction_final"]), **values)
     return f"{told} {words.say('answer.dead_lost', k=lost, count=len(rows))}" if lost else told
 
 
 def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str:
     """The share at the best rate by another factor, or that it was not varied."""
-    words, found = evidence.words, []
+    words, found, was_set = evidence.words, [], True
     for study in (one for one in evidence.studies(factor) if _asked(evidence, one.experiment)):
         rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
+        was_set &= evidence.rates_set(study.rows)
         for _, row in evidence.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
             told = {
                 "level": evidence.name(row, (factor, *study.others)),
@@ -128,7 +133,8 @@ def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str
         had = "; ".join(words.level(value, factor) for value in sorted(values, key=str)) or words.say("number.none")
         missing = words.say("answer.dead_not_varied", factor=words.factor(factor), values=had, example=EXAMPLES[factor])
         return f"{missing} {words.say('answer.dead_by_place')}" if factor == "hidden" else missing
-    return words.say("answer.dead_by", factor=words.factor(factor), levels="; ".join(found))
+    key = "answer.dead_by_set" if was_set else "answer.dead_by"
+    return words.say(key, factor=words.factor(factor), levels="; ".join(found))
 
 
 def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:

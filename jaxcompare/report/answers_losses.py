@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.plots import style
-from jaxcompare.plots.charts import Panel, Point, Series
+from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.answer_parts import by_precision, chart, table
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph
-from jaxcompare.report.cells import number
+from jaxcompare.report.cells import cut_note, number
 from jaxcompare.report.evidence import Evidence, Study
 
 
@@ -54,7 +55,8 @@ def _speeds(evidence: Evidence, where: str, first: pd.Series, second: pd.Series,
         "steps_larger": number(words, larger["steps_to_target_median"]),
         "steps_smaller": number(words, smaller["steps_to_target_median"]),
     }
-    return words.say("answer.losses", **values)
+    was_set = evidence.rates_set(pd.DataFrame([first, second]))
+    return words.say("answer.losses_set" if was_set else "answer.losses", **values)
 
 
 def _gradients(evidence: Evidence, studies: list[Study], rows: list[tuple[Study, pd.Series]]) -> Chart:
@@ -102,51 +104,67 @@ def large_batches(evidence: Evidence) -> list[Block]:
     studies = evidence.studies("batch_size")
     if not studies or "gradient_ratio_final" not in evidence.summary:
         return []
-    rows, texts, series = [], [], []
-    names_of = [evidence.where(study, studies) for study in studies]
-    for study, where in zip(studies, names_of, strict=True):
+    rows, texts, panels = [], [], []
+    for study in studies:
+        where = evidence.where(study, studies)
         chosen = evidence.best(study.rows, (*study.others, "batch_size"))
         chosen = chosen.sort_values([*study.others, "batch_size"], kind="stable")
         rows += [(study, row) for _, row in chosen.iterrows()]
-        texts.append(_vanishing(evidence, where, chosen))
-        cells = chosen.groupby(list(study.others), sort=False, dropna=False) if study.others else [((), chosen)]
-        for number_of, (_, cell) in enumerate(cells):
-            colour = style.PALETTE[(number_of + studies.index(study)) % len(style.PALETTE)]
-            name = evidence.name(cell.iloc[0], study.others)
-            label = words.say("chart.series", name=name, where=where) if name else where
-            for when, dash in (("initial", ":"), ("final", "-")):
-                points = tuple(
-                    Point(row["batch_size"], row[f"gradient_ratio_{when}"], failed=bool(row["n_failed"]))
-                    for _, row in cell.iterrows()
-                )
-                series.append(Series(words.say(f"chart.{when}", name=label), colour, points, dash))
-    sizes = sorted({int(row["batch_size"]) for _, row in rows})
-    ends = (Point(sizes[0], analysis.VANISHED), Point(sizes[-1], analysis.VANISHED))
-    series.append(Series(words.say("chart.vanished"), style.INK, ends, "--", plain=True))
-    panel = Panel(
-        words.say("chart.large_batches"),
-        words.say("chart.medians_note"),
-        words.factor("batch_size"),
-        words.say("axis.gradient_ratio"),
-        tuple(series),
-        tuple((float(size), str(size)) for size in sizes),
-        log_x=True,
-        log_y=True,
-    )
+        texts.append(_vanishing(evidence, study, where, chosen))
+        panels.append(_arriving(evidence, study, where, chosen))
     keys = tuple(dict.fromkeys((*(name for study in studies for name in study.others), "batch_size")))
     columns = ("learning_rate", "n", "failed", "ratio_initial", "ratio_final", "gradient_start", "gradient_end")
     shown = table(evidence, studies, rows, keys, (*columns, "test_accuracy"))
     note = Paragraph(words.say("answer.batches_probe"))
-    return [Items(tuple(texts)), note, shown, chart(evidence, "large_batches", panel)]
+    sheet = Sheet(words.say("chart.large_batches"), words.say("chart.medians_note"), tuple(panels), panels[0].y)
+    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), chart(evidence, "large_batches", sheet)]
 
 
-def _vanishing(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
+def _arriving(evidence: Evidence, study: Study, where: str, chosen: pd.DataFrame) -> Panel:
+    """First over last layer by batch size, a line a cell: its first factor by colour, what else varies by dash."""
     words = evidence.words
-    ratios = rows["gradient_ratio_final"]
-    gone = rows[ratios < analysis.VANISHED]
-    sizes = ", ".join(str(int(size)) for size in sorted((gone if len(gone) else rows)["batch_size"].unique()))
-    values = {"where": where, "sizes": sizes, "threshold": analysis.VANISHED}
+    cells = analysis.cells(chosen, study.others)
+    colours = style.colours_of(str(cell[study.others[0]].iloc[0]) for cell in cells) if len(study.others) > 1 else {}
+    dashes: dict[tuple, Any] = {}
+    series = []
+    for place, cell in enumerate(cells):
+        first = cell.iloc[0]
+        rest = tuple(str(first[name]) for name in study.others[1:])
+        dash = dashes.setdefault(rest, style.DASHES[len(dashes) % len(style.DASHES)]) if colours else "-"
+        colour = colours[str(first[study.others[0]])] if colours else style.PALETTE[place % len(style.PALETTE)]
+        points = tuple(
+            Point(row["batch_size"], row["gradient_ratio_final"], failed=bool(row["n_failed"]))
+            for _, row in cell.iterrows()
+        )
+        name = evidence.name(first, study.others) or words.say("chart.at_end")
+        series.append(Series(name, colour, points, dash))
+    sizes = sorted({int(size) for size in chosen["batch_size"]})
+    ends = (Point(sizes[0], analysis.VANISHED), Point(sizes[-1], analysis.VANISHED))
+    series.append(Series(words.say("chart.vanished"), style.INK, ends, "--", plain=True))
+    labels = (words.factor("batch_size"), words.say("axis.gradient_ratio"))
+    ticks = tuple((float(size), str(size)) for size in sizes)
+    return Panel(where, "", *labels, tuple(series), ticks, log_x=True, log_y=True)
+
+
+def _vanishing(evidence: Evidence, study: Study, where: str, rows: pd.DataFrame) -> str:
+    """By the settings of which no run failed: where runs fail it is their rate that shows, not the size of the batch."""
+    words = evidence.words
+    whole = rows[(rows["n_failed"] == 0) & rows["gradient_ratio_final"].notna()]
+    ratios = whole["gradient_ratio_final"]
+    gone = whole[ratios < analysis.VANISHED]
+    sizes = ", ".join(str(int(size)) for size in sorted((gone if len(gone) else whole)["batch_size"].unique()))
+    values = {"where": where, "sizes": sizes, "threshold": analysis.VANISHED, "k": len(gone), "count": len(whole)}
     values |= {"low": number(words, ratios.min()), "high": number(words, ratios.max())}
-    if len(gone):
-        return words.say("answer.batches_vanish", **values, k=len(gone), count=len(rows))
-    return words.say("answer.batches_stay" if ratios.notna().all() else "answer.batches_partly", **values)
+    key = "vanish" if len(gone) else "stay" if len(whole) else "unknown"
+    key += "_set" if key == "stay" and evidence.rates_set(rows) else ""
+    told = words.say(f"answer.batches_{key}", **values)
+    left = rows[~rows.index.isin(whole.index)]
+    if not len(left):
+        return told
+    keys = (*study.others, "batch_size")
+    names = [
+        words.say("name.apart", name=evidence.name(row, keys), apart=evidence.failures(row) or words.say("number.none"))
+        for _, row in left.iterrows()
+    ]
+    kept = {"k": len(left), "count": len(rows), "names": "; ".join(names)}
+    return f"{told} {words.say('answer.batches_left', **kept)}"

@@ -1,184 +1,158 @@
-"""Questions of comparison C: optimizers on the device, clipping in mixed precision, the rate against the batch."""
+"""Questions of comparison C: clipping in mixed precision, the rate against the batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from jaxcompare.analysis.pairs import SIGNIFICANT
+from jaxcompare import analysis, names
 from jaxcompare.plots import style
-from jaxcompare.plots.charts import Panel, Point, Series
-from jaxcompare.report.answer_parts import chart, difference_text, in_order, precision_chart, same, table, verdict
-from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
-from jaxcompare.report.cells import number, size
-from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.findings import p_value
-from jaxcompare.report.programs import SHARED
-
-
-def scaling(evidence: Evidence) -> list[Block]:
-    """How each optimizer scales on the device: replicas and batch, from what the clock said of each program."""
-    words = evidence.words
-    programs = evidence.programs
-    if programs.empty:
-        return []
-    varied = programs.groupby("alike_batch")["batch_size"].transform("nunique") > 1
-    programs = programs[(programs["experiment"] == "c") | varied]
-    if programs.empty:
-        return []
-    keys = [name for name in SHARED if programs[name].nunique(dropna=False) > 1 or name == "optimizer"]
-    bytes_known = "argument_bytes" in programs and "temporary_bytes" in programs
-    body = []
-    for _, row in programs.iterrows():
-        cells = [words.level(row[key], key) for key in keys]
-        cells += [
-            f"{row['replicas']:,}",
-            number(words, row["side_by_side"]),
-            number(words, row["replica_steps_per_second"]),
-        ]
-        cells += [number(words, row["examples_per_second"]), number(words, row["compile_seconds"])]
-        cells += [size(words, row[name]) for name in ("argument_bytes", "temporary_bytes")] if bytes_known else []
-        body.append(tuple(cells))
-    heads = ["replicas", "side_by_side", "replica_steps_per_second", "examples_per_second", "compile_seconds"]
-    heads += ["argument_bytes", "temporary_bytes"] if bytes_known else []
-    columns = (
-        *(words.factor(key) for key in keys),
-        *(words.say(f"column.{one}") for one in heads),
-    )
-    shown = Table("", columns, tuple(body))
-    texts = [*_by_batch(evidence, programs), *_replicas(evidence, programs), *_remat(evidence, programs)]
-    return [Items(tuple(texts)), shown, _speed_chart(evidence, programs)]
-
-
-def _by_batch(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
-    """From the smallest batch to the largest: how examples a second grow, for programs that are alike in all else."""
-    words, texts = evidence.words, []
-    for _, rows in programs.groupby("alike_batch", sort=False):
-        ordered = rows.sort_values("batch_size")
-        if ordered["batch_size"].nunique() < 2:
-            continue
-        low, high = ordered.iloc[0], ordered.iloc[-1]
-        values = {"name": words.level(low["optimizer"]), "where": words.level(low["dataset"])}
-        values |= {"low": f"{low['batch_size']:g}", "high": f"{high['batch_size']:g}"}
-        values |= {"times": number(words, high["batch_size"] / low["batch_size"])}
-        values |= {"faster": number(words, high["examples_per_second"] / low["examples_per_second"])}
-        texts.append(words.say("answer.scaling_batch", **values))
-    return texts or [words.say("answer.scaling_no_batch")]
-
-
-def _replicas(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
-    counts = sorted({int(value) for value in programs["side_by_side"].dropna()})
-    words = evidence.words
-    if not counts:
-        return [words.say("answer.scaling_replicas_unknown")]
-    return [words.say("answer.scaling_replicas", counts=", ".join(map(str, counts)))]
-
-
-def _remat(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
-    """What it costs, and saves, to compute activations anew."""
-    words, texts = evidence.words, []
-    if "temporary_bytes" not in programs:
-        return []
-    for _, rows in programs.groupby("alike_remat", sort=False):
-        on, off = (rows[rows["remat"].astype(str) == text] for text in ("True", "False"))
-        if len(on) != 1 or len(off) != 1:
-            continue
-        kept, anew = off.iloc[0], on.iloc[0]
-        values = {"name": evidence.name(kept, ("optimizer", "precision"))}
-        values |= {"bytes": number(words, anew["temporary_bytes"] / kept["temporary_bytes"])}
-        values |= {"speed": number(words, anew["replica_steps_per_second"] / kept["replica_steps_per_second"])}
-        texts.append(words.say("answer.scaling_remat", **values))
-    return texts
-
-
-def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
-    """Examples a second by batch size where it varies, else by optimizer."""
-    words = evidence.words
-    title, note, y = words.say("chart.scaling"), words.say("chart.once"), words.say("axis.examples_per_second")
-    if programs["batch_size"].nunique() > 1:
-        colours = style.colours_of(programs["optimizer"])
-        series = []
-        for index, (_, rows) in enumerate(programs.groupby("alike_batch", sort=False)):
-            ordered = rows.sort_values("batch_size")
-            first = ordered.iloc[0]
-            name = words.say("chart.series", name=words.level(first["optimizer"]), where=words.level(first["dataset"]))
-            points = tuple(Point(row["batch_size"], row["examples_per_second"]) for _, row in ordered.iterrows())
-            series.append(Series(name, colours[first["optimizer"]], points, style.DASHES[index % len(style.DASHES)]))
-        ticks = tuple((float(value), f"{value:g}") for value in sorted(programs["batch_size"].unique()))
-        panel = Panel(title, note, words.factor("batch_size"), y, tuple(series), ticks, log_x=True, from_zero=True)
-        return chart(evidence, "scaling", panel)
-    order = list(dict.fromkeys(programs["optimizer"]))
-    series = []
-    for index, (dataset, rows) in enumerate(programs.groupby("dataset", sort=False)):
-        points = tuple(Point(order.index(row["optimizer"]), row["examples_per_second"]) for _, row in rows.iterrows())
-        series.append(Series(words.level(dataset), style.PALETTE[index % len(style.PALETTE)], points, "none"))
-    ticks = tuple((float(index), words.level(name)) for index, name in enumerate(order))
-    return chart(
-        evidence, "scaling", Panel(title, note, words.factor("optimizer"), y, tuple(series), ticks, from_zero=True)
-    )
+from jaxcompare.plots.charts import Panel, Point, Series, Sheet
+from jaxcompare.report.answer_parts import (
+    accuracy_point,
+    chart,
+    difference_text,
+    in_order,
+    rate_of,
+    same,
+    table,
+    verdict,
+)
+from jaxcompare.report.blocks import Block, Chart, Items, Paragraph
+from jaxcompare.report.cells import cut_note, number
+from jaxcompare.report.evidence import Evidence, Judged, Study
 
 
 def clipping(evidence: Evidence) -> list[Block]:
-    """When clipping is needed under mixed precision: what fails without it, and what it changes."""
+    """When clipping is needed under mixed precision: what it changes at each rate, and what fails without it."""
     words = evidence.words
     studies = evidence.studies("precision", "clip_norm")
     if not studies:
         return []
-    rows, minus, anywhere, texts = [], [], [], []
-    points: dict[tuple, list[pd.Series]] = {}
+    rows, texts = [], []
+    points: dict[tuple[str, str], dict[float, list[pd.Series]]] = {}  # a panel each, a line a norm
+    pairs: dict[str, tuple[str, str]] = {}
+    cells: dict[tuple, list[tuple[pd.Series, pd.Series]]] = {}  # a sentence each: where, and what is clipped
     for study in studies:
         keys = (*study.others, "precision")
-        chosen = in_order(evidence.best(study.rows, (*keys, "clip_norm")), (*study.others, "clip_norm"))
+        chosen = evidence.best(study.rows, (*keys, "clip_norm"))
+        by_rate = rate_of(evidence, study.rows, (*keys, "clip_norm"))
+        chosen = in_order(chosen, (*study.others, *by_rate, "clip_norm"))
         where = evidence.where(study, studies)
         for _, row in chosen.iterrows():
-            alike = same(study.rows, row, (*keys, "clip_norm"))
             rows.append((study, row))
-            anywhere.append(words.say("table.wins", wins=alike["n_failed"].sum(), n=alike["n"].sum()))
-            points.setdefault((where, evidence.name(row, (*study.others, "clip_norm")), row["clip_norm"]), []).append(
-                row
-            )
-            base = same(chosen[np.isinf(chosen["clip_norm"].astype(float))], row, keys)
+            name = evidence.name(row, (*study.others, *by_rate))
+            points.setdefault((where, name), {}).setdefault(row["clip_norm"], []).append(row)
+            base = same(chosen[np.isinf(chosen["clip_norm"].astype(float))], row, (*keys, *by_rate))
             if np.isinf(float(row["clip_norm"])) or not len(base):
-                minus.append(words.say("number.none"))
                 continue
-            paired = evidence.difference(row["variant_id"], base.iloc[0]["variant_id"])
-            minus.append(difference_text(evidence, paired))
-            without = same(study.rows[np.isinf(study.rows["clip_norm"].astype(float))], row, keys)
-            counts = (int(without["n_failed"].sum()), int(without["n"].sum()))
-            with_it = (int(alike["n_failed"].sum()), int(alike["n"].sum()))
-            key, p = _need(counts, with_it)
-            failed: dict[str, Any] = {"k": counts[0], "n": counts[1], "k_clipped": with_it[0], "n_clipped": with_it[1]}
-            failed["p"] = p_value(words, p, "number.p_is")
-            name = evidence.name(row, keys)
-            told = verdict(evidence, "answer.clip", paired, words.say("answer.other_failed"))
+            pairs[row["variant_id"]] = (row["variant_id"], base.iloc[0]["variant_id"])
             clip = words.level(row["clip_norm"], "clip_norm")
-            texts.append(words.say(f"answer.clip_{key}", name=name, clip=clip, where=where, told=told, **failed))
+            cells.setdefault((where, evidence.name(row, keys), clip), []).append((row, base.iloc[0]))
+    judged = dict(zip(pairs, evidence.judge(list(pairs.values())), strict=True))
+    for (where, name, clip), compared in cells.items():
+        told = [_clipped(evidence, judged[row["variant_id"]], row, base) for row, base in compared]
+        readings = {judged[row["variant_id"]].reading for row, _ in compared}
+        key = "above" if "above" in readings else "below" if "below" in readings else "none"
+        texts.append(words.say(f"answer.clipping_{key}", where=where, name=name, clip=clip, told="; ".join(told)))
+    none = words.say("number.none")
+    minus = [
+        difference_text(evidence, judged[row["variant_id"]]) if row["variant_id"] in judged else none for _, row in rows
+    ]
     keys = (*dict.fromkeys(name for study in studies for name in study.others), "precision", "clip_norm")
     columns = ("learning_rate", "n", "failed", "test_accuracy", "skipped_steps", "loss_scale")
-    more = [("minus_unclipped", minus), ("failed_anywhere", anywhere)]
-    shown = table(evidence, studies, rows, keys, columns, more)
-    return [Items(tuple(texts)), shown, precision_chart(evidence, "clipping", points)]
+    shown = table(evidence, studies, rows, keys, columns, [("minus_unclipped", minus)])
+    note = Paragraph(words.say("answer.clipping_note"))
+    drawn = _clipping_chart(evidence, points)
+    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), drawn]
 
 
-def _need(without: tuple[int, int], clipped: tuple[int, int]) -> tuple[str, float]:
-    """What failed runs (k of n) say of clipping: `needed`, `fewer` (not shown) or `not_needed`; Fisher's exact p."""
-    counts = [[k, n - k] for k, n in (without, clipped)]
-    p = float(stats.fisher_exact(counts).pvalue)
-    if without[0] / without[1] <= clipped[0] / clipped[1]:
-        return "not_needed", p
-    return ("needed" if p < SIGNIFICANT else "fewer"), p
+def _clipping_chart(evidence: Evidence, points: dict[tuple[str, str], dict[float, list[pd.Series]]]) -> Chart:
+    """Test accuracy by precision, a panel for each setting, each with a range of its own: in it a line a norm."""
+    words = evidence.words
+    colours = style.colours_of(norm for lines in points.values() for norm in lines)
+    used = {row["precision"] for lines in points.values() for rows in lines.values() for row in rows}
+    order = [name for name in names.PRECISIONS if name in used]
+    ticks = tuple((float(place), words.level(name)) for place, name in enumerate(order))
+    panels = []
+    for (where, name), lines in points.items():
+        series = tuple(
+            Series(
+                words.value(norm, "clip_norm"),
+                colours[norm],
+                tuple(accuracy_point(row, order.index(row["precision"])) for row in rows),
+            )
+            for norm, rows in lines.items()
+        )
+        title = words.say("chart.series", name=name, where=where) if name else where
+        panels.append(Panel(title, "", words.factor("precision"), words.say("axis.test_accuracy"), series, ticks))
+    note = words.say("chart.note")
+    return chart(evidence, "clipping", Sheet(words.say("chart.clipping"), note, tuple(panels), panels[0].y))
+
+
+def _clipped(evidence: Evidence, judged: Judged, row: pd.Series, base: pd.Series) -> str:
+    """What clipping changes at one rate, seed by seed, and how many runs failed on either side."""
+    words = evidence.words
+    told = verdict(evidence, "answer.clip", judged, words.say("answer.other_failed"), rate=f"{row['learning_rate']:g}")
+    if not row["n_failed"] and not base["n_failed"]:
+        return told
+    counts = {"k": base["n_failed"], "n": base["n"], "k_clipped": row["n_failed"], "n_clipped": row["n"]}
+    return words.say("answer.clip_failed_runs", told=told, **{key: int(value) for key, value in counts.items()})
 
 
 def rate_by_batch(evidence: Evidence) -> list[Block]:
-    """How the learning rate must change with the batch: the best rate by batch size, and its slope."""
+    """How the learning rate must change with the batch: the best rate by batch size, and its slope.
+
+    Only where each size was trained at several rates and one of them chosen. A rate that was set is no answer: of such studies
+    it is told what accuracy each size and rule came to.
+    """
+    studies = evidence.studies("batch_size")
+    tuned = [study for study in map(partial(_tuned, evidence), studies) if study is not None]
+    if tuned:
+        return _tuned_rates(evidence, tuned)
+    return _set_rates(evidence, studies) if studies else []
+
+
+def _tuned(evidence: Evidence, study: Study) -> Study | None:
+    """What of a study had several rates to choose from at each batch size; None where two sizes are not left."""
+    if evidence.rates_set(study.rows):
+        return None
+    cells = study.rows.groupby([*study.others, "batch_size"], dropna=False)["learning_rate"]
+    rows = study.rows[cells.transform("nunique") > 1]
+    return study._replace(rows=rows) if rows["batch_size"].nunique() > 1 else None
+
+
+def _set_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
+    """At equal examples seen, what each batch size came to with each rule, at rates that nobody chose."""
     words = evidence.words
-    studies = evidence.studies("batch_size", "learning_rate")
-    if not studies:
-        return []
+    rows, effective, texts = [], [], []
+    for study in studies:
+        where = evidence.where(study, studies)
+        chosen = evidence.best(study.rows, (*study.others, "batch_size"))
+        chosen = chosen.assign(effective=_effective(chosen)).sort_values([*study.others, "batch_size"], kind="stable")
+        rows += [(study, row) for _, row in chosen.iterrows()]
+        effective += [number(words, value) for value in chosen["effective"]]
+        for cell in analysis.cells(chosen, study.others):
+            name = evidence.name(cell.iloc[0], study.others)
+            label = words.say("chart.series", name=name, where=where) if name else where
+            told = [
+                words.say("answer.accuracy_at", accuracy=evidence.accuracy(row), batch=int(row["batch_size"]))
+                for _, row in cell.iterrows()
+            ]
+            n = "/".join(str(one) for one in sorted(set(cell["n"])))
+            texts.append(words.say("answer.equal_examples", name=label, told="; ".join(told), n=n))
+    keys = (*dict.fromkeys(name for study in studies for name in study.others), "batch_size")
+    columns = ("learning_rate", "n", "failed", "test_accuracy", "steps_to_target")
+    shown = table(evidence, studies, rows, keys, columns, [("effective_rate", effective)])
+    unmeasured = Paragraph(words.say("answer.rate_unmeasured"))
+    return [unmeasured, Items(tuple(texts)), shown, *cut_note(words, shown)]
+
+
+def _tuned_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
+    words = evidence.words
     rows, effective, texts = [], [], []
     series: list[Series] = []
     for study in studies:
@@ -213,7 +187,7 @@ def rate_by_batch(evidence: Evidence) -> list[Block]:
     columns = ("learning_rate", "n", "failed", "test_accuracy", "steps_to_target")
     shown = table(evidence, studies, rows, keys, columns, [("effective_rate", effective)])
     notes = Paragraph(words.say("answer.rate_note"))
-    return [Items(tuple(texts)), notes, shown, chart(evidence, "rate_by_batch", panel)]
+    return [Items(tuple(texts)), notes, shown, *cut_note(words, shown), chart(evidence, "rate_by_batch", panel)]
 
 
 def _effective(rows: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jaxcompare import analysis
+from jaxcompare.report.blocks import Paragraph, Table
 from jaxcompare.words import Words
 
 
@@ -37,6 +38,32 @@ def figure(words: Words, row: pd.Series, name: str, form: str = ".4f", scale: fl
     if not math.isfinite(mean) and math.isfinite(median):
         return words.say("cell.median", value=f"{median:{form}}")
     return words.interval(mean, low, high, form)
+
+
+def accuracy(words: Words, row: pd.Series, name: str = "test_accuracy") -> str:
+    """`figure` of an accuracy: an interval that leaves 0 to 1, as Student's t may, is cut there, and marked."""
+    low, high = (float(row.get(f"{name}_{side}", math.nan)) for side in ("low", "high"))
+    inside = row.copy()
+    inside[f"{name}_low"], inside[f"{name}_high"] = max(low, 0.0) if low == low else low, min(high, 1.0)
+    text = figure(words, inside, name)
+    return words.say("cell.cut", value=text) if (low < 0 or high > 1) and math.isfinite(row[f"{name}_mean"]) else text
+
+
+def spread(words: Words, median: float, values: pd.Series) -> str:
+    """Median and range of an accuracy over seeds; of runs that diverged there is no range."""
+    if not math.isfinite(median):
+        return words.say("failed.no_mean")
+    if not len(values) or not values.notna().all():
+        return words.say("cell.median", value=f"{median:.4f}")
+    ends = {"low": f"{values.min():.4f}", "high": f"{values.max():.4f}"}
+    return words.say("cell.median_range", value=f"{median:.4f}", **ends)
+
+
+def cut_note(words: Words, table: Table) -> list[Paragraph]:
+    """What the mark of `accuracy` means, where the table has one."""
+    marked = words.say("cell.cut", value="")
+    cut = any(cell.endswith(marked) and cell != marked for row in table.rows for cell in row)
+    return [Paragraph(words.say("report.cut"))] if cut else []
 
 
 def share(words: Words, value: Any) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxcompare.report.blocks import Block, Heading, Paragraph, Table
 from jaxcompare.report.cells import number
 from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.programs import BYTES
+from jaxcompare.report.programs import BYTES, seconds_of, short
 from jaxcompare.words import Words
 
 
@@ -46,11 +46,20 @@ def memory(evidence: Evidence, programs: pd.DataFrame) -> str:
 
 def speed(evidence: Evidence, programs: pd.DataFrame) -> str:
     """Steps a second of programs that differ in their precision only."""
+    words = evidence.words
     found: dict[str, list[float]] = {}
-    for half, full in _pairs(programs):
+    pairs = _pairs(programs)
+    brief = [pair for pair in pairs if short(*pair)]
+    for half, full in pairs:
+        if short(half, full):
+            continue
         ratio = half["replica_steps_per_second"] / full["replica_steps_per_second"]
         found.setdefault(half["precision"], []).append(ratio)
-    return _span(evidence.words, found, "claimed.speed_measured", ".2f")
+    told = [_span(words, found, "claimed.speed_measured", ".2f")] if found else []
+    if brief:
+        seconds = seconds_of(words, [row for pair in brief for row in pair])
+        told.append(words.say("claimed.speed_short", count=len(brief), seconds=seconds))
+    return "; ".join(told)
 
 
 def devices(evidence: Evidence, programs: pd.DataFrame) -> str:

@@ -17,8 +17,9 @@ from jaxcompare.report.environment import environment, reproduce, timing
 from jaxcompare.report.evidence import Evidence, Measured
 from jaxcompare.report.failures import Failure, attempt, failure
 from jaxcompare.report.findings import leaders
-from jaxcompare.report.records import targets_of
-from jaxcompare.report.sections import comparison_blocks, title
+from jaxcompare.report.headlines import headlines
+from jaxcompare.report.records import targets_of, title
+from jaxcompare.report.sections import comparison_blocks
 from jaxcompare.report.view import View, every_view
 from jaxcompare.words import ENGLISH, Words, localised
 
@@ -69,6 +70,7 @@ def content(
         Link(other.say("report.elsewhere"), localised("report", other.language), other.language) for other in others
     ]
     blocks += [Note(words.say("report.quick", names=quick))] if quick else []
+    heads: list[str] = []
     lines: list[str] = []
     sections: list[Block] = []
     for experiment, about in told.items():
@@ -79,19 +81,24 @@ def content(
             sections.append(Broken(words.say("report.not_told", error=error), anchor, error))
             continue
         found = [replace(view, words=words) for view in shared.views[experiment]]
-        lead = attempt(words, anchor, partial(_leaders, found, titles[experiment]))
-        lines += [block.text for block in lead if isinstance(block, Paragraph)]
-        sections += [block for block in lead if isinstance(block, Broken)]
+        for told_in, make in ((heads, _headlines), (lines, _leaders)):
+            lead = attempt(words, anchor, partial(make, found, titles[experiment]))
+            told_in += [block.text for block in lead if isinstance(block, Paragraph)]
+            sections += [block for block in lead if isinstance(block, Broken)]
         names = pictures.get(experiment, [])
         sections += attempt(words, anchor, partial(comparison_blocks, words, experiment, found, tables, about, names))
     evidence = Evidence(words, shared.measured, pictures)
-    blocks += [Heading(2, words.say("report.summary"), "summary"), Paragraph(words.say("report.reading"))]
-    blocks += [Items(tuple(lines)), *sections, *answers(evidence)]
+    blocks += [Heading(2, words.say("report.summary"), "summary"), *([Items(tuple(heads))] if heads else [])]
+    blocks += [Paragraph(words.say("report.reading")), Items(tuple(lines)), *sections, *answers(evidence)]
     parts = {"claimed": partial(claimed, evidence), "environment": partial(environment, words, told, titles, tables)}
     if "timing" in tables and len(tables["timing"]):
         parts["timing"] = partial(timing, words, tables["timing"])
     parts["reproduce"] = partial(reproduce, words, told, titles)
     return blocks + [block for name, make in parts.items() for block in attempt(words, name, make)]
+
+
+def _headlines(found: Sequence[View], name: str) -> list[Block]:
+    return [Paragraph(line) for line in headlines(found, name)]
 
 
 def _leaders(found: Sequence[View], name: str) -> list[Block]:

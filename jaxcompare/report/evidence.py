@@ -3,144 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from jaxcompare import analysis
-from jaxcompare.analysis.gradients import LAYER_FIGURES, LAYER_NAMES, summarise_layers
-from jaxcompare.report.programs import programs_of
-from jaxcompare.report.records import targets_of
+from jaxcompare.report.cells import accuracy, spread
+from jaxcompare.report.measured import Judged, Measured, Study
+from jaxcompare.report.records import targets_of, title
 from jaxcompare.words import Words
 
-NOT_OTHERS = ("learning_rate", "dataset")
-
-
-class Study(NamedTuple):
-    """A study on one data set in which the factors asked for vary."""
-
-    experiment: str
-    name: str
-    dataset: str
-    rows: pd.DataFrame  # its variants, of the summary
-    others: tuple[str, ...]  # what else varies, the learning rate and the factors asked for apart
-
-
-class Place(NamedTuple):
-    """A study on one data set."""
-
-    experiment: str
-    name: str
-    dataset: str
-    rows: pd.DataFrame  # its variants, of the summary
-    variants: pd.DataFrame  # the same, of the replicas
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The tables of a run and what is computed from them once, whatever the language."""
-
-    tables: Mapping[str, pd.DataFrame]
-    told: Mapping[str, Mapping[str, Any]]
-    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what was asked before
-
-    @cached_property
-    def replicas(self) -> pd.DataFrame:
-        """Those of every study but the ones that only confirm."""
-        table = self.tables["replicas"]
-        return table[table["confirms"].fillna("") == ""] if "confirms" in table else table
-
-    @cached_property
-    def runs(self) -> pd.DataFrame:
-        """`finals`, with what was counted or measured inside at the last epoch: a row a replica."""
-        tables = self.tables
-        found = analysis.finals(self.replicas, tables["history"], targets_of(self.told), tables.get("timing"))
-        found = found.set_index("replica_id", drop=False)
-        last = tables["history"].sort_values("epoch").groupby("replica_id").last()
-        for name in ("skipped_steps", "loss_scale"):
-            if name in last:
-                found[name] = last[name]
-        return found.join(_inside(tables["layers"])) if "layers" in tables else found
-
-    @cached_property
-    def summary(self) -> pd.DataFrame:
-        """A row a variant, with the columns of `summarise_layers`, and medians of what `runs` add."""
-        rows = self.tables["summary"]
-        rows = rows[rows["variant_id"].isin(self.replicas["variant_id"])]
-        if "layers" in self.tables:
-            missing = [name for name in (*LAYER_FIGURES, *LAYER_NAMES) if name not in rows]
-            if missing:
-                found = summarise_layers(self.replicas, self.tables["layers"])
-                rows = rows.merge(found[["variant_id", *missing]], on="variant_id", how="left")
-        groups = self.runs.groupby("variant_id")
-        for name in (*INSIDE, "skipped_steps", "loss_scale"):
-            if name in self.runs:
-                complete = groups[name].count() == groups.size()
-                rows = rows.merge(groups[name].median().where(complete).rename(name), on="variant_id", how="left")
-        return rows
-
-    @cached_property
-    def places(self) -> list[Place]:
-        """Every study on every data set."""
-        variants = analysis.variants_of(self.replicas)
-        groups = self.summary.groupby(["experiment", "study", "dataset"], sort=False)
-        return [
-            Place(*names, rows, variants[variants["variant_id"].isin(rows["variant_id"])])
-            for place, rows in groups
-            for names in [(str(place[0]), str(place[1]), str(place[2]))]
-        ]
-
-    def studies(self, *names: str, lacking: Iterable[str] = ()) -> list[Study]:
-        """Every study and data set in which all of the factors `names` vary, and none of `lacking`."""
-        if any(name not in self.summary for name in names):
-            return []
-        lacking = tuple(lacking)
-        if (names, lacking) in self.kept:
-            return list(self.kept[names, lacking])
-        found = []
-        for one in self.places:
-            asked = [name for name in (*names, *lacking) if name in one.rows]
-            if [name for name in asked if one.rows[name].nunique(dropna=False) > 1] == list(names):
-                found.append(Study(*one[:4], _others(one.variants, names)))
-        self.kept[names, lacking] = found
-        return list(found)
-
-    def best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-        """Of each cell of `keys` the variant that did best on validation, in the order of the config."""
-        asked = (id(rows), *keys)
-        if asked not in self.kept:
-            chosen = analysis.best_rates(rows, keys[0], tuple(keys[1:]))
-            order = {variant: place for place, variant in enumerate(rows["variant_id"])}
-            found = chosen.sort_values("variant_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
-            self.kept[asked] = (rows, found)  # as long as the rows are kept no others have their id
-        return self.kept[asked][1]
-
-    @cached_property
-    def last_gradients(self) -> pd.DataFrame:
-        """`bands` of the gradient's norm in each network's last layer."""
-        layers = self.tables["layers"]
-        last = layers[layers["layer_index"] == layers.groupby("replica_id")["layer_index"].transform("max")]
-        return analysis.bands(last, self.replicas, value="gradient_norm")
-
-    def difference(self, first: str, second: str) -> analysis.Paired:
-        """Of test accuracy, seed by seed, first - second."""
-        if (first, second) not in self.kept:
-            self.kept[first, second] = analysis.paired_variants(self.runs, first, second)
-        return self.kept[first, second]
-
-    @cached_property
-    def programs(self) -> pd.DataFrame:
-        """`programs_of` the run."""
-        return programs_of(self.tables.get("timing"), self.replicas, self.told)
-
-
-def _others(variants: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
-    """What varies beside the factors asked for, those that follow from others left out."""
-    asked = tuple(name for name in names if name not in NOT_OTHERS)
-    return tuple(name for name in analysis.varying(variants, asked) if name not in (*names, *NOT_OTHERS))
+__all__ = ["Evidence", "Judged", "Measured", "Study"]
 
 
 @dataclass(frozen=True)
@@ -181,62 +54,63 @@ class Evidence:
         """`Measured.programs`."""
         return self.measured.programs
 
+    @property
+    def claims(self) -> pd.DataFrame:
+        """`Measured.claims`."""
+        return self.measured.claims
+
     def studies(self, *names: str, lacking: Iterable[str] = ()) -> list[Study]:
         """`Measured.studies`."""
         return self.measured.studies(*names, lacking=lacking)
+
+    def rates_set(self, rows: pd.DataFrame) -> bool:
+        """`Measured.rates_set`."""
+        return self.measured.rates_set(rows)
 
     def best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         """`Measured.best`."""
         return self.measured.best(rows, keys)
 
-    def difference(self, first: str, second: str) -> analysis.Paired:
-        """`Measured.difference`."""
-        return self.measured.difference(first, second)
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Judged]:
+        """`Measured.judge`."""
+        return self.measured.judge(pairs)
+
+    def failures(self, row: pd.Series) -> str:
+        """What failed of a row of the summary, and how many of its runs reached the target; empty where none failed."""
+        target = targets_of(self.told).get(str(row["experiment"]))
+        reached = int(row["reached"]) if pd.notna(row.get("reached")) else None
+        return self.words.failures(row["n"], row["n_diverged"], row["n_stuck"], reached, target)
+
+    def accuracy(self, row: pd.Series) -> str:
+        """A row's test accuracy in a sentence: its mean with interval; where runs failed median, range and who failed."""
+        if not row["n_failed"]:
+            return accuracy(self.words, row)
+        values = self.runs.loc[self.runs["variant_id"] == row["variant_id"], "test_accuracy"]
+        told = spread(self.words, row["test_accuracy_median"], values)
+        return self.words.say("name.apart", name=told, apart=self.failures(row))
 
     def name(self, row: pd.Series, keys: Iterable[str]) -> str:
         """A row by the levels of some factors."""
         told = []
         for key in keys:
+            if pd.isna(row[key]):  # an option that this level does not have
+                continue
             level = self.words.level(row[key], key)
             told.append(level if isinstance(row[key], str) else f"{self.words.factor(key)} {level}")
         return ", ".join(told)
 
     def where(self, study: Study, studies: Sequence[Study]) -> str:
-        """A study's data set, and its name where several are on that data set."""
-        dataset = self.words.level(study.dataset)
-        alike = [one for one in studies if one.dataset == study.dataset]
-        if len(alike) < 2:
-            return dataset
-        return self.words.say("report.study", dataset=dataset, study=self.words.level(study.name, "study"))
+        """A study's data set; its comparison, where studies of several are told of; its name, where that leaves several."""
+        told = self.words.level(study.dataset)
+        alike = [one for one in studies if (one.experiment, one.dataset) == (study.experiment, study.dataset)]
+        if len({one.name for one in alike}) > 1:
+            told = self.words.say("report.study", dataset=told, study=self.words.level(study.name, "study"))
+        if len({one.experiment for one in studies}) < 2:
+            return told
+        name = title(self.words, study.experiment, self.told.get(study.experiment, {}))
+        return self.words.say("answer.where", title=name, where=told)
 
     def rate(self, row: pd.Series) -> str:
         """The rate of a row of `best`, and whether it is at its grid's edge; that a rate was the only one says no more here."""
         edge = row.get("edge", "").replace("only", "")
         return self.words.say(f"table.edge_{edge}", rate=row["learning_rate"])
-
-
-INSIDE = (
-    *("first_initial", "last_initial", "first_final", "last_final"),
-    *("dead_first", "dead_last", "underflow", "saturated"),
-)
-
-
-def _inside(layers: pd.DataFrame) -> pd.DataFrame:
-    """Of each replica the gradient's norm in the first and last layer, at its first and last measured epoch; and at the last
-    one the share of dead units (at the first, too), of gradients that underflow and of saturated activations."""
-    ordered = layers.sort_values(["replica_id", "epoch", "layer_index"])
-    epochs = ordered.groupby("replica_id")["epoch"]
-    ends = {
-        "initial": ordered["epoch"] == epochs.transform("min"),
-        "final": ordered["epoch"] == epochs.transform("max"),
-    }
-    found = {}
-    for when, keep in ends.items():
-        norms = ordered[keep].groupby("replica_id")["gradient_norm"]
-        found[f"first_{when}"], found[f"last_{when}"] = norms.agg(lambda v: v.iloc[0]), norms.agg(lambda v: v.iloc[-1])
-    columns = {"dead_first": ("dead_fraction", "initial"), "dead_last": ("dead_fraction", "final")}
-    columns |= {"underflow": ("gradient_underflow", "final"), "saturated": ("saturated_fraction", "final")}
-    for name, (column, when) in columns.items():
-        if column in ordered:
-            found[name] = ordered[ends[when]].groupby("replica_id")[column].mean()
-    return pd.DataFrame(found).replace([np.inf, -np.inf], np.nan)

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
 from jaxcompare import analysis
-from jaxcompare.analysis.finding import Failures, Finding, as_record
+from jaxcompare.analysis.finding import Failures, Finding, as_record, failures_of
 from jaxcompare.analysis.rules import claim_finding
 from jaxcompare.analysis.rules import leaders as leading
 from jaxcompare.report.view import View
-from jaxcompare.words import Words
+from jaxcompare.words import Words, rounded
 
 FEW = 3  # of one kind; where rates were set more are told of together, by the range of this value
 MANY = {"finding.overflow": "skipped", "finding.dead_worst": "share"}
@@ -50,6 +52,8 @@ def sentence(view: View, finding: Finding) -> str:
 
 def _told(view: View, key: str, value: Any) -> Any:
     """A finding's value as it stands in the sentence; numbers are left to the sentence's own formats."""
+    if key.startswith("p_"):
+        return p_value(view.words, value, "number.p_is")
     if key == "where":
         text = ", ".join(view.words.value(part, name) for name, part in value.items())
         return view.words.say("finding.where", where=text) if text else ""
@@ -67,7 +71,7 @@ def _difference(view: View, finding: Finding) -> str:
     words, values = view.words, finding.values
     sign = "" if finding.key == "difference.above" else "+"
     points = {
-        "difference": f"{values['difference']:{sign}.2f}",
+        "difference": rounded(values["difference"], f"{sign}.2f"),
         "interval": words.bounds(values["low"], values["high"], f"{sign}.2f"),
         "effect": effect_cell(words, *(values[name] for name in ("effect", "effect_low", "effect_high"))),
         "p": p_value(words, values["p"], "number.p_is"),
@@ -76,8 +80,10 @@ def _difference(view: View, finding: Finding) -> str:
         points["p"] = words.say("difference.corrected", p=points["p"], family=values["family"])
     failures = "; ".join(f"{view.named(name)}: {words.failures(*counts)}" for name, counts in values["failures"])
     names = {key: view.named(values[key]) for key in ("first", "second")}
-    counts = {key: values[key] for key in ("wins", "n")}
-    told = words.say(finding.key, **names, **points, **counts, failures=failures)
+    seeds = words.say("difference.fresh_seeds" if values["fresh"] else "difference.seeds", n=values["n"])
+    told = words.say(finding.key, **names, **points, wins=values["wins"], seeds=seeds, failures=failures)
+    if finding.key == "difference.none" and (values["low"] > 0 or values["high"] < 0):
+        told = words.say("difference.alone", told=told)
     # A mean over seeds of which some failed stands for neither kind.
     if failures and finding.key != "difference.failed":
         told = words.say("difference.with_failures", told=told, failures=failures)
@@ -113,13 +119,21 @@ def tallies(view: View) -> list[str]:
             if key in readings
         ]
         known = 100 * rows["difference"].dropna()
-        low, high = known.min(), known.max()
+        low, high = (rounded(value, "+.2f") for value in (known.min(), known.max()))
         span = words.say("tally.range", low=low, high=high) if len(known) else ""
         by_id = view.summary.set_index("variant_id")[factor]
         names = [words.value(by_id[rows[key].iloc[0]], str(factor)) for key in ("first_id", "second_id")]
         told = words.say("tally.told", first=names[0], second=names[1], counts=", ".join(counts), range=span)
-        found.append(capital(words, told))
+        half = widest(rows)
+        n = "/".join(str(one) for one in sorted(set(rows["n"])))
+        found.append(capital(words, words.say("tally.seen", told=told, half=half, n=n) if half == half else told))
     return found
+
+
+def widest(claims: pd.DataFrame) -> float:
+    """Half of the widest interval, in points, of the claims by which no difference is shown: what they could have seen."""
+    quiet = claims[claims["reading"] == "none"]
+    return 100 * float(((quiet["high"] - quiet["low"]) / 2).max())
 
 
 def records(views: Iterable[View], others: Sequence[Words] = ()) -> bytes:
@@ -160,8 +174,9 @@ def leaders(view: View, title: str) -> list[str]:
             name = view.words.say("name.at_rate", name=name, rate=best["learning_rate"])
         again = view.confirmed[view.confirmed["variant_id"] == f"{best['variant_id']}{analysis.CONFIRMED}"]
         shown = again.iloc[0] if len(again) else best  # on fresh seeds, where it was trained on some
-        runs = "; ".join(filter(None, (view.words.say("picture.n", n=shown["n"]), view.failures(shown))))
-        accuracy = view.words.interval(*(shown[f"test_accuracy_{part}"] for part in analysis.Interval._fields))
+        count = view.words.say("picture.n_fresh" if len(again) else "picture.n", n=shown["n"])
+        runs = "; ".join(filter(None, (count, view.words.failures(*failures_of(view, shown)))))
+        accuracy = view.accuracy(shown)
         lead = view.words.say("report.leader", title=title, where=view.where(), name=name, accuracy=accuracy, runs=runs)
         mine = view.claims[view.claims["factor"] == factor]
         mine = mine[(mine["first_id"] == best["variant_id"]) | (mine["second_id"] == best["variant_id"])]

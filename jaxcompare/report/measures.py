@@ -27,6 +27,11 @@ def rate(view: View, row: pd.Series) -> str:
     return number(view.words, row["learning_rate"])
 
 
+def caption_of(view: View) -> str:
+    """What stands above the chosen rows: nobody chose rates that were set."""
+    return "report.set" if view.comparison.rates_set else "report.best"
+
+
 def effects(view: View, tables: Tables) -> list[Block]:
     """What each factor kept apart does at every level and rate: paired differences."""
     words = view.words
@@ -36,7 +41,8 @@ def effects(view: View, tables: Tables) -> list[Block]:
     for _, one in mine.iterrows():
         row, factor = rows[one["first_id"]], one["factor"]
         others = [name for name in (view.comparison.factor, *view.comparison.apart) if name != factor]
-        where = ", ".join(words.level(row[name], name) for name in others if name != "learning_rate")
+        told = [name for name in others if name != "learning_rate" and not pd.isna(row[name])]
+        where = ", ".join(words.level(row[name], name) for name in told)
         sides = (words.level(rows[one[key]][factor], factor) for key in ("first_id", "second_id"))
         body.append(
             (
@@ -59,7 +65,7 @@ def convergence(view: View, tables: Tables) -> list[Block]:
     words, blocks = view.words, []
     seconds = seconds_to_target(view.runs).set_index("variant_id")[f"{SECONDS}_median"]
     timed = seconds.notna().any()
-    for key, chosen in (("report.best", view.chosen), ("measure.at_common", view.common)):
+    for key, chosen in ((caption_of(view), view.chosen), ("measure.at_common", view.common)):
         if not len(chosen):
             continue
         body = []
@@ -90,7 +96,7 @@ def stability(view: View, tables: Tables) -> list[Block]:
     ]
     columns = ("variant", "learning_rate", "n", "late_deviation", "largest_jump", "spikes")
     note = Paragraph(words.say("measure.stability_note", late=LATE, spike=SPIKE))
-    return [note, table(view, columns, body, words.say("report.best"))]
+    return [note, table(view, columns, body, words.say(caption_of(view)))]
 
 
 def gradients(view: View, tables: Tables) -> list[Block]:
@@ -109,7 +115,15 @@ def gradients(view: View, tables: Tables) -> list[Block]:
         body.append((*cells, number(words, row["gradient_growth"])))
     columns = ("variant", "learning_rate", "n", "ratio_initial", "vanished_initial", "ratio_final", "vanished_final")
     note = Paragraph(words.say("measure.gradients_note", threshold=analysis.VANISHED))
-    return [note, table(view, (*columns, "gradient_growth"), body, words.say("report.best"))]
+    return [
+        note,
+        table(
+            view,
+            (*columns, "gradient_growth"),
+            body,
+            words.say(caption_of(view)),
+        ),
+    ]
 
 
 def sensitivity(view: View, tables: Tables) -> list[Block]:
@@ -121,7 +135,7 @@ def sensitivity(view: View, tables: Tables) -> list[Block]:
     body = []
     for _, one in analysis.rows_of(tables["sensitivity"], view.comparison).iterrows():
         name = view.name(rows[one["variant_id"]]) if view.comparison.factor != "learning_rate" else ""
-        best = "cell.chosen" if one["best"] else "cell.plain"
+        best = "cell.chosen" if one["best"] and not view.comparison.rates_set else "cell.plain"
         cells = [name, words.say(best, value=rate(view, one)), str(one["n"]), view.failures(one) or "0"]
         cells += [figure(words, one, part) for part in ("validation_accuracy", "test_accuracy")]
         body.append((*cells, number(words, 100 * one["below_best"])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.report.environment import BYTES, by_program
+from jaxcompare.words import Words
 
-__all__ = ["BYTES", "SHARED", "programs_of"]
+__all__ = ["BYTES", "SHARED", "SHORT", "programs_of", "seconds_of", "short"]
 
 SHARED = ("dataset", "optimizer", "batch_size", "precision", "remat")
 SCALING = ("loss_scale_initial", "loss_scale_growth_interval", "loss_scale_factor", "loss_scale_floor")
+SHORT = 2.0  # seconds of training: a ratio of times shorter than this says little of speed
 # Programs are alike in all but one factor, and what follows from it.
 ALIKE = {"batch": ("batch_size",), "precision": ("precision", *SCALING), "remat": ("remat",)}
 
@@ -53,6 +55,18 @@ def programs_of(
         return found
     found["examples_per_second"] = found["replica_steps_per_second"] * found["batch_size"].astype(float)
     return found
+
+
+def short(*rows: pd.Series) -> bool:
+    """Whether one of these programs trained for too short a time to say how fast it is: it was timed once."""
+    return any(not row["train_seconds"] >= SHORT for row in rows)
+
+
+def seconds_of(words: Words, rows: Sequence[pd.Series]) -> str:
+    """For how long programs trained, from the shortest to the longest."""
+    times = sorted(float(row["train_seconds"]) for row in rows)
+    low, high = (f"{one:.2g}" if one < 10 else f"{one:.0f}" for one in (times[0], times[-1]))
+    return low if low == high else words.say("claimed.span", low=low, high=high)
 
 
 def _signature(rows: pd.DataFrame, levels: Iterable[str]) -> str:

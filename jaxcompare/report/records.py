@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxcompare.words import Words
+
 
 def records(manifest: Mapping[str, Any], experiments: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What the manifest says of each experiment: its own entry, over `titles`, over what is said of all."""
@@ -16,3 +18,9 @@ def records(manifest: Mapping[str, Any], experiments: Iterable[str]) -> dict[str
 def targets_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
     """The target of each experiment, from its record."""
     return {name: about.get("target") for name, about in told.items()}
+
+
+def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
+    """The experiment's name: the words' own, else the config's title, else its file's stem."""
+    known = words.level(experiment, "experiment")
+    return str(about.get("title") or known) if known == experiment.replace("_", " ") else known

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from jaxcompare import analysis, plots
+from jaxcompare import plots
 from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Picture, Table
+from jaxcompare.report.cells import accuracy, cut_note
 from jaxcompare.report.curves import curves
 from jaxcompare.report.failures import attempt
 from jaxcompare.report.findings import capital, effect_cell, findings, limits, p_value
@@ -57,12 +58,6 @@ def _protocol(view: View, stated: Iterable[str], history: pd.DataFrame, anchor: 
 
 def _pictures(words: Words, names: Iterable[str]) -> list[Block]:
     return [picture(words, name) for name in names]
-
-
-def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
-    """The experiment's name: the words' own, else the config's title, else its file's stem."""
-    known = words.level(experiment, "experiment")
-    return str(about.get("title") or known) if known == experiment.replace("_", " ") else known
 
 
 def of_view(name: str, view: View, found: list[View]) -> bool:
@@ -144,9 +139,10 @@ def tables(view: View) -> list[Block]:
     """Figures at the best rates and at a common one, and the differences; of rates that were set, what programs cost."""
     words = view.words
     rates_set = view.comparison.rates_set
-    blocks: list[Block] = [figures(view, view.chosen, words.say("report.set" if rates_set else "report.best"))]
+    blocks: list[Block] = figures(view, view.chosen, words.say("report.set" if rates_set else "report.best"))
     if len(view.confirmed):
-        blocks.append(figures(view, view.confirmed, words.say("report.fresh")))
+        # What was confirmed comes first: the claims rest on it, and it selected nothing.
+        blocks = [*figures(view, view.confirmed, words.say("report.fresh")), *blocks]
     if len(view.claims):
         blocks.append(differences(view))
     if rates_set:
@@ -157,7 +153,7 @@ def tables(view: View) -> list[Block]:
     if len(rates) == 0:
         return [*blocks, Paragraph(words.say("report.no_common"))]
     caption = words.say("report.common", rate=rates[0]) if len(rates) == 1 else words.say("report.common_rates")
-    return [*blocks, figures(view, view.common, caption), Paragraph(words.say("report.common_rule"))]
+    return [*blocks, *figures(view, view.common, caption), Paragraph(words.say("report.common_rule"))]
 
 
 COSTS = {"tile_replicas": 1.0, "argument_bytes": 2**-20, "temporary_bytes": 2**-20, "step_seconds": 1e3}
@@ -184,8 +180,8 @@ def costs(view: View) -> list[Block]:
     return [Table(words.say("report.costs"), tuple(columns), tuple(body)), Paragraph(words.say("report.costs_note"))]
 
 
-def figures(view: View, rows: pd.DataFrame, caption: str) -> Table:
-    """A row a variant: rate, n, failed runs, accuracies with their intervals, steps to the target."""
+def figures(view: View, rows: pd.DataFrame, caption: str) -> list[Block]:
+    """A row a variant: rate, n, failed runs, accuracies with their intervals, steps to the target; and what is marked."""
     words = view.words
     keys = [name for name in (view.comparison.factor, *view.comparison.apart) if name != "learning_rate"]
     columns = [words.factor(name) for name in (*keys, "learning_rate")]
@@ -198,14 +194,15 @@ def figures(view: View, rows: pd.DataFrame, caption: str) -> Table:
         cell += [words.say(f"table.edge_{row.get('edge', '')}", rate=row["learning_rate"]), str(row["n"])]
         cell.append(view.failures(row) or "0")
         for name in ("validation_accuracy", "test_accuracy"):
-            cell.append(words.interval(*(row[f"{name}_{part}"] for part in analysis.Interval._fields)))
+            cell.append(accuracy(words, row, name))
         if view.target is not None:
             missed = words.say("number.missed")
             steps = row["steps_to_target_median"]
             cell.append(f"{steps:.0f}" if steps < float("inf") else missed)
             cell.append(words.say("table.wins", wins=int(row["reached"]), n=row["n"]))
         body.append(tuple(cell))
-    return Table(caption, tuple(columns), tuple(body))
+    shown = Table(caption, tuple(columns), tuple(body))
+    return [shown, *cut_note(words, shown)]
 
 
 def differences(view: View) -> Table:

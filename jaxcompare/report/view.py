@@ -10,6 +10,7 @@ import pandas as pd
 from jaxcompare import analysis
 from jaxcompare.analysis import Declared, Finding
 from jaxcompare.analysis.case import Case, every_case
+from jaxcompare.report.cells import accuracy, spread
 from jaxcompare.report.lines import Lines, lines_of
 from jaxcompare.words import Words
 
@@ -25,8 +26,15 @@ class View(Case):
 
     def named(self, levels: Mapping[str, object]) -> str:
         """A variant by its level and the factors kept apart, in words."""
-        first, *others = (self.words.value(value, key) for key, value in levels.items())
+        first, *others = self._levels(levels)
         return self.words.say("name.apart", name=first, apart=", ".join(others)) if others else first
+
+    def _levels(self, levels: Mapping[str, object]) -> list[str]:
+        """Without the options that a level does not have; of these alone, a word for none."""
+        known = {
+            key: value for key, value in levels.items() if value is not None and value == value
+        }  # NaN is not itself
+        return [self.words.value(value, key) for key, value in (known or levels).items()]
 
     def name(self, row: pd.Series) -> str:
         """A row's variant by its level and the factors kept apart."""
@@ -35,6 +43,13 @@ class View(Case):
     def failures(self, row: pd.Series) -> str:
         """How many runs of a variant failed and how; empty where none did."""
         return self.words.failures(row["n"], row["n_diverged"], row["n_stuck"])
+
+    def accuracy(self, row: pd.Series) -> str:
+        """A variant's test accuracy with its interval; where runs failed, its median and range, which need no mean."""
+        if not row["n_failed"]:
+            return accuracy(self.words, row)
+        mine = self.runs.loc[self.runs["variant_id"] == row["variant_id"], "test_accuracy"]
+        return spread(self.words, row["test_accuracy_median"], mine)
 
     def where(self) -> str:
         """The data set, and the study where it is not the main one."""

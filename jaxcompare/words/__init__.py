@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from jaxcompare.words.english import EN
 from jaxcompare.words.korean import KO
 from jaxcompare.words.particles import with_particles
+from jaxcompare.words.plurals import with_singulars
 
 
 class Words(NamedTuple):
@@ -61,19 +62,31 @@ class Words(NamedTuple):
         """`0.969 [0.967, 0.971]`; without an interval the mean alone; without a mean a word for that."""
         if not math.isfinite(mean):
             return self.say("failed.no_mean")
-        return f"{mean:{form}}" + (f" [{low:{form}}, {high:{form}}]" if math.isfinite(low) else "")
+        return rounded(mean, form) + self.bounds(low, high, form)
 
     def bounds(self, low: float, high: float, form: str) -> str:
         """` [0.967, 0.971]` to stand behind a figure; nothing where there is no interval."""
-        return f" [{low:{form}}, {high:{form}}]" if math.isfinite(low) else ""
+        return f" [{rounded(low, form)}, {rounded(high, form)}]" if math.isfinite(low) else ""
 
-    def failures(self, n: int, n_diverged: int, n_stuck: int) -> str:
-        """How many of `n` runs diverged or stayed at chance; empty where none did."""
+    def failures(
+        self, n: int, n_diverged: int, n_stuck: int, reached: int | None = None, target: float | None = None
+    ) -> str:
+        """How many of `n` runs diverged or stayed at chance, and how many reached the target; empty where none failed."""
         counts = (("failed.diverged", n_diverged), ("failed.stuck", n_stuck))
-        return "; ".join(self.say(key, k=k, n=n) for key, k in counts if k)
+        told = [self.say(key, k=k, n=n) for key, k in counts if k]
+        if told and reached is not None and target is not None:  # what left chance need not have learnt
+            told.append(self.say("failed.reached", k=reached, n=n, target=target))
+        return "; ".join(told)
 
 
-POLISHED = {"ko": with_particles}  # what a language does to a sentence whose names are known
+def rounded(value: float, form: str) -> str:
+    """A number in a format; what rounds to zero has no sign."""
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+# What a language does to a sentence whose names are known.
+POLISHED = {"en": with_singulars, "ko": with_particles}
 # What is not translated yet is said in English; a test says what that is.
 ENGLISH, KOREAN = Words(EN), Words(EN | KO, "ko")
 LANGUAGES = {words.language: words for words in (ENGLISH, KOREAN)}

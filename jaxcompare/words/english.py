@@ -167,6 +167,7 @@ EN: dict[str, str] = {
     "panel.dead_layers": "{name}: dead units after the last epoch (n = {n})",
     "panel.dead_epochs": "{name}: dead units over training",
     "picture.n": "n = {n}",
+    "picture.n_fresh": "n = {n} fresh seeds",
     "picture.at_rate": "{name}, rate {rate:g}",
     "picture.title": "{experiment} on {dataset}",
     "picture.best_note": "Each at its best learning rate on validation. Line: mean over seeds, band: 95% interval "
@@ -220,6 +221,7 @@ EN: dict[str, str] = {
     "key.unit_unknown": "not known: the run diverged",
     "failed.diverged": "{k} of {n} diverged",
     "failed.stuck": "{k} of {n} stuck at chance",
+    "failed.reached": "reached {target:g}: {k} of {n}",
     "failed.no_mean": "no mean: a run diverged",
     "name.apart": "{name} ({apart})",
     "name.at_rate": "{name} at rate {rate:g}",
@@ -242,8 +244,6 @@ EN: dict[str, str] = {
     "panel.skipped": "Steps skipped by loss scaling",
     "panel.underflow": "Gradients that underflow, worst epoch",
     "panel.dead": "Dead units after the last epoch",
-    "panel.clip": "Test accuracy, {clip}",
-    "panel.clipping": "What clipping changes",
     "panel.loss_scale": "Loss scale",
     "panel.skipped_steps": "Skipped steps",
     "panel.argument_bytes": "Arguments: state, data, hyperparameters",
@@ -253,8 +253,8 @@ EN: dict[str, str] = {
     "picture.precision": "Precision: {where}",
     "picture.precision_note": "Mean and 95% interval (t, from 5 seeds on). Skipped steps: median and range. k/n: failed "
     "runs.",
-    "picture.clip_note": "Dot: mean over seeds, bar: 95% interval (t, from 5 seeds on). Cross: no mean, since runs diverged; "
-    "k/n: failed runs. Right: with clipping less without, seed by seed.",
+    "picture.clip_note": "Dot: mean over seeds, bar: 95% interval (t, from 5 seeds on). Cross: no mean, as runs "
+    "diverged; k/n: failed runs. Axes differ.",
     "picture.loss_scale": "Loss scaling of float16: {where}",
     "picture.loss_scale_note": "Median and range over seeds, at each evaluated epoch's end.",
     "picture.memory": "Memory and time by precision: {where}",
@@ -280,8 +280,14 @@ EN: dict[str, str] = {
     "report.elsewhere": "This report in English",
     "report.leader": "{title}, {where}: {name} has test accuracy {accuracy} ({runs}).",
     "report.alone": "Nothing was compared with it.",
-    "report.reading": "Test accuracy, mean over seeds with its 95% interval (Student's t, from five seeds on), each "
-    "at the learning rate that did best on the validation split.",
+    "report.reading": "How to read the lines below. Test accuracy is the mean over seeds, in brackets its 95% interval "
+    "(Student's t, from five seeds on): each variant at the learning rate that did best on the validation split where "
+    "several were tried, else at the one that was set beforehand. Differences are taken seed by seed, in points (hundredths "
+    "of accuracy), and their brackets are the 95% interval of that difference alone. d is the mean difference over its "
+    "standard deviation from seed to seed: at 1 and more the difference is large against what the seeds alone change. p says "
+    "how often so large a difference would come by chance if there were none. Holm's correction raises it where a study makes "
+    "several claims, so that of all of them together a false one is shown in at most 5% of studies; a bracket may therefore "
+    "leave out 0 where no difference is shown. That none is shown does not mean that there is none.",
     "report.question": "Question",
     "report.protocol": "Protocol",
     "report.grid": "Grid of learning rates: {grids}.",
@@ -302,7 +308,9 @@ EN: dict[str, str] = {
     "tally.none": "no difference shown",
     "tally.few": "too few seeds to tell",
     "tally.failed": "no mean, since a run diverged,",
-    "tally.range": " (mean differences from {low:+.2f} to {high:+.2f} points)",
+    "tally.range": " (mean differences from {low} to {high} points)",
+    "tally.seen": "{told} Where none is shown, a difference of less than about {half:.2f} points could not have been told from "
+    "none (half of the widest 95% interval, n = {n}).",
     "report.seeds": "{n} seeds for every variant; seeds are paired: at one seed every variant starts from the same "
     "weights and sees the same batches.",
     "report.seeds_differ": "{low} to {high} seeds a variant; seeds are paired: at one seed every variant starts from "
@@ -346,7 +354,7 @@ EN: dict[str, str] = {
     "column.reached": "reached it",
     "column.first": "first",
     "column.second": "second",
-    "column.difference": "first - second",
+    "column.difference": "first - second [95% interval, of it alone]",
     "column.wins": "first is better",
     "column.effect": "effect (d)",
     "column.p_t": "p (paired t)",
@@ -390,18 +398,22 @@ EN: dict[str, str] = {
     "reading.none": "no difference shown",
     "reading.few": "too few seeds",
     "reading.failed": "a run diverged",
-    "difference.above": "{first} beats {second} by {difference} points{interval}, {wins} of {n} seeds, d = {effect}, "
+    "difference.above": "{first} beats {second} by {difference} points{interval}, {wins} of {seeds}, d = {effect}, "
     "p {p}.",
-    "difference.below": "{first} loses to {second} by {difference} points{interval}, better in {wins} of {n} seeds, "
+    "difference.seeds": "{n} seeds",
+    "difference.fresh_seeds": "{n} fresh seeds",
+    "difference.alone": "{told} The interval, which is of this difference alone, leaves out 0; corrected for all claims of the "
+    "study it does not hold.",
+    "difference.below": "{first} loses to {second} by {difference} points{interval}, better in {wins} of {seeds}, "
     "d = {effect}, p {p}.",
     "difference.corrected": "{p} after correction for {family} claims",
     "difference.with_failures": "{told} Failed runs are in the mean: {failures}.",
     "difference.none": "No difference shown between {first} and {second}: {difference} points{interval}, better in "
-    "{wins} of {n} seeds, d = {effect}, p {p}.",
-    "difference.few": "{first} and {second} differ by {difference} points, better in {wins} of {n} seeds: too few seeds "
+    "{wins} of {seeds}, d = {effect}, p {p}.",
+    "difference.few": "{first} and {second} differ by {difference} points, better in {wins} of {seeds}: too few "
     "for an interval, so no difference is shown.",
     "difference.failed": "{first} and {second} have no mean difference, since runs diverged ({failures}); the first "
-    "is better in {wins} of {n} seeds.",
+    "is better in {wins} of {seeds}.",
     "finding.edge_low": "The best rate of {name}, {rate:g}, is the lowest that was tried: lower ones may do better, "
     "and the comparison is not finished.",
     "finding.edge_high": "The best rate of {name}, {rate:g}, is the highest that was tried: higher ones may do "
@@ -422,7 +434,7 @@ EN: dict[str, str] = {
     "finding.exploding_later": "{name}: gradients explode. At rate {rate:g} a layer's norm grew to {ratio:.1g} times what "
     "it was before the first step (median over seeds).",
     "finding.under_tuned": "{name} is under-tuned: it loses to {special}, a special case of it, by {difference:.2f} points "
-    "[{low:.2f}, {high:.2f}].",
+    "[{low:.2f}, {high:.2f}] (n = {n}; 95% interval of this difference alone, uncorrected).",
     "finding.overflow": "{name} at rate {rate:g}: float16 overflowed, and loss scaling skipped {skipped:g} steps (median "
     "over seeds; some in {k} of {n} runs).",
     "finding.dead_worst_many": "In {k} of {n} variants hidden units are dead after the last epoch: {low:.1%} to {high:.1%} of "

@@ -23,6 +23,8 @@ ANSWERS: dict[str, str] = {
     "missing.scaling": "the timing of the programs was not kept, or not which replicas were theirs",
     "missing.clipping": "it needs a study in which precision and gradient clipping vary together",
     "missing.rate_by_batch": "it needs a study in which batch size and learning rate vary together",
+    "answer.where": "{title}, {where}",
+    "answer.corrected": "{p} after correction for the {family} differences of this answer",
     "answer.other_failed": "runs of the one it is compared with diverged",
     "answer.losses_why": "Through a softmax with probabilities p and label y over C classes, cross-entropy's "
     "gradient on the logits is p - y. That of the mean square error on probabilities is 2/C times p times a "
@@ -33,24 +35,23 @@ ANSWERS: dict[str, str] = {
     "{larger} as with {smaller} (medians over seeds), and the best rate of {smaller} is {rates} times that of "
     "{larger}. At their best rates the target takes {steps_larger} steps with {larger} and {steps_smaller} with "
     "{smaller} (medians).",
-    "answer.precision.above": "{where}, {name} in {precision}: {difference} points above float32 (n = {n}).",
-    "answer.precision.below": "{where}, {name} in {precision}: {difference} points, below float32 (n = {n}).",
+    "answer.precision.above": "{where}, {name} in {precision}: {difference} points, above float32 ({n}, p {p}).",
+    "answer.precision.below": "{where}, {name} in {precision}: {difference} points, below float32 ({n}, p {p}).",
     "answer.precision.none": "{where}, {name} in {precision}: no difference to float32 shown, {difference} points "
-    "(n = {n}).",
+    "({n}, p {p}).",
     "answer.precision.few": "{where}, {name} in {precision}: {difference} points to float32, with too few seeds for "
-    "an interval (n = {n}).",
+    "an interval ({n}).",
     "answer.precision.failed": "{where}, {name} in {precision}: no mean difference to float32, since runs diverged "
     "({failures}).",
-    "answer.precision_note": "Differences are paired over seeds, each precision at its own rate (the best one, where "
-    "several were tried), with 95% intervals that are not corrected for how many are told.",
-    "answer.batches_stay": "{where}: no. At the best rate of each batch size ({sizes}) the gradient's norm in the "
-    "first layer is {low} to {high} times that in the last after the last epoch; below {threshold:g} it would have "
-    "vanished.",
-    "answer.batches_vanish": "{where}: yes, at {k} of {count} settings (batch sizes {sizes}) the gradient's norm in "
-    "the first layer is below {threshold:g} times that in the last after the last epoch ({low} to {high} over all).",
-    "answer.batches_partly": "{where}: not where it was finite. At batch sizes {sizes} the gradient's norm in the "
-    "first layer is {low} to {high} times that in the last after the last epoch (vanished: below {threshold:g}); "
-    "of the others runs diverged.",
+    "answer.precision_note": "Differences are paired over seeds, each precision at its own rate (the best one, "
+    "where several were tried, else the one that was set); brackets are the 95% interval of each difference alone. "
+    "Whether one is shown follows p, corrected after Holm over the study's claims where it is one of them.",
+    "answer.batches_stay": "{where}: no. At the best rate of each batch size ({sizes}), in the {count} "
+    "settings of which no run failed, the gradient's norm in the first layer is {low} to {high} times that in "
+    "the last after the last epoch; below {threshold:g} it would have vanished.",
+    "answer.batches_vanish": "{where}: yes, at {k} of the {count} settings of which no run failed (batch sizes "
+    "{sizes}) the gradient's norm in the first layer is below {threshold:g} times that in the last after the "
+    "last epoch ({low} to {high} over all {count}).",
     "answer.batches_probe": "Gradients are taken on the same probe batch for all batch sizes, so what differs is "
     "the network that each trained, not the noise of its batches; at first all are alike.",
     "answer.dead": "{where}, by learning rate: {first} of the hidden units are dead before the first step, {best} "
@@ -72,27 +73,21 @@ ANSWERS: dict[str, str] = {
     "compiled program, and what lies outside the range is counted below and above it. What is kept of a layer is "
     "so many counts, however many examples are seen; a second batch would be added to the same counts. Reckoned "
     "from what this run kept, in KiB a replica and snapshot (pre-activations and activations, 4 bytes a number):",
-    "answer.scaling_batch": "{where}, {name}: from batch {low} to {high}, {times} times as many examples a step, "
-    "{faster} times as many examples a second.",
+    "answer.scaling_batch": "{where}, {name}: from batch {low} to {high}, {times} times as many examples a "
+    "step, {faster} times as many examples a second (one timing each, of {seconds} s of training).",
     "answer.scaling_no_batch": "By batch size: not measured in this run, whose programs that are alike in all else "
     "have one size.",
     "answer.scaling_replicas": "By replicas: not varied apart from the rest. A tile of the programs below holds "
     "{counts} replicas side by side; the benchmark (python -m jaxcompare.bench) varies their number.",
     "answer.scaling_replicas_unknown": "By replicas: not measured; how many train side by side was not recorded.",
-    "answer.scaling_remat": "{name}: with activations computed anew the program's temporary memory is {bytes} times "
-    "what it was, and its speed {speed} times.",
-    "answer.clip.above": "where both learn, clipping changes test accuracy by {difference} points (better, n = {n})",
-    "answer.clip.below": "where both learn, clipping changes test accuracy by {difference} points (worse, n = {n})",
-    "answer.clip.none": "at the best rates no difference in test accuracy is shown: {difference} points (n = {n})",
-    "answer.clip.few": "at the best rates test accuracy differs by {difference} points, with too few seeds for an "
-    "interval (n = {n})",
-    "answer.clip.failed": "at the best rates there is no mean difference, since runs diverged",
-    "answer.clip_needed": "{where}, {name}: clipping at {clip} saves runs. Without it {k} of {n} fail over all rates, with "
-    "it {k_clipped} of {n_clipped} (Fisher's exact test, p {p}); {told}.",
-    "answer.clip_fewer": "{where}, {name}: no need for clipping at {clip} is shown. Without it {k} of {n} fail over all "
-    "rates, with it {k_clipped} of {n_clipped} (Fisher's exact test, p {p}); {told}.",
-    "answer.clip_not_needed": "{where}, {name}: clipping at {clip} saves no runs. Without it {k} of {n} fail over all rates, "
-    "with it {k_clipped} of {n_clipped}; {told}.",
+    "answer.scaling_remat": "{name}: with activations computed anew the program's temporary memory is {bytes} "
+    "times what it was, and its speed {speed} times (one timing each, of {seconds} s of training).",
+    "answer.clip.above": "at rate {rate} it is better by {difference} points ({n}, p {p})",
+    "answer.clip.below": "at rate {rate} it is worse, {difference} points ({n}, p {p})",
+    "answer.clip.none": "at rate {rate} no difference is shown, {difference} points ({n}, p {p})",
+    "answer.clip.few": "at rate {rate} test accuracy differs by {difference} points, with too few seeds for an "
+    "interval ({n})",
+    "answer.clip.failed": "at rate {rate} there is no mean difference, since runs diverged ({n})",
     "answer.rate": "{name}: the best rates are {rates}; over {count} batch sizes they grow like the batch size to "
     "the power {slope} (1 would be the linear rule, 0.5 the square root, 0 no change).",
     "answer.rate_at": "{rate} at {batch}",
@@ -100,19 +95,55 @@ ANSWERS: dict[str, str] = {
     "answer.rate_note": "Rates are those that were used: where a rule scales the learning rate with the batch, what "
     "it made of it. They stand on a grid, so that a power is no finer than the grid; every batch size is trained "
     "for the same number of epochs, so that a larger one takes fewer steps.",
+    "answer.batches_stay_set": "{where}: no. At the rates that were set for each batch size ({sizes}), in the "
+    "{count} settings of which no run failed, the gradient's norm in the first layer is {low} to {high} times "
+    "that in the last after the last epoch; below {threshold:g} it would have vanished.",
+    "answer.batches_unknown": "{where}: not known, since there is no setting of which every run learnt.",
+    "answer.batches_left": "Left out are {k} of {count} settings, since runs failed there: what they show is a "
+    "rate that is too high rather than the size of the batch. They are {names}.",
+    "answer.losses_set": "{where}: before the first step the gradient of the last layer is {ratio} times as "
+    "large with {larger} as with {smaller} (medians over seeds); the rate set for {smaller} is {rates} times "
+    "that of {larger}. At these rates the target takes {steps_larger} steps with {larger} and {steps_smaller} "
+    "with {smaller} (medians).",
+    "answer.clip_failed_runs": "{told}, where {k} of {n} runs fail without it and {k_clipped} of {n_clipped} with it",
+    "answer.clipping_above": "{where}, {name}: clipping at {clip} helps; {told}.",
+    "answer.clipping_below": "{where}, {name}: clipping at {clip} hurts; {told}.",
+    "answer.clipping_none": "{where}, {name}: neither need nor harm of clipping at {clip} is shown; {told}.",
+    "answer.clipping_note": "Each rate is judged for itself, clipped less unclipped test accuracy, seed by "
+    "seed; a run that is stuck counts with the accuracy that it has. Brackets are the 95% interval of each "
+    "difference alone; whether one is shown follows p, corrected after Holm.",
+    "answer.rate_unmeasured": "Not measured in this run: each batch size was trained at one rate, which was "
+    "set beforehand or made by a rule, so that none was found to be the best. It would take several rates at "
+    "each batch size, chosen among on validation (in a study's grid learning_rate with three values and more "
+    "beside batch_size, its role nuisance). What was measured is the test accuracy that each size comes to "
+    "at equal examples seen:",
+    "answer.equal_examples": "{name}: {told} (n = {n}).",
+    "answer.accuracy_at": "{accuracy} at batch {batch}",
+    "answer.scaling_batch_short": "{where}, {name}: from batch {low} to {high}, {times} times as many examples "
+    "a step: too short to tell what it does to speed (one timing each, of {seconds} s of training).",
+    "answer.scaling_remat_short": "{name}: with activations computed anew the program's temporary memory is "
+    "{bytes} times what it was; too short to tell what it does to speed ({seconds} s of training).",
+    "claimed.speed_short": "too short to tell in {count} pairs of programs ({seconds} s of training)",
+    "answer.dead_set": "{where}, by learning rate: {first} of the hidden units are dead before the first step; "
+    "after the last epoch at least {best} (rate {best_rate:g}) and at most {worst} (rate {worst_rate:g}), at rates "
+    "that were set. Means over seeds.",
+    "answer.dead_by_set": "By {factor}, at the rate that was set for each: {levels}.",
+    "chart.at_end": "after the last epoch",
     # Charts.
     "chart.note": "Mean over seeds and 95% interval (t, from 5 seeds on); cross: runs failed (a median where one "
     "diverged).",
     "chart.dead_note": "Mean over seeds, 95% interval (t, from 5 seeds on); none where a run diverged; cross: runs "
     "stuck.",
-    "chart.medians_note": "Medians over seeds, each at its best rate; cross: runs failed.",
-    "chart.median_note": "Median and range over seeds, each at its best rate; cross: runs failed.",
+    "chart.medians_note": "Medians over seeds after the last epoch, each at its best rate or the one that was set; "
+    "cross: runs failed.",
+    "chart.median_note": "Median and range over seeds, each at its best rate or the one that was set; cross: runs "
+    "failed.",
     "chart.rates_note": "Each at its best rate on validation; cross: runs failed. Pale: what a rule would make of it.",
-    "chart.once": "Timed once a program, over its wall time without compilation.",
+    "chart.once": "Each program timed once, over its wall time without compilation. Pale: trained for less "
+    "than {seconds:g} s, too short to tell.",
+    "key.rule_failed": "{rule}: {k}/{n} failed",
     "chart.reckoned": "Reckoned from the sizes of layers, not measured.",
     "chart.series": "{name}, {where}",
-    "chart.initial": "{name}: at first",
-    "chart.final": "{name}: after the last epoch",
     "chart.vanished": "vanished below",
     "chart.linear": "linear rule",
     "chart.square_root": "square-root rule",
@@ -167,7 +198,8 @@ ANSWERS: dict[str, str] = {
     "claimed.unknown_device": "not recorded",
     "claimed.span": "{low} to {high}",
     "claimed.memory_measured": "{precision}: {span} (pairs of programs: {count}; arguments and temporaries)",
-    "claimed.speed_measured": "{precision}: {span} times float32's steps a second (pairs of programs: {count})",
+    "claimed.speed_measured": "{precision}: {span} times float32's steps a second (pairs of programs: {count}, "
+    "each timed once)",
     "claimed.compile_measured": "not its effect; compilation took {compile} s (programs added up), training {train} s",
     "claimed.memory": "Mixed precision halves the memory",
     "claimed.memory_why": "Parameters and the optimizer's state stay in float32, and so does the data set; only "

@@ -9,8 +9,36 @@ REPORT: dict[str, str] = {
     "learning_rate_rule.fixed": "no rule",
     "learning_rate_rule.linear": "linear rule",
     "learning_rate_rule.square_root": "square-root rule",
+    # The summary's first lines: an answer a comparison.
+    "headline.told": "{title}, {where}: {told} ({n}).",
+    "headline.told_seen": "{title}, {where}: {told} ({n}; where none is shown, less than about {half:.2f} points "
+    "could not have been told from none).",
+    "headline.shown": "{winner} beats {loser} by {difference:.2f} points",
+    "headline.none": "no difference is shown between {pairs}",
+    "headline.few": "there are too few seeds to tell {pairs} apart",
+    "headline.failed": "runs diverged, so that there is no mean difference between {pairs}",
+    "headline.pair": "{first} and {second} ({difference} points)",
+    "headline.pair_plain": "{first} and {second}",
+    "headline.why": "{name}: {why}",
+    "headline.dead": "{share:.1%} of its hidden units dead at the end",
+    "headline.vanishing": "the gradient's norm in its first layer {ratio:.1g} times that in the last at initialisation",
+    "headline.turns": "this hangs on a near-tie of rates: with {name} at {near:g}, as good on validation as "
+    "{rate:g}, the reading is another",
+    # How well rates were tuned.
+    "finding.under_tuned_claimed": "{name} is under-tuned: it loses to {special}, a special case of it, by "
+    "{difference:.2f} points [{low:.2f}, {high:.2f}] (n = {n}, p {p_value} after correction for {family} claims).",
+    "finding.near_tie": "{name}: rate {near:g} is as good on validation as the best, {rate:g} ({gap:.2f} points apart, "
+    "less than one standard error, n = {n}).",
+    "finding.near_tie_claim": "{name}: rate {near:g} is as good on validation as the best, {rate:g} ({gap:.2f} "
+    "points apart, less than one standard error, n = {n}). Against {other} it differs by {difference_best:+.2f} "
+    "points at {rate:g} (p {p_best}) and by {difference_near:+.2f} at {near:g} (p {p_near}), on the seeds that "
+    "chose, uncorrected.",
     # Cells.
     "cell.median": "median {value}",
+    "cell.median_range": "median {value}, from {low} to {high}",
+    "cell.cut": "{value}*",
+    "report.cut": "*: Student's t takes this interval out of 0 to 1; it is cut there. The tables on disk have it "
+    "whole.",
     "cell.minus": "{first} - {second}",
     "cell.nowhere": "nowhere",
     "cell.chosen": "{value} (chosen)",

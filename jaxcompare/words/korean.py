@@ -152,6 +152,7 @@ KO: dict[str, str] = {
     "panel.dead_layers": "{name}: 마지막 에폭 후의 죽은 유닛 (n = {n})",
     "panel.dead_epochs": "{name}: 학습 중의 죽은 유닛",
     "picture.n": "n = {n}",
+    "picture.n_fresh": "새 시드 n = {n}",
     "picture.at_rate": "{name}, 학습률 {rate:g}",
     "picture.title": "{experiment}: {dataset}",
     "picture.best_note": "각각 검증에서 가장 좋은 학습률. 선: 시드 평균, 띠: 95% 신뢰구간(t 분포, 시드 5개부터). "
@@ -202,6 +203,7 @@ KO: dict[str, str] = {
     "key.unit_unknown": "알 수 없음: 발산한 실행",
     "failed.diverged": "{n}개 중 {k}개 발산",
     "failed.stuck": "{n}개 중 {k}개 우연 수준",
+    "failed.reached": "목표 {target:g} 도달: {n}개 중 {k}개",
     "failed.no_mean": "평균 없음: 발산한 실행이 있음",
     "name.apart": "{name} ({apart})",
     "name.at_rate": "{name}, 학습률 {rate:g}",
@@ -218,8 +220,13 @@ KO: dict[str, str] = {
     "report.elsewhere": "한국어 보고서",
     "report.leader": "{title}, {where}: {name}의 테스트 정확도는 {accuracy}이다({runs}).",
     "report.alone": "비교한 대상은 없다.",
-    "report.reading": "테스트 정확도는 시드 평균과 95% 신뢰구간(스튜던트 t 분포, 시드 5개부터)이며, 각각 검증 데이터에서 "
-    "가장 좋았던 학습률에서의 값이다.",
+    "report.reading": "아래 줄을 읽는 법. 테스트 정확도는 시드 평균이고 대괄호 안은 95% 신뢰구간(스튜던트 t 분포, 시드 "
+    "5개부터)이다. 여러 학습률을 시험한 곳에서는 검증 데이터에서 가장 좋았던 학습률, 그 밖에는 미리 정한 학습률에서의 값이다. "
+    "차이는 시드별로 구한 퍼센트포인트(정확도의 100분의 1)이며 그 대괄호는 그 차이 하나만의 95% 신뢰구간이다. d는 평균 차이를 "
+    "시드 사이의 표준편차로 나눈 값으로, 1 이상이면 시드만으로 생기는 변동에 비해 차이가 크다. p는 차이가 없을 때 이만큼 큰 "
+    "차이가 우연히 나올 확률이다. 한 연구가 여러 주장을 하면 홀름(Holm) 보정이 p를 키워, 모든 주장을 합쳐도 잘못된 주장이 "
+    "나오는 연구가 5%를 넘지 않게 한다. 그래서 대괄호가 0을 포함하지 않아도 차이를 보이지 못한 것일 수 있다. 차이를 보이지 "
+    "못했다는 것이 차이가 없다는 뜻은 아니다.",
     "report.question": "물음",
     "report.protocol": "실험 방법",
     "report.grid": "학습률 격자: {grids}.",
@@ -265,7 +272,7 @@ KO: dict[str, str] = {
     "column.reached": "목표 도달",
     "column.first": "첫째",
     "column.second": "둘째",
-    "column.difference": "첫째 - 둘째",
+    "column.difference": "첫째 - 둘째 [그것만의 95% 신뢰구간]",
     "column.wins": "첫째가 나은 시드",
     "column.effect": "효과 크기 (d)",
     "column.p_t": "p (대응표본 t)",
@@ -305,17 +312,21 @@ KO: dict[str, str] = {
     "reading.none": "차이를 보이지 못함",
     "reading.few": "시드가 너무 적음",
     "reading.failed": "발산한 실행이 있음",
-    "difference.above": "{first}이(가) {second}보다 {difference}%p{interval} 높다: 시드 {n}개 중 {wins}개에서 앞선다, "
+    "difference.above": "{first}이(가) {second}보다 {difference}%p{interval} 높다: {seeds} 중 {wins}개에서 앞선다, "
     "d = {effect}, p {p}.",
-    "difference.below": "{first}이(가) {second}보다 낮다, 차이 {difference}%p{interval}: 시드 {n}개 중 {wins}개에서만 "
+    "difference.below": "{first}이(가) {second}보다 낮다, 차이 {difference}%p{interval}: {seeds} 중 {wins}개에서만 "
     "앞선다, d = {effect}, p {p}.",
+    "difference.seeds": "시드 {n}개",
+    "difference.fresh_seeds": "새 시드 {n}개",
+    "difference.alone": "{told} 이 신뢰구간은 이 차이 하나만의 것으로 0을 포함하지 않지만, 연구의 모든 주장에 대해 보정하면 "
+    "성립하지 않는다.",
     "difference.corrected": "{p} (주장 {family}개에 대해 보정)",
     "difference.with_failures": "{told} 평균에 실패한 실행이 들어 있다: {failures}.",
-    "difference.none": "{first}과(와) {second}의 차이를 보이지 못했다: {difference}%p{interval}, 시드 {n}개 중 {wins}개에서 "
+    "difference.none": "{first}과(와) {second}의 차이를 보이지 못했다: {difference}%p{interval}, {seeds} 중 {wins}개에서 "
     "앞쪽이 낫다, d = {effect}, p {p}.",
-    "difference.few": "{first}과(와) {second}의 차이는 {difference}%p이고 시드 {n}개 중 {wins}개에서 앞쪽이 낫다. 신뢰구간을 "
+    "difference.few": "{first}과(와) {second}의 차이는 {difference}%p이고 {seeds} 중 {wins}개에서 앞쪽이 낫다. 신뢰구간을 "
     "구하기에는 시드가 너무 적어 차이를 보이지 못한다.",
-    "difference.failed": "발산한 실행이 있어({failures}) {first}과(와) {second}의 평균 차이는 없다. 시드 {n}개 중 {wins}개에서 "
+    "difference.failed": "발산한 실행이 있어({failures}) {first}과(와) {second}의 평균 차이는 없다. {seeds} 중 {wins}개에서 "
     "앞쪽이 낫다.",
     "finding.edge_low": "{name}: 최적 학습률 {rate:g}이(가) 시도한 값 중 가장 낮다. 더 낮은 값이 더 나을 수 있으므로 비교가 "
     "끝나지 않았다.",
@@ -336,7 +347,7 @@ KO: dict[str, str] = {
     "finding.exploding_later": "{name}: 기울기가 폭주한다. 학습률 {rate:g}에서 어느 층의 노름이 첫 스텝 전의 {ratio:.1g}배까지 "
     "커졌다(시드 중앙값).",
     "finding.under_tuned": "{name}: 충분히 조정되지 않았다. 자신의 특수한 경우인 {special}보다 {difference:.2f}%p "
-    "[{low:.2f}, {high:.2f}] 낮다.",
+    "[{low:.2f}, {high:.2f}] 낮다(n = {n}, 보정하지 않은 이 차이만의 95% 신뢰구간).",
     "finding.overflow": "{name}, 학습률 {rate:g}: float16에서 오버플로가 일어나 손실 스케일링이 {skipped:g} 스텝을 "
     "건너뛰었다(시드 중앙값, 실행 {n}개 중 {k}개에서 발생).",
     "finding.order": "공통 학습률 {rate:g}{where}에서는 검증 순위가 다르다: {common}. 최적 학습률에서는 {best}.",
@@ -392,8 +403,6 @@ KO: dict[str, str] = {
     "panel.skipped": "손실 스케일링이 건너뛴 스텝",
     "panel.underflow": "언더플로된 기울기, 가장 심한 에폭",
     "panel.dead": "마지막 에폭 후의 죽은 유닛",
-    "panel.clip": "테스트 정확도, {clip}",
-    "panel.clipping": "클리핑이 바꾸는 것",
     "panel.loss_scale": "손실 스케일",
     "panel.skipped_steps": "건너뛴 스텝",
     "panel.argument_bytes": "인자: 상태, 데이터, 하이퍼파라미터",
@@ -404,7 +413,7 @@ KO: dict[str, str] = {
     "picture.precision_note": "평균과 95% 신뢰구간(t 분포, 시드 5개부터). 건너뛴 스텝: 중앙값과 범위. k/n: 실패한 "
     "실행.",
     "picture.clip_note": "점: 시드 평균, 막대: 95% 신뢰구간(t 분포, 시드 5개부터). ×: 발산한 실행이 있어 평균이 "
-    "없음, k/n: 실패한 실행. 오른쪽: 클리핑한 것에서 하지 않은 것을 시드별로 뺀 값.",
+    "없음, k/n: 실패한 실행. 그림마다 축의 범위가 다르다.",
     "picture.loss_scale": "float16의 손실 스케일링: {where}",
     "picture.loss_scale_note": "평가한 에폭이 끝날 때마다, 시드의 중앙값과 범위.",
     "picture.memory": "정밀도별 메모리와 시간: {where}",
@@ -435,7 +444,9 @@ KO: dict[str, str] = {
     "tally.none": "차이를 보이지 못함",
     "tally.few": "시드가 너무 적음",
     "tally.failed": "발산한 실행이 있어 평균 없음",
-    "tally.range": " (평균 차이 {low:+.2f}~{high:+.2f}%p)",
+    "tally.range": " (평균 차이 {low}~{high}%p)",
+    "tally.seen": "{told} 차이를 보이지 못한 곳에서는 약 {half:.2f}%p보다 작은 차이는 가려낼 수 없었다(가장 넓은 95% "
+    "신뢰구간의 절반, n = {n}).",
     "column.tile_replicas": "타일당 복제본",
     "column.step_seconds": "스텝 (ms)",
     "finding.dead_worst_many": "변형 {n}개 중 {k}개에서 마지막 에폭 후 은닉 유닛의 {low:.1%}에서 {high:.1%}가 죽어 있다(시드 "

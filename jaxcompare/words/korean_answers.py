@@ -1,4 +1,4 @@
-"""Korean: the nine questions and what is often claimed, key by key as in `english_answers`."""
+"""Korean: the nine questions and what is often claimed, key by key as in english_answers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ ANSWERS: dict[str, str] = {
     "missing.scaling": "프로그램의 시간이, 또는 어느 복제본이 어느 프로그램의 것인지가 남아 있지 않다",
     "missing.clipping": "정밀도와 기울기 클리핑을 함께 달리한 연구가 필요하다",
     "missing.rate_by_batch": "배치 크기와 학습률을 함께 달리한 연구가 필요하다",
+    "answer.where": "{title}, {where}",
+    "answer.corrected": "{p} (이 답의 차이 {family}개에 대해 보정)",
     "answer.other_failed": "비교 대상 쪽의 실행이 발산했다",
     "answer.losses_why": "클래스 C개에 대한 확률 p와 레이블 y의 소프트맥스에서, 교차 엔트로피의 로짓에 대한 "
     "기울기는 p - y이다. 확률에 대한 평균 제곱오차의 기울기는 2/C 곱하기 p 곱하기 그런 오차들의 차이이다. 2/C만큼 "
@@ -31,22 +33,22 @@ ANSWERS: dict[str, str] = {
     "answer.losses": "{where}: 첫 스텝 전 마지막 층의 기울기는 {larger} 쪽이 {smaller} 쪽의 {ratio}배이고(시드 "
     "중앙값), {smaller}의 최적 학습률은 {larger}의 {rates}배이다. 최적 학습률에서 목표까지 걸린 스텝은 {larger} "
     "{steps_larger}, {smaller} {steps_smaller}이다(중앙값).",
-    "answer.precision.above": "{where}, {name}, {precision}: float32보다 {difference}%p 높다(n = {n}).",
-    "answer.precision.below": "{where}, {name}, {precision}: float32보다 낮다, 차이 {difference}%p(n = {n}).",
-    "answer.precision.none": "{where}, {name}, {precision}: float32와의 차이를 보이지 못했다, {difference}%p(n = {n}).",
+    "answer.precision.above": "{where}, {name}, {precision}: float32보다 높다, 차이 {difference}%p({n}, p {p}).",
+    "answer.precision.below": "{where}, {name}, {precision}: float32보다 낮다, 차이 {difference}%p({n}, p {p}).",
+    "answer.precision.none": "{where}, {name}, {precision}: float32와의 차이를 보이지 못했다, {difference}%p({n}, "
+    "p {p}).",
     "answer.precision.few": "{where}, {name}, {precision}: float32와의 차이 {difference}%p, 시드가 적어 신뢰구간은 "
-    "없다(n = {n}).",
+    "없다({n}).",
     "answer.precision.failed": "{where}, {name}, {precision}: 발산한 실행이 있어 float32와의 평균 차이가 "
     "없다({failures}).",
-    "answer.precision_note": "차이는 시드별로 짝지었고 정밀도마다 각자의 학습률(여럿을 시험한 곳에서는 가장 좋은 것)에서 "
-    "구했다. 95% 신뢰구간은 여러 차이를 함께 말하는 데 대해 보정하지 않았다.",
-    "answer.batches_stay": "{where}: 아니다. 각 배치 크기({sizes})의 최적 학습률에서 마지막 에폭 후 첫 층의 기울기 "
-    "노름은 마지막 층의 {low}~{high}배이다. {threshold:g}배보다 작으면 소실된 것으로 본다.",
-    "answer.batches_vanish": "{where}: 그렇다. 설정 {count}개 중 {k}개(배치 크기 {sizes})에서 마지막 에폭 후 첫 "
-    "층의 기울기 노름이 마지막 층의 {threshold:g}배보다 작다(전체로는 {low}~{high}배).",
-    "answer.batches_partly": "{where}: 유한했던 곳에서는 아니다. 배치 크기 {sizes}에서 마지막 에폭 후 첫 층의 "
-    "기울기 노름은 마지막 층의 {low}~{high}배이다(소실 기준: {threshold:g}배 미만). 나머지에서는 발산한 실행이 "
-    "있다.",
+    "answer.precision_note": "차이는 시드별로 짝지었고 정밀도마다 각자의 학습률(여럿을 시험한 곳에서는 가장 좋은 "
+    "것, 그 밖에는 미리 정한 것)에서 구했다. 대괄호는 각 차이만의 95% 신뢰구간이다. 차이를 보였는지는 홀름 "
+    "방법으로, 연구의 주장에 드는 차이라면 그 주장 전체에 대해 보정한 p에 따른다.",
+    "answer.batches_stay": "{where}: 아니다. 각 배치 크기({sizes})의 최적 학습률에서, 실패한 실행이 없는 설정 "
+    "{count}개에서 마지막 에폭 후 첫 층의 기울기 노름은 마지막 층의 {low}~{high}배이다. {threshold:g}배보다 작으면 "
+    "소실된 것으로 본다.",
+    "answer.batches_vanish": "{where}: 그렇다. 실패한 실행이 없는 설정 {count}개 중 {k}개(배치 크기 {sizes})에서 "
+    "마지막 에폭 후 첫 층의 기울기 노름이 마지막 층의 {threshold:g}배보다 작다({count}개 전체로는 {low}~{high}배).",
     "answer.batches_probe": "기울기는 모든 배치 크기에서 같은 진단 표본으로 구한다. 따라서 차이는 배치의 잡음이 "
     "아니라 학습된 신경망의 차이이며, 처음에는 모두 같다.",
     "answer.dead": "{where}, 학습률에 따라: 은닉 유닛 가운데 죽은 것은 첫 스텝 전 {first}, 최적 "
@@ -66,26 +68,19 @@ ANSWERS: dict[str, str] = {
     "다음 배치는 같은 개수에 더하면 된다. 이 실행이 남긴 것으로 계산한 값, 복제본과 스냅숏당 KiB(활성화 전후의 값, "
     "수 하나에 4바이트):",
     "answer.scaling_batch": "{where}, {name}: 배치 {low}에서 {high}까지, 스텝당 표본이 {times}배가 될 때 초당 "
-    "표본은 {faster}배가 된다.",
+    "표본은 {faster}배가 된다(각각 한 번 잰 값, 학습 {seconds}초).",
     "answer.scaling_no_batch": "배치 크기에 따라: 이 실행에서는 나머지가 같은 프로그램들의 크기가 하나뿐이어서 "
     "측정하지 않았다.",
     "answer.scaling_replicas": "복제본에 따라: 따로 바꾸어 보지 않았다. 아래 프로그램들의 한 타일에는 복제본이 "
     "{counts}개씩 나란히 있다. 그 수를 바꾸어 재는 것은 벤치마크(python -m jaxcompare.bench)이다.",
     "answer.scaling_replicas_unknown": "복제본에 따라: 측정하지 않았다. 몇 개가 나란히 학습했는지 기록되어 있지 않다.",
     "answer.scaling_remat": "{name}: 활성값을 다시 계산하면 프로그램의 임시 메모리는 원래의 {bytes}배, 속도는 "
-    "{speed}배가 된다.",
-    "answer.clip.above": "둘 다 학습하는 곳에서 클리핑하면 테스트 정확도가 {difference}%p 달라진다(나아짐, n = {n})",
-    "answer.clip.below": "둘 다 학습하는 곳에서 클리핑하면 테스트 정확도가 {difference}%p 달라진다(나빠짐, n = {n})",
-    "answer.clip.none": "최적 학습률에서 테스트 정확도의 차이를 보이지 못했다: {difference}%p(n = {n})",
-    "answer.clip.few": "최적 학습률에서 테스트 정확도의 차이는 {difference}%p이며, 시드가 적어 신뢰구간은 없다(n = "
-    "{n})",
-    "answer.clip.failed": "최적 학습률에서 발산한 실행이 있어 평균 차이가 없다",
-    "answer.clip_needed": "{where}, {name}: {clip}에서 클리핑하면 실행을 살린다. 모든 학습률에 걸쳐 클리핑이 "
-    "없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다(피셔의 정확 검정, p {p}). {told}.",
-    "answer.clip_fewer": "{where}, {name}: {clip}에서 클리핑할 필요를 보이지 못했다. 모든 학습률에 걸쳐 클리핑이 "
-    "없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다(피셔의 정확 검정, p {p}). {told}.",
-    "answer.clip_not_needed": "{where}, {name}: {clip}에서 클리핑해도 살아나는 실행이 없다. 모든 학습률에 걸쳐 "
-    "클리핑이 없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 {k_clipped}개가 실패한다. {told}.",
+    "{speed}배가 된다(각각 한 번 잰 값, 학습 {seconds}초).",
+    "answer.clip.above": "학습률 {rate}에서는 나아진다, {difference}%p({n}, p {p})",
+    "answer.clip.below": "학습률 {rate}에서는 나빠진다, {difference}%p({n}, p {p})",
+    "answer.clip.none": "학습률 {rate}에서는 차이를 보이지 못했다, {difference}%p({n}, p {p})",
+    "answer.clip.few": "학습률 {rate}에서 테스트 정확도의 차이는 {difference}%p이며, 시드가 적어 신뢰구간은 없다({n})",
+    "answer.clip.failed": "학습률 {rate}에서는 발산한 실행이 있어 평균 차이가 없다({n})",
     "answer.rate": "{name}: 최적 학습률은 {rates}이며, 배치 크기 {count}가지에 걸쳐 배치 크기의 {slope}제곱으로 "
     "커진다(1이면 선형 규칙, 0.5이면 제곱근 규칙, 0이면 변화 없음).",
     "answer.rate_at": "{rate} (배치 {batch})",
@@ -93,17 +88,50 @@ ANSWERS: dict[str, str] = {
     "answer.rate_note": "학습률은 실제로 쓰인 값이다. 규칙이 배치에 따라 학습률을 조정한 경우에는 조정된 값이다. "
     "학습률은 격자 위에 있으므로 지수는 격자보다 세밀할 수 없다. 모든 배치 크기를 같은 에폭 수만큼 학습하므로 "
     "배치가 크면 스텝 수가 적다.",
+    "answer.batches_stay_set": "{where}: 아니다. 배치 크기({sizes})마다 미리 정한 학습률에서, 실패한 실행이 없는 "
+    "설정 {count}개에서 마지막 에폭 후 첫 층의 기울기 노름은 마지막 층의 {low}~{high}배이다. {threshold:g}배보다 "
+    "작으면 소실된 것으로 본다.",
+    "answer.batches_unknown": "{where}: 알 수 없다. 모든 실행이 학습한 설정이 없다.",
+    "answer.batches_left": "설정 {count}개 중 {k}개는 실패한 실행이 있어 뺐다. 거기서 드러나는 것은 배치 크기보다 "
+    "지나치게 높은 학습률이다. 뺀 것: {names}.",
+    "answer.losses_set": "{where}: 첫 스텝 전 마지막 층의 기울기는 {larger} 쪽이 {smaller} 쪽의 {ratio}배이고(시드 "
+    "중앙값), {smaller}에 미리 정한 학습률은 {larger}의 {rates}배이다. 이 학습률에서 목표까지 걸린 스텝은 {larger} "
+    "{steps_larger}, {smaller} {steps_smaller}이다(중앙값).",
+    "answer.clip_failed_runs": "{told}. 이때 클리핑이 없으면 {n}개 중 {k}개, 있으면 {n_clipped}개 중 "
+    "{k_clipped}개가 실패한다",
+    "answer.clipping_above": "{where}, {name}: {clip}에서 클리핑하면 도움이 된다. {told}.",
+    "answer.clipping_below": "{where}, {name}: {clip}에서 클리핑하면 해가 된다. {told}.",
+    "answer.clipping_none": "{where}, {name}: {clip}에서 클리핑할 필요도 해도 보이지 못했다. {told}.",
+    "answer.clipping_note": "학습률마다 따로, 클리핑한 것에서 하지 않은 것을 뺀 테스트 정확도를 시드별로 판단한다. "
+    "우연 수준에 머문 실행은 그 정확도 그대로 센다. 대괄호는 각 차이만의 95% 신뢰구간이고, 차이를 보였는지는 홀름 "
+    "방법으로 보정한 p에 따른다.",
+    "answer.rate_unmeasured": "이 실행에서는 측정하지 않았다. 배치 크기마다 미리 정하거나 규칙으로 만든 학습률 "
+    "하나로만 학습했으므로 최적 학습률을 찾지 않았다. 배치 크기마다 여러 학습률을 시험하고 검증으로 골라야 "
+    "한다(연구의 격자에 batch_size와 함께 세 값 이상의 learning_rate, 역할은 nuisance). 측정한 것은 같은 "
+    "수의 표본을 보았을 때 각 크기가 이른 테스트 정확도이다.",
+    "answer.equal_examples": "{name}: {told} (n = {n}).",
+    "answer.accuracy_at": "배치 {batch}에서 {accuracy}",
+    "answer.scaling_batch_short": "{where}, {name}: 배치 {low}에서 {high}까지, 스텝당 표본 {times}배: 너무 짧아 "
+    "속도를 말할 수 없다(각각 한 번 잰 값, 학습 {seconds}초).",
+    "answer.scaling_remat_short": "{name}: 활성값을 다시 계산하면 프로그램의 임시 메모리는 원래의 {bytes}배가 "
+    "된다. 너무 짧아 속도는 말할 수 없다(학습 {seconds}초).",
+    "claimed.speed_short": "프로그램 {count}쌍은 너무 짧아 말할 수 없음(학습 {seconds}초)",
+    "answer.dead_set": "{where}, 학습률에 따라: 은닉 유닛 가운데 죽은 것은 첫 스텝 전 {first}, 마지막 에폭 후에는 "
+    "미리 정한 학습률 가운데 가장 적을 때 {best}(학습률 {best_rate:g}), 가장 많을 때 {worst}(학습률 "
+    "{worst_rate:g})이다. 시드 평균.",
+    "answer.dead_by_set": "{factor}에 따라, 각자 미리 정한 학습률에서: {levels}.",
+    "chart.at_end": "마지막 에폭 후",
     "chart.note": "시드 평균과 95% 신뢰구간(t 분포, 시드 5개부터). ×: 실패한 실행(발산한 실행이 있으면 중앙값).",
     "chart.dead_note": "시드 평균과 95% 신뢰구간(t 분포, 시드 5개부터). 발산한 실행이 있으면 없다. ×: 우연 수준에 "
     "머문 실행.",
-    "chart.medians_note": "각자의 최적 학습률에서 시드의 중앙값. ×: 실패한 실행.",
-    "chart.median_note": "각자의 최적 학습률에서 시드의 중앙값과 범위. ×: 실패한 실행.",
+    "chart.medians_note": "마지막 에폭 후 시드의 중앙값, 각자의 최적 또는 미리 정한 학습률에서. ×: 실패한 실행.",
+    "chart.median_note": "각자의 최적 또는 미리 정한 학습률에서 시드의 중앙값과 범위. ×: 실패한 실행.",
     "chart.rates_note": "각각 검증에서 가장 좋은 학습률. ×: 실패한 실행. 옅은 선: 규칙을 따를 때의 값.",
-    "chart.once": "프로그램마다 한 번 잰 값, 컴파일을 뺀 전체 시간 기준.",
+    "chart.once": "프로그램마다 한 번 잰 값, 컴파일을 뺀 전체 시간 기준. 옅은 막대: 학습이 {seconds:g}초보다 짧아 "
+    "말할 수 없음.",
+    "key.rule_failed": "{rule}: {k}/{n} 실패",
     "chart.reckoned": "층의 크기로 계산한 값이며 측정한 것이 아니다.",
     "chart.series": "{name}, {where}",
-    "chart.initial": "{name}: 처음",
-    "chart.final": "{name}: 마지막 에폭 후",
     "chart.vanished": "소실 기준",
     "chart.linear": "선형 규칙",
     "chart.square_root": "제곱근 규칙",
@@ -157,7 +185,7 @@ ANSWERS: dict[str, str] = {
     "claimed.unknown_device": "기록 없음",
     "claimed.span": "{low}~{high}",
     "claimed.memory_measured": "{precision}: {span} (프로그램 {count}쌍, 인자와 임시 메모리)",
-    "claimed.speed_measured": "{precision}: 초당 스텝이 float32의 {span}배 (프로그램 {count}쌍)",
+    "claimed.speed_measured": "{precision}: 초당 스텝이 float32의 {span}배 (프로그램 {count}쌍, 각각 한 번 잼)",
     "claimed.compile_measured": "효과는 재지 않음. 컴파일 {compile}초(프로그램 합계), 학습 {train}초",
     "claimed.memory": "혼합 정밀도는 메모리를 절반으로 줄인다",
     "claimed.memory_why": "매개변수와 옵티마이저의 상태는 float32로 남고 데이터셋도 그렇다. 절반이 되는 것은 "

@@ -9,7 +9,32 @@ REPORT: dict[str, str] = {
     "learning_rate_rule.fixed": "규칙 없음",
     "learning_rate_rule.linear": "선형 규칙",
     "learning_rate_rule.square_root": "제곱근 규칙",
+    "headline.told": "{title}, {where}: {told} ({n}).",
+    "headline.told_seen": "{title}, {where}: {told} ({n}, 차이를 보이지 못한 곳에서 약 {half:.2f}%p보다 작은 "
+    "차이는 가려낼 수 없었다).",
+    "headline.shown": "{winner}이(가) {loser}보다 {difference:.2f}%p 높다",
+    "headline.none": "차이를 보이지 못함: {pairs}",
+    "headline.few": "가려내기에는 시드가 너무 적음: {pairs}",
+    "headline.failed": "발산한 실행이 있어 평균 차이가 없음: {pairs}",
+    "headline.pair": "{first} 대 {second}({difference}%p)",
+    "headline.pair_plain": "{first} 대 {second}",
+    "headline.why": "{name}: {why}",
+    "headline.dead": "마지막에 은닉 유닛의 {share:.1%}가 죽어 있음",
+    "headline.vanishing": "초기 상태에서 첫 층의 기울기 노름이 마지막 층의 {ratio:.1g}배",
+    "headline.turns": "다만 학습률의 선택에 달려 있다. 검증에서 {rate:g}만큼 좋은 {near:g}에서 {name}의 결과는 "
+    "이와 다르다",
+    "finding.under_tuned_claimed": "{name}: 충분히 조정되지 않았다. 자신의 특수한 경우인 {special}보다 "
+    "{difference:.2f}%p [{low:.2f}, {high:.2f}] 낮다(n = {n}, p {p_value}, 주장 {family}개에 대해 보정).",
+    "finding.near_tie": "{name}: 학습률 {near:g}은(는) 검증에서 최적 학습률 {rate:g}만큼 좋다(차이 {gap:.2f}%p, "
+    "표준오차 하나보다 작음, n = {n}).",
+    "finding.near_tie_claim": "{name}: 학습률 {near:g}은(는) 검증에서 최적 학습률 {rate:g}만큼 좋다(차이 "
+    "{gap:.2f}%p, 표준오차 하나보다 작음, n = {n}). {other}과(와)의 차이는 {rate:g}에서 {difference_best:+.2f}%p(p "
+    "{p_best}), {near:g}에서 {difference_near:+.2f}%p(p {p_near})이다. 학습률을 고른 시드에서 구했고 보정하지 "
+    "않았다.",
     "cell.median": "중앙값 {value}",
+    "cell.median_range": "중앙값 {value}, {low}에서 {high}까지",
+    "cell.cut": "{value}*",
+    "report.cut": "*: 스튜던트 t 분포의 구간이 0에서 1까지를 벗어나 그 끝에서 잘랐다. 디스크의 표에는 그대로 있다.",
     "cell.minus": "{first} - {second}",
     "cell.nowhere": "없음",
     "cell.chosen": "{value} (선택됨)",

@@ -1,0 +1,126 @@
+"""A question of comparison C: how optimizers scale on the device, by what the clock and the compiler said of programs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from jaxcompare.plots import style
+from jaxcompare.plots.charts import Bar, Bars, Sheet
+from jaxcompare.report.answer_parts import chart
+from jaxcompare.report.blocks import Block, Chart, Items, Table
+from jaxcompare.report.cells import number, size
+from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.programs import SHARED, SHORT, seconds_of, short
+from jaxcompare.report.records import title
+
+
+def scaling(evidence: Evidence) -> list[Block]:
+    """How each optimizer scales on the device: replicas and batch, from what the clock said of each program."""
+    words = evidence.words
+    programs = evidence.programs
+    if programs.empty:
+        return []
+    varied = programs.groupby("alike_batch")["batch_size"].transform("nunique") > 1
+    programs = programs[(programs["experiment"] == "c") | varied]
+    if programs.empty:
+        return []
+    keys = [name for name in SHARED if programs[name].nunique(dropna=False) > 1 or name == "optimizer"]
+    bytes_known = "argument_bytes" in programs and "temporary_bytes" in programs
+    body = []
+    for _, row in programs.iterrows():
+        cells = [words.level(row[key], key) for key in keys]
+        cells += [
+            f"{row['replicas']:,}",
+            number(words, row["side_by_side"]),
+            number(words, row["train_seconds"]),
+            number(words, row["replica_steps_per_second"]),
+        ]
+        cells += [number(words, row["examples_per_second"]), number(words, row["compile_seconds"])]
+        cells += [size(words, row[name]) for name in ("argument_bytes", "temporary_bytes")] if bytes_known else []
+        body.append(tuple(cells))
+    heads = [
+        "replicas",
+        "side_by_side",
+        "train_seconds",
+        "replica_steps_per_second",
+        "examples_per_second",
+        "compile_seconds",
+    ]
+    heads += ["argument_bytes", "temporary_bytes"] if bytes_known else []
+    columns = (
+        *(words.factor(key) for key in keys),
+        *(words.say(f"column.{one}") for one in heads),
+    )
+    shown = Table("", columns, tuple(body))
+    texts = [*_by_batch(evidence, programs), *_replicas(evidence, programs), *_remat(evidence, programs)]
+    return [Items(tuple(texts)), shown, _speed_chart(evidence, programs)]
+
+
+def _by_batch(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
+    """From the smallest batch to the largest: how examples a second grow, for programs that are alike in all else."""
+    words, texts = evidence.words, []
+    for _, rows in programs.groupby("alike_batch", sort=False):
+        ordered = rows.sort_values("batch_size")
+        if ordered["batch_size"].nunique() < 2:
+            continue
+        low, high = ordered.iloc[0], ordered.iloc[-1]
+        values = {"seconds": seconds_of(words, (low, high)), "name": words.level(low["optimizer"])}
+        values |= {"where": words.level(low["dataset"])}
+        values |= {"low": f"{low['batch_size']:g}", "high": f"{high['batch_size']:g}"}
+        values |= {"times": number(words, high["batch_size"] / low["batch_size"])}
+        values |= {"faster": number(words, high["examples_per_second"] / low["examples_per_second"])}
+        texts.append(words.say(f"answer.scaling_batch{'_short' if short(low, high) else ''}", **values))
+    return texts or [words.say("answer.scaling_no_batch")]
+
+
+def _replicas(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
+    counts = sorted({int(value) for value in programs["side_by_side"].dropna()})
+    words = evidence.words
+    if not counts:
+        return [words.say("answer.scaling_replicas_unknown")]
+    return [words.say("answer.scaling_replicas", counts=", ".join(map(str, counts)))]
+
+
+def _remat(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
+    """What it costs, and saves, to compute activations anew."""
+    words, texts = evidence.words, []
+    if "temporary_bytes" not in programs:
+        return []
+    for _, rows in programs.groupby("alike_remat", sort=False):
+        on, off = (rows[rows["remat"].astype(str) == text] for text in ("True", "False"))
+        if len(on) != 1 or len(off) != 1:
+            continue
+        kept, anew = off.iloc[0], on.iloc[0]
+        values = {"name": evidence.name(kept, ("optimizer", "precision")), "seconds": seconds_of(words, (kept, anew))}
+        values |= {"bytes": number(words, anew["temporary_bytes"] / kept["temporary_bytes"])}
+        values |= {"speed": number(words, anew["replica_steps_per_second"] / kept["replica_steps_per_second"])}
+        texts.append(words.say(f"answer.scaling_remat{'_short' if short(kept, anew) else ''}", **values))
+    return texts
+
+
+def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
+    """Examples a second of every program: a panel a study, in it a bar a program, named by what varies there."""
+    words = evidence.words
+    colours = style.colours_of(programs["optimizer"])
+    groups = programs.groupby(["experiment", "study", "dataset"], sort=False)
+    panels = []
+    for place, rows in groups:
+        experiment, study, dataset = map(str, place)
+        keys = [name for name in SHARED[1:] if rows[name].nunique(dropna=False) > 1] or ["optimizer"]
+        ordered = rows.sort_values("batch_size", kind="stable")
+        bars = tuple(
+            Bar(
+                ", ".join(words.value(row[key], key) for key in keys),
+                float(row["examples_per_second"]),
+                colours[row["optimizer"]],
+                pale=short(row),
+            )
+            for _, row in ordered.iterrows()
+        )
+        name = title(words, experiment, evidence.told.get(experiment, {}))
+        where = words.say("report.study", dataset=words.level(dataset), study=words.level(study, "study"))
+        panels.append(Bars(words.say("answer.where", title=name, where=where), "", bars))
+    note = words.say("chart.once", seconds=SHORT)
+    keyed = tuple((words.level(name), colours[name]) for name in dict.fromkeys(programs["optimizer"]))
+    sheet = Sheet(words.say("chart.scaling"), note, tuple(panels), words.say("axis.examples_per_second"), keyed)
+    return chart(evidence, "scaling", sheet)
