@@ -5,7 +5,7 @@ import sys
 import pytest
 import synthetic
 
-from jaxcompare import plots, report, words
+from jaxcompare import plots, report, run, words
 from jaxcompare.report import html, sections
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.draw import Asked, Background, draw
@@ -96,3 +96,9 @@ def test_a_file_that_raises_stops_no_other(monkeypatch):
     built = report.build(synthetic.tables("mine"), {}, synthetic.MANIFEST, languages=["en"])
     assert {one.name for one in built.failures} == {"findings.json", "report.html"}
     assert built.files.keys() == {"report.md", "experiment_mine_comparison_digits.csv"}
+
+
+@pytest.mark.parametrize(("failures", "code"), [(0, 0), (2, 1)])
+def test_a_run_says_by_its_exit_code_what_its_report_lacks(failures, code, monkeypatch, tmp_path):
+    monkeypatch.setattr("jaxcompare.pipeline.run", lambda *_: failures)
+    assert run.main(["--exp", "b", "--quick", "--out", str(tmp_path / "out")]) == code

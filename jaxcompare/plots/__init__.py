@@ -6,7 +6,7 @@ beside the main one have pictures of their own, by what varies in them (`studies
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
@@ -92,16 +92,23 @@ EXPERIMENTS: dict[str, Callable[[Tables, Fields, dict[str, Comparison]], Picture
 }
 
 
-def pictures(experiment: str, tables: dict[str, pd.DataFrame], fields: Fields | None = None) -> Pictures:
+def pictures(
+    experiment: str,
+    tables: dict[str, pd.DataFrame],
+    fields: Fields | None = None,
+    every: Sequence[Comparison] | None = None,
+) -> Pictures:
     """The pictures of one experiment, in the order of the report; each is drawn when its function is called.
 
     `tables` are those of `docs/tables.md`; `summary` is computed where it is missing (then without time to target).
-    A picture whose table was not measured is not among them.
+    A picture whose table was not measured is not among them. `every` are the comparisons, of all experiments, for whoever
+    has them already.
     """
     tables = {name: table for name, table in tables.items() if len(table)}
     if "summary" not in tables:
         tables = tables | {"summary": analysis.summarise(tables["replicas"], tables["history"])}
-    every = analysis.comparisons(tables["replicas"][tables["replicas"]["experiment"] == experiment])
+    every = analysis.comparisons(tables["replicas"]) if every is None else every
+    every = [one for one in every if one.experiment == experiment]
     main = analysis.main_of(every)
     if not main:
         return {}

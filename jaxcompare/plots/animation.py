@@ -38,8 +38,9 @@ def gif(animation: Animation) -> bytes:
     )  # one palette for all, from the ends and the middle
     for index, place in enumerate((0, len(frames) // 2, -1)):
         sheet.paste(frames[place], (0, index * frames[0].height))
-    palette = style.quantised(sheet, COLOURS, Image.Quantize.MEDIANCUT)
-    first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    palette = sheet.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = [style.on_paper(frame.quantize(palette=palette, dither=Image.Dither.NONE), frame) for frame in frames]
+    first, *others = few
     first.save(buffer, "gif", save_all=True, append_images=others, duration=list(animation.milliseconds), loop=0)
     return buffer.getvalue()
 

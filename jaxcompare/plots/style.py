@@ -137,13 +137,13 @@ def _encoded(picture: Image.Image, dpi: float, shaded: bool, colours: int = 256)
     buffer = io.BytesIO()
     # An octree takes a tenth of the time, but moves shades that lie side by side together: none where they stand for values.
     method = Image.Quantize.MEDIANCUT if shaded else Image.Quantize.FASTOCTREE
-    quantised(picture, colours, method).save(buffer, "png", optimize=False, dpi=(dpi, dpi))
+    found = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+    on_paper(found, picture).save(buffer, "png", optimize=False, dpi=(dpi, dpi))
     return buffer.getvalue()
 
 
-def quantised(picture: Image.Image, colours: int, method: Image.Quantize) -> Image.Image:
-    """In so many colours, of which the paper's (that of the corner) is quite the same."""
-    found = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+def on_paper(found: Image.Image, picture: Image.Image) -> Image.Image:
+    """A picture in few colours, with the paper's colour (that of the corner) quite as it was."""
     palette, paper = list(found.getpalette() or ()), int(np.asarray(found)[0, 0])
     palette[3 * paper : 3 * paper + 3] = np.asarray(picture)[0, 0].tolist()
     found.putpalette(palette)

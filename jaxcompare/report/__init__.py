@@ -109,7 +109,8 @@ def build(
     failures = list(failed.values())
     pages = {name: one.page for name, one in made.items()}
     makers: dict[str, Callable[[], dict[str, bytes]]] = {
-        f"experiment_{name}*.csv": partial(_csvs, name, found) for name in names
+        f"experiment_{name}*.csv": partial(_csvs, name, found, [view.comparison for view in shared.views[name]] or None)
+        for name in names
     }
     makers["findings.json"] = partial(_findings, [view for name in names for view in shared.views[name]], languages)
     for language, told_in in blocks.items():
@@ -127,8 +128,10 @@ def build(
     return Built(files, failures)
 
 
-def _csvs(experiment: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
-    found = comparison_csvs(experiment, tables["replicas"], tables["summary"])
+def _csvs(
+    experiment: str, tables: Mapping[str, pd.DataFrame], comparisons: Sequence[analysis.Comparison] | None
+) -> dict[str, bytes]:
+    found = comparison_csvs(experiment, tables["replicas"], tables["summary"], every=comparisons)
     return {name: rows.to_csv(index=False, lineterminator="\n").encode() for name, rows in found.items()}
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxcompare import plots
+from jaxcompare import analysis, plots
 from jaxcompare.plots.animation import Animation, gif
 from jaxcompare.plots.boundaries import Fields
 from jaxcompare.plots.charts import draw as draw_panel
@@ -56,8 +56,8 @@ Drawn = Picture | Failure
 
 def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, list[str]]:
     """The pictures' file names by experiment."""
-    experiments = tables["replicas"]["experiment"].unique()
-    return {experiment: list(plots.pictures(experiment, dict(tables), fields)) for experiment in experiments}
+    experiments, every = tables["replicas"]["experiment"].unique(), analysis.comparisons(tables["replicas"])
+    return {experiment: list(plots.pictures(experiment, dict(tables), fields, every)) for experiment in experiments}
 
 
 def wanted_of(names: Mapping[str, Sequence[str]], languages: Sequence[str] = tuple(LANGUAGES)) -> list[Asked]:
@@ -75,7 +75,8 @@ def draw(
 ) -> dict[Asked, Drawn]:
     """The pictures `wanted`, one after another."""
     experiments = {one.experiment for one in wanted}
-    registries = {experiment: plots.pictures(experiment, dict(tables), fields) for experiment in experiments}
+    every = analysis.comparisons(tables["replicas"])
+    registries = {experiment: plots.pictures(experiment, dict(tables), fields, every) for experiment in experiments}
     return {
         one: _picture(registries[one.experiment][one.name], localised(one.name, one.language), one.language, formats)
         for one in wanted

@@ -64,7 +64,8 @@ def lines_of(case: Case) -> Lines | None:
 
 def _looks(case: Case) -> dict[str, dict[str, Any]]:
     """Colour of a level, lighter the lower the rate is, and dash of what is kept apart, by variant."""
-    one, rows = case.comparison, case.summary
+    one = case.comparison
+    rows = case.summary[list(dict.fromkeys([one.factor, *one.apart, "learning_rate", "variant_id"]))]
     colours = style.colours_of(rows[one.factor])
     cells = [tuple(str(row[name]) for name in one.apart) for _, row in rows.iterrows()]
     dashes = {cell: DASHES[index % len(DASHES)] for index, cell in enumerate(dict.fromkeys(cells))}
@@ -83,10 +84,10 @@ def _looks(case: Case) -> dict[str, dict[str, Any]]:
 
 def _numbers(band: pd.DataFrame, digits: int) -> list[list[int | None]]:
     """Means and halves of their intervals, times a power of ten; the second is left out where there is no interval."""
-    ordered = band.sort_values("epoch")
-    whole = [_whole(ordered["mean"], digits), _whole(ordered["high"] - ordered["mean"], digits)]
+    mean, high = (band[name].to_numpy(float) for name in ("mean", "high"))  # by epoch, as bands are
+    whole = [_whole(mean, digits), _whole(high - mean, digits)]
     return whole if any(value is not None for value in whole[1]) else whole[:1]
 
 
-def _whole(values: pd.Series, digits: int) -> list[int | None]:
-    return [round(value * 10**digits) if math.isfinite(value) else None for value in values.astype(float)]
+def _whole(values: np.ndarray, digits: int) -> list[int | None]:
+    return [round(value * 10**digits) if math.isfinite(value) else None for value in values.tolist()]

@@ -18,13 +18,18 @@ WHOLE = {"c": "experiment_c_comprehensive_comparison.csv"}
 
 
 def comparison_csvs(
-    experiment: str, replicas: pd.DataFrame, summary: pd.DataFrame, inside: pd.DataFrame | None = None
+    experiment: str,
+    replicas: pd.DataFrame,
+    summary: pd.DataFrame,
+    inside: pd.DataFrame | None = None,
+    every: Sequence[Comparison] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """File name -> rows, of one experiment, rounded to five significant digits: of main studies as the design names them, and
     one a data set of each study beside them.
 
-    `inside` is `analysis.summarise_layers`; without it the columns about gradients and dead units are missing. Steps to
-    the target are infinite where the median falls on a run that missed it, and empty where there is no target.
+    `every` are the comparisons, for whoever has them already. `inside` is `analysis.summarise_layers`; without it the columns
+    about gradients and dead units are missing. Steps to the target are infinite where the median falls on a run that missed
+    it, and empty where there is no target.
     """
     mine = summary[summary["experiment"] == experiment]
     if mine.empty:
@@ -32,7 +37,8 @@ def comparison_csvs(
     if inside is not None:
         apart = [name for name in mine if name == "variant_id" or name not in inside]
         mine = mine[apart].merge(inside, on="variant_id", how="left")
-    every = analysis.comparisons(replicas[replicas["experiment"] == experiment])
+    every = analysis.comparisons(replicas) if every is None else every
+    every = [one for one in every if one.experiment == experiment]
     main = list(analysis.main_of(every).values())
     beside = [one for one in every if one not in main]
     files = {f"{plots.stem(one)}.csv": _rows(analysis.rows_of(mine, one), [one]) for one in beside}
