@@ -18,6 +18,7 @@ from jaxcompare.words import ENGLISH, Words
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
 HEAD = 18  # signs: a column's head with more gets room for them
 MARKER, LATIN = "<!-- letters -->", "\u024f"  # where a font stands; the last letter that every machine has
+KOREAN, RANGE = "\u2fff", "U+1100-11FF, U+3000-318F, U+AC00-D7A3"
 LONG, PROSE = 32, 90  # signs: a cell with more is broken into lines; one with more still gets room for them
 MISSING = (
     "number.none",
@@ -62,19 +63,22 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
         language=words.language,
         marker=MARKER,
     )
-    return page.replace(MARKER, _font(page, words.language), 1)
+    return page.replace(MARKER, _font(page), 1)
 
 
-def _font(page: str, language: str) -> str:
-    """A style with the letters of the page that a machine may lack, where they are shipped; its own font comes first."""
+def _font(page: str) -> str:
+    """A style with the Korean letters of the page, which a machine may lack; Latin ones are the machine's own.
+
+    It comes first for its range: after the machine's font, Chromium keeps boxes for words that it met before the font was read.
+    """
     letters = {letter for letter in page if letter > LATIN}
-    if language not in SHIPPED or not letters:
+    if not any(letter > KOREAN for letter in letters):
         return ""
-    family, (file, *_) = SHIPPED[language]
+    family, (file, *_) = SHIPPED["ko"]
     data = base64.b64encode(woff(file, letters)).decode("ascii")
     source = f"url(data:font/woff;base64,{data}) format('woff')"
-    face = f"@font-face {{ font-family: '{family}'; src: {source}; }}"
-    return f"<style>{face} body {{ font-family: system-ui, '{family}', sans-serif; }}</style>"
+    face = f"@font-face {{ font-family: '{family}'; src: {source}; unicode-range: {RANGE}; }}"
+    return f"<style>{face} body {{ font-family: '{family}', system-ui, sans-serif; }}</style>"
 
 
 def _source(name: str) -> str:
