@@ -155,7 +155,7 @@ def test_layers_keep_their_order_from_ten_on():
         ({"model": "cnn", "dataset": "moons"}, "model 'cnn' needs images, and dataset 'moons' has none"),
         ({"model": "cnn", "dataset": "digits", "channels": [2, 2, 2, 2]}, "halves an image 4 times.*at most 3 long"),
         ({"model": "cn"}, "no model 'cn'; did you mean cnn"),
-        ({"model": "cnn", "channels": 3}, "channels = 3 is not a list of whole numbers"),
+        ({"model": "cnn", "channels": 3}, "channels = 3 is not a list of at least one whole number"),
         ({"model": "cnn", "kernel_size": 0}, "kernel_size = 0 is out of range"),
     ],
 )
