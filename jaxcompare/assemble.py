@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -21,10 +22,9 @@ FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
 # Parameters of the largest network of which so many replicas train best side by side on one device: more amortise what a step
 # costs at least, fewer keep weights and optimizer state in the cache. Measured on two CPU cores (docs/performance.md).
 TILES_AT_ONCE = {"cpu": 2}  # on CPU there are two devices or more; of other kinds, one at least
-TILE_REPLICAS = {"cpu": ((20_000, 6), (100_000, 2), (1_000_000, 3)), "gpu": ((100_000, 512), (1_000_000, 128))}
+TILE_REPLICAS = {"cpu": ((20_000, 6), (math.inf, 1)), "gpu": ((100_000, 512), (1_000_000, 128), (math.inf, 2))}
 
-
-# The settings that decide it.
+# The settings that decide a data set's Material.
 MATERIAL = (
     "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
     "train_subset", "probe_size",
@@ -159,7 +159,7 @@ def tile_replicas(settings: Settings, features: int, classes: int, platform: str
     """How many replicas of this network a tile holds at most, on this kind of device."""
     table = TILE_REPLICAS.get(platform, TILE_REPLICAS["gpu"])
     size = parameters(settings, features, classes)
-    return next((replicas for limit, replicas in table if size <= limit), 2)
+    return next(replicas for limit, replicas in table if size <= limit)
 
 
 def group(program: Program, tiles: Sequence[Tile], shape: tuple[int, int], total_steps: int) -> sweep.Group:

@@ -14,7 +14,7 @@ from jaxcompare.experiment import Comparison, asks_precision, parse
 from jaxcompare.loading import load_datasets
 from jaxcompare.planning import Plan, check, plan
 from jaxcompare.protocol import confirming
-from jaxcompare.trainer import Forgetful, Job, Parts, Tick, Watch, prepare, train_job
+from jaxcompare.trainer import Forgetful, Job, Parts, Shelf, Tick, Watch, prepare, train_job
 
 Planner = Callable[[Comparison], list[Plan]]
 
@@ -31,6 +31,7 @@ def train_comparisons(
     done: Callable[[Comparison, tables.Tables], None] = lambda comparison, found: None,
     watch: Watch | None = None,
     ready: Callable[[str, int, int], None] = lambda program, done, total: None,
+    shelf: Shelf | None = None,
 ) -> dict[str, tables.Tables]:
     """Every table of each comparison that is measured: trains what is not in `parts`.
 
@@ -46,16 +47,17 @@ def train_comparisons(
         done: told of each comparison's tables as soon as it is trained.
         watch: told of what each segment measured.
         ready: told of each program that is compiled.
+        shelf: where compiled programs are kept.
     """
     kept, mesh = parts or Forgetful(), mesh or sweep.local_mesh()
-    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept, book, ready)
+    jobs = prepare([plan for one in comparisons for plan in plans[one.name]], mesh, kept, book, ready, shelf)
     found = {}
     for one in comparisons:
         measured = _train(one, [job for job in jobs if job.plan.program.comparison == one.name], kept, tick, watch)
         wanted = planner is not None and any(study.confirm for study in one.studies)
         second = confirmation(one, measured) if wanted else None
         if planner is not None and second is not None:
-            again = _train(second, prepare(planner(second), mesh, kept, book), kept, tick, watch)
+            again = _train(second, prepare(planner(second), mesh, kept, book, shelf=shelf), kept, tick, watch)
             frames = gather([measured.frames, again.frames])
             measured = tables.Tables(frames, measured.fields | again.fields)
         found[one.name] = measured

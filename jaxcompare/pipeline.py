@@ -96,7 +96,16 @@ def run(
     previous = _previous(folder.out, comparisons)
     started = datetime.now(UTC)
     loaded = loading.load_datasets(comparisons, arguments.data_dir)
-    from jaxcompare import analysis, batches, compare, fitting, planning, report, tensorboard  # JAX, from here on
+    from jaxcompare import (
+        analysis,
+        batches,
+        compare,
+        fitting,
+        planning,
+        report,
+        shelf,
+        tensorboard,
+    )  # JAX, from here on
     from jaxcompare import manifest as manifests
 
     jax = start_jax(shape)
@@ -151,6 +160,7 @@ def run(
                     ready=progress.ready,
                     done=trained,
                     watch=log.watch if log else None,
+                    shelf=shelf.ProgramStore(shelf.folder(), mesh),
                 )
             wall = time.perf_counter() - wall
             print("writing tables, pictures and report", file=sys.stderr)

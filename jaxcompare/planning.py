@@ -17,7 +17,6 @@ from jaxcompare import data as datasets
 from jaxcompare.experiment import Comparison
 from jaxcompare.loading import data_key
 from jaxcompare.programs import Program, Tile, operations, programs_of, split_by, tile_shape, tiles_of
-from jaxcompare.registry import is_plugin
 from jaxcompare.settings import ConfigError
 from jaxcompare.types import Batch
 
@@ -173,11 +172,7 @@ def check(plan: Plan) -> None:
         state = train.init_state(jax.random.key(0), recipe, hparams, batch.x)
         return state, train.make_train_step(recipe)(state, batch, hparams)[0]
 
-    own = [
-        n
-        for n in (settings.optimizer, *plan.program.losses, *plan.program.activations, *plan.program.schedules)
-        if is_plugin(n)
-    ]
+    own = plan.program.own_functions
     if not own:
         return
     try:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from jaxcompare import names
 from jaxcompare.experiment import Comparison, Study, Variant, choices, label
+from jaxcompare.registry import is_plugin
 from jaxcompare.settings import OPTIONS, Settings
 
 # One program for each value of these. The data set is among them because its shapes are; two sets of one shape and one
@@ -47,6 +48,15 @@ class Program:
     def settings(self) -> Settings:
         """What all variants share (the rest is the first one's)."""
         return self.variants[0].settings
+
+    @property
+    def own_functions(self) -> list[str]:
+        """Names of the functions that are a user's own."""
+        return [
+            name
+            for name in (self.settings.optimizer, *self.losses, *self.activations, *self.schedules)
+            if is_plugin(name)
+        ]
 
     @property
     def name(self) -> str:

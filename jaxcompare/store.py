@@ -40,7 +40,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 READERS = (
     *("plots", "report", "bench", "analysis", "known"),
     *("words", "validate.py", "run.py", "progress.py", "outputs.py", "tensorboard", "fonts"),
-    *("pipeline.py", "manifest.py"),
+    *("pipeline.py", "manifest.py", "shelf.py"),
 )  # decide no numbers
 
 

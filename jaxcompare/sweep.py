@@ -90,7 +90,8 @@ class Executables(NamedTuple):
     init: Callable[..., segment.Carry]  # (data, group) -> carry
     train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
     compile_seconds: float
-    memory: Memory | None = None  # of training, which takes the most; None: XLA does not say
+    memory: Memory | None  # of training, which takes the most; None: XLA does not say
+    measuring_seconds: dict[int, float]  # what a group's measurement of each level took, where it was timed
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
@@ -179,16 +180,12 @@ def _over(function: Callable, mapped: tuple[bool, ...]) -> Callable:
     """
 
     def over(*arguments: Any) -> Any:
-        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(_those(arguments, mapped))}
-        if sizes == {1}:
+        those = [argument for argument, is_mapped in zip(arguments, mapped, strict=True) if is_mapped]
+        if {leaf.shape[0] for leaf in jax.tree.leaves(those)} == {1}:
             return _single(function, mapped)(*arguments)
         return jax.vmap(function, in_axes=tuple(0 if is_mapped else None for is_mapped in mapped))(*arguments)
 
     return over
-
-
-def _those(arguments: Sequence[Any], mapped: Sequence[bool]) -> list[Any]:
-    return [argument for argument, is_mapped in zip(arguments, mapped, strict=True) if is_mapped]
 
 
 def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
@@ -225,7 +222,7 @@ def build(blueprint: Blueprint) -> Executables:
         start = time.perf_counter()
         init, run = (one.compile() for one in _lowered(blueprint))
         seconds = time.perf_counter() - start
-        _COMPILED[key] = Executables(init, run, seconds, memory_of(run))
+        _COMPILED[key] = Executables(init, run, seconds, memory_of(run), {})
         return _COMPILED[key]
 
 
@@ -351,18 +348,27 @@ def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, n
     return jax.tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), kept)
 
 
-def measuring_seconds(executables: Executables, data: segment.Data, group: Group, *, rows: int) -> dict[int, float]:
-    """What one measurement of each level takes, for a whole group: timed on fresh replicas, without steps."""
-    carry = executables.init(data, group)
-    found = {}
-    warm_up = segment.SNAPSHOT
-    for level in (warm_up, segment.NOTHING, segment.FIGURES, segment.LAYERS, segment.SNAPSHOT):
+def measuring_seconds(
+    executables: Executables,
+    carry: segment.Carry,
+    data: segment.Data,
+    group: Group,
+    levels: Sequence[int],
+    *,
+    rows: int,
+) -> float:
+    """What the measurements of some levels, one after the other, take of a group that has been trained.
+
+    Each level that occurs is timed once for an executable, however many programs use it; the carry is used up.
+    """
+    timed = executables.measuring_seconds
+    for level in sorted({segment.NOTHING, *levels} - set(timed)):
         start = time.perf_counter()
         carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, [level], rows=rows))
         jax.block_until_ready(kept)
-        found[level] = time.perf_counter() - start  # of the snapshot's two the last one stays
+        timed[level] = time.perf_counter() - start
     # What the call itself costs is not the measurement's.
-    return {level: max(0.0, taken - found[segment.NOTHING]) for level, taken in found.items()}
+    return sum(max(0.0, timed[level] - timed[segment.NOTHING]) for level in levels)
 
 
 def _rows_last(kept: dict[str, Metrics], count: int) -> dict[str, dict[str, np.ndarray]]:

@@ -46,6 +46,16 @@ class Forgetful:
         """Keeps nothing."""
 
 
+class Shelf(Protocol):
+    """Where compiled programs are kept."""
+
+    def get(self, plan: Plan) -> sweep.Executables | None:
+        """The plan's program, if it was compiled before."""
+
+    def put(self, plan: Plan, executables: sweep.Executables) -> None:
+        """Keeps a plan's program."""
+
+
 class Measured(NamedTuple):
     """A tile and what was measured of it: arrays by name, each [E, S, V, ...] or [S, V, ...], without padding."""
 
@@ -87,15 +97,17 @@ class Job(NamedTuple):
 class Trainer:
     """A program compiled, and its data."""
 
-    def __init__(self, plan: Plan, mesh: Mesh) -> None:
-        self.plan, self.mesh = plan, mesh
-        self.executables = sweep.build(blueprint(plan, mesh))
+    def __init__(self, plan: Plan, mesh: Mesh, shelf: Shelf | None = None) -> None:
+        self.plan, self.mesh, self.shelf = plan, mesh, shelf
+        kept = shelf.get(plan) if shelf else None
+        self.executables = kept or sweep.build(blueprint(plan, mesh))
+        if shelf and not kept:
+            shelf.put(plan, self.executables)
         free, needed = plan.footprint and plan.footprint.free_bytes, self.executables.memory
         if free is not None and needed is not None and needed.total > free:
             # Small programs said less, or arithmetic did: better to know before the first step than to be killed in it.
             raise MemoryError(f"{plan.program.name} needs {spell_bytes(needed.total)} of {spell_bytes(free)}")
         self.compile_seconds = self.executables.compile_seconds
-        self.measuring_seconds: dict[int, float] | None = None
 
     @cached_property
     def data(self) -> Any:
@@ -123,8 +135,6 @@ class Trainer:
                     watch(Seen(plan, tile, progress.epochs, arrays))
 
         group, levels = self.group(tiles), assemble.levels(settings)
-        if self.measuring_seconds is None:
-            self.measuring_seconds = sweep.measuring_seconds(self.executables, self.data, group, rows=plan.rows)
         start = time.perf_counter()
         try:
             carry, measured = sweep.train_group(
@@ -140,10 +150,11 @@ class Trainer:
         except Exception:
             tick(Tick(plan.program.name, -replicas * done * step_seconds(plan), kept=False))  # it will be done again
             raise
-        first_nonfinite = np.asarray(carry.state.first_nonfinite_step)
+        first_nonfinite = np.array(carry.state.first_nonfinite_step)  # a copy: the carry is used up below
         wall = time.perf_counter() - start
-        # Measuring happens inside the segments: it is timed apart, once a program, and taken to cost the same each time.
-        evaluating = min(wall, sum(self.measuring_seconds[level] for level in levels))
+        # Measuring happens inside the segments: it is timed apart, and taken to cost the same each time.
+        measuring = sweep.measuring_seconds(self.executables, carry, self.data, group, levels, rows=plan.rows)
+        evaluating = min(wall, measuring)
         memory = self.executables.memory
         timing = {
             "program": plan.program.name,
@@ -178,7 +189,9 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def make_trainer(plan: Plan, missing: list[Tile], mesh: Mesh, book: fitting.Book) -> tuple[Trainer, list[Tile]]:
+def make_trainer(
+    plan: Plan, missing: list[Tile], mesh: Mesh, book: fitting.Book, shelf: Shelf | None = None
+) -> tuple[Trainer, list[Tile]]:
     """A program compiled for tiles that are as large as memory allows, and the tiles.
 
     Raises:
@@ -186,7 +199,7 @@ def make_trainer(plan: Plan, missing: list[Tile], mesh: Mesh, book: fitting.Book
     """
     while True:
         try:
-            return Trainer(plan, mesh), missing
+            return Trainer(plan, mesh, shelf), missing
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -236,31 +249,35 @@ def prepare(
     parts: Parts,
     book: fitting.Book | None = None,
     ready: Callable[[str, int, int], None] = lambda program, done, total: None,
+    shelf: Shelf | None = None,
 ) -> list[Job]:
     """Looks up what was measured before, and compiles the programs of what was not, side by side.
 
-    `ready` is told of each program that can train: its name, and how many of them all can.
+    `ready` is told of each program that can train: its name, and how many of them all can. On the `shelf` compiled programs
+    are kept.
     """
     told, done = book or fitting.Book(), itertools.count(1)
 
-    def one(plan: Plan) -> Job:
-        job = make_job(plan)
+    def told_of(plan: Plan) -> Job:
+        job = make_job(plan, mesh, parts, told, shelf)
         ready(plan.program.name, next(done), len(plans))
         return job
 
-    def make_job(plan: Plan) -> Job:
-        plans = widest_first(plan)
-        found = [one for tile in plans[0].tiles for one in look_up(plans, tile, parts)]
-        kept = [one for one in found if isinstance(one, Measured)]
-        missing = [one for one in found if isinstance(one, Tile)]
-        if not missing:
-            return Job(plan, kept, missing, None, told)
-        trainer, missing = make_trainer(plan, missing, mesh, told)
-        return Job(trainer.plan, kept, missing, trainer, told)
-
     # XLA compiles without holding Python's lock, and a single compilation leaves most cores idle.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, plans))
+        return list(pool.map(told_of, plans))
+
+
+def make_job(plan: Plan, mesh: Mesh, parts: Parts, book: fitting.Book, shelf: Shelf | None = None) -> Job:
+    """What is known of a plan's tiles, and its program compiled if any is missing."""
+    plans = widest_first(plan)
+    found = [one for tile in plans[0].tiles for one in look_up(plans, tile, parts)]
+    kept = [one for one in found if isinstance(one, Measured)]
+    missing = [one for one in found if isinstance(one, Tile)]
+    if not missing:
+        return Job(plan, kept, missing, None, book)
+    trainer, missing = make_trainer(plan, missing, mesh, book, shelf)
+    return Job(trainer.plan, kept, missing, trainer, book)
 
 
 def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None], watch: Watch | None = None) -> Iterator[Measured]:
@@ -291,9 +308,11 @@ def train_job(job: Job, parts: Parts, tick: Callable[[Tick], None], watch: Watch
                 raise
             found, failure = [], error.with_traceback(None)  # which would hold what lies on the devices
         if failure is not None:
-            mesh = trainer.mesh
+            mesh, shelf = trainer.mesh, trainer.shelf
             trainer.release()
-            trainer, missing = make_trainer(*make_smaller(plan, mesh, missing, job.book, failure), mesh, job.book)
+            trainer, missing = make_trainer(
+                *make_smaller(plan, mesh, missing, job.book, failure), mesh, job.book, shelf
+            )
             plan = trainer.plan
             continue
         for tile, arrays in zip(tiles, found, strict=True):

@@ -14,8 +14,9 @@ from jaxcompare.report.blocks import Chart, Heading, Items, Paragraph, Table
 from jaxcompare.report.claimed import claimed
 from jaxcompare.report.content import content
 from jaxcompare.report.curves import LIMIT, curves, fit
-from jaxcompare.report.evidence import Evidence, Measured
+from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.fixed import fixed
+from jaxcompare.report.measured import Measured
 from jaxcompare.report.records import records
 from jaxcompare.report.view import views
 from jaxcompare.words import EN, ENGLISH

@@ -12,8 +12,9 @@ from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
 from jaxcompare.report.cells import accuracy, cut_note, number, share
-from jaxcompare.report.evidence import Evidence, Judged, Study
+from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.findings import p_value
+from jaxcompare.report.measured import Judged, Study
 from jaxcompare.words import localised
 
 Cell = Callable[[Evidence, pd.Series], str]
@@ -60,7 +61,11 @@ def table(
         caption: of the table.
     """
     words = evidence.words
-    kept = [name for name in columns if CELLS[name][0] in evidence.summary and any(_told(row, name) for _, row in rows)]
+    kept = [
+        name
+        for name in columns
+        if CELLS[name][0] in evidence.measured.summary and any(_told(row, name) for _, row in rows)
+    ]
     heads = [words.say("column.dataset"), *(words.factor(key) for key in keys)]
     heads += [words.say(f"column.{name}") for name in (*kept, *(name for name, _ in more))]
     body = []
@@ -103,13 +108,13 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
         factor: that varies together with the precision.
         columns: of the table, from `CELLS`.
     """
-    words, studies = evidence.words, evidence.studies(factor, "precision")
+    words, studies = evidence.words, evidence.measured.studies(factor, "precision")
     texts, rows = [], []
     points: dict[tuple, list[pd.Series]] = {}
     anywhere, pairs = [], {}
     for study in studies:
         keys = (factor, *study.others)
-        chosen = evidence.best(study.rows, (*keys, "precision"))
+        chosen = evidence.measured.best(study.rows, (*keys, "precision"))
         told_by = (*keys, *rate_of(evidence, chosen, (*keys, "precision")))
         chosen = in_order(chosen, told_by)
         for _, row in chosen.iterrows():
@@ -122,7 +127,7 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
             )
             if row["precision"] != "float32" and len(base):
                 pairs[row["variant_id"]] = (row["variant_id"], base.iloc[0]["variant_id"])
-    judged = dict(zip(pairs, evidence.judge(list(pairs.values())), strict=True))
+    judged = dict(zip(pairs, evidence.measured.judge(list(pairs.values())), strict=True))
     minus = [
         difference_text(evidence, judged[row["variant_id"]])
         if row["variant_id"] in judged
@@ -137,7 +142,7 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
             told = {"name": name, "precision": words.level(row["precision"]), "where": evidence.where(study, studies)}
             texts.append(verdict(evidence, "answer.precision", judged[row["variant_id"]], failures, **told))
     keys = tuple(dict.fromkeys((factor, *(other for study in studies for other in study.others), "precision")))
-    keys = tuple(name for name in keys if name in evidence.summary)
+    keys = tuple(name for name in keys if name in evidence.measured.summary)
     more = [("minus_float32", minus), ("failed_anywhere", anywhere)]
     chart = precision_chart(evidence, key, points)
     note = Paragraph(words.say("answer.precision_note"))
@@ -147,7 +152,10 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
 
 def rate_of(evidence: Evidence, rows: pd.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
     """The learning rate as one more key, where it was set to several values in a cell of `keys`."""
-    several = evidence.rates_set(rows) and (rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1).any()
+    several = (
+        evidence.measured.rates_set(rows)
+        and (rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1).any()
+    )
     return ("learning_rate",) if several else ()
 
 

@@ -34,7 +34,7 @@ def answers(evidence: Evidence, only: Collection[str] | None = None) -> list[Blo
             if only is not None and key not in only:
                 continue
             blocks = attempt(words, f"question-{key}", partial(answer, evidence))
-            if not blocks and experiment not in evidence.told:
+            if not blocks and experiment not in evidence.measured.told:
                 continue
             unmeasured = Paragraph(words.say("answer.unmeasured", missing=words.say(f"missing.{key}")))
             found += [Heading(3, words.say(f"question.{key}"), f"question-{key}"), *(blocks or [unmeasured])]

@@ -14,7 +14,8 @@ from jaxcompare.plots.charts import Panel, Point, Series
 from jaxcompare.report.answer_parts import by_precision, chart, table
 from jaxcompare.report.blocks import Block, Details, Items, Paragraph, Picture, Table
 from jaxcompare.report.cells import share
-from jaxcompare.report.evidence import Evidence, Study
+from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.measured import Study
 from jaxcompare.words import localised
 
 DYING = "relu"  # its units die: they give zero and get no gradient on every example
@@ -45,7 +46,7 @@ def dead_units(evidence: Evidence) -> list[Block]:
             points = tuple(_share(evidence, row) for _, row in cell.iterrows())
             series.append(Series(label, colour, points, style.DASHES[number % len(style.DASHES)]))
     texts += [_by_factor(evidence, studies, factor) for factor in ("hidden", "precision")]
-    device = next((str(about["device"].get("kind")) for about in evidence.told.values() if _kind(about)), None)
+    device = next((str(about["device"].get("kind")) for about in evidence.measured.told.values() if _kind(about)), None)
     texts.append(words.say("answer.dead_device", device=device) if device else words.say("answer.dead_no_device"))
     keys = tuple(dict.fromkeys(name for study in studies for name in study.others))
     shown = table(evidence, studies, rows, keys, ("learning_rate", "n", "failed", "dead_first", "dead_last"))
@@ -72,10 +73,10 @@ def _folded(evidence: Evidence, shown: Table) -> Block:
 
 def _dying(evidence: Evidence) -> list[Study]:
     """The studies of more than one learning rate, of their variants those with ReLU."""
-    if "dead_fraction_final" not in evidence.summary or "activation" not in evidence.summary:
+    if "dead_fraction_final" not in evidence.measured.summary or "activation" not in evidence.measured.summary:
         return []
     found = []
-    for study in evidence.studies("learning_rate"):
+    for study in evidence.measured.studies("learning_rate"):
         rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
         others = tuple(name for name in study.others if name in rows and rows[name].nunique(dropna=False) > 1)
         if len(rows) and rows["learning_rate"].nunique() > 1:
@@ -85,11 +86,11 @@ def _dying(evidence: Evidence) -> list[Study]:
 
 def _asked(evidence: Evidence, experiment: str) -> bool:
     """Whether activations are what an experiment is about."""
-    return experiment == "b" or any(study.experiment == experiment for study in evidence.studies("activation"))
+    return experiment == "b" or any(study.experiment == experiment for study in evidence.measured.studies("activation"))
 
 
 def _share(evidence: Evidence, row: pd.Series) -> Point:
-    values = evidence.runs.loc[evidence.runs["variant_id"] == row["variant_id"], "dead_last"]
+    values = evidence.measured.runs.loc[evidence.measured.runs["variant_id"] == row["variant_id"], "dead_last"]
     mean, low, high = mean_interval(values)
     return Point(row["learning_rate"], mean, max(low, 0.0) if math.isfinite(low) else low, high, bool(row["n_failed"]))
 
@@ -106,10 +107,10 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
     }
     values |= {"best_rate": best["learning_rate"], "worst_rate": worst["learning_rate"]}
     lost = int(rows["dead_fraction_final"].isna().sum())
-    if evidence.rates_set(rows):
+    if evidence.measured.rates_set(rows):
         least = rows.sort_values("dead_fraction_final", na_position="last").iloc[0]
         values |= {"best": share(words, least["dead_fraction_final"]), "best_rate": least["learning_rate"]}
-    key = "answer.dead_set" if evidence.rates_set(rows) else "answer.dead"
+    key = "answer.dead_set" if evidence.measured.rates_set(rows) else "answer.dead"
     told = words.say(key, worst=share(words, worst["dead_fraction_final"]), **values)
     return f"{told} {words.say('answer.dead_lost', k=lost, count=len(rows))}" if lost else told
 
@@ -117,10 +118,10 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
 def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str:
     """The share at the best rate by another factor, or that it was not varied."""
     words, found, was_set = evidence.words, [], True
-    for study in (one for one in evidence.studies(factor) if _asked(evidence, one.experiment)):
+    for study in (one for one in evidence.measured.studies(factor) if _asked(evidence, one.experiment)):
         rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
-        was_set &= evidence.rates_set(study.rows)
-        for _, row in evidence.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
+        was_set &= evidence.measured.rates_set(study.rows)
+        for _, row in evidence.measured.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
             told = {
                 "level": evidence.name(row, (factor, *study.others)),
                 "share": share(words, row["dead_fraction_final"]),
@@ -128,7 +129,9 @@ def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str
             found.append(words.say("answer.dead_level", where=words.level(study.dataset), n=row["n"], **told))
     if not found:
         values = (
-            {value for one in studies for value in one.rows[factor].unique()} if factor in evidence.summary else set()
+            {value for one in studies for value in one.rows[factor].unique()}
+            if factor in evidence.measured.summary
+            else set()
         )
         had = "; ".join(words.level(value, factor) for value in sorted(values, key=str)) or words.say("number.none")
         missing = words.say("answer.dead_not_varied", factor=words.factor(factor), values=had, example=EXAMPLES[factor])
@@ -140,13 +143,13 @@ def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str
 def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
     """The share by layer, after the last epoch, at the best rate and at the highest one of which no run diverged."""
     words, body, names = evidence.words, [], []
-    layers = evidence.tables["layers"]
+    layers = evidence.measured.tables["layers"]
     for study in studies:
         whole = study.rows[study.rows["n_diverged"] == 0]
         ends = [analysis.ranked(study.rows).iloc[0]]
         ends += [whole.sort_values("learning_rate").iloc[-1]] if len(whole) else []
         for row in {row["variant_id"]: row for row in ends}.values():
-            ids = evidence.runs.loc[evidence.runs["variant_id"] == row["variant_id"], "replica_id"]
+            ids = evidence.measured.runs.loc[evidence.measured.runs["variant_id"] == row["variant_id"], "replica_id"]
             mine = layers[layers["replica_id"].isin(ids)]
             mine = mine[mine["epoch"] == mine["epoch"].max()]
             groups = mine.groupby(["layer_index", "layer"])["dead_fraction"]
@@ -165,7 +168,7 @@ def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
 
 def mixed_activations(evidence: Evidence) -> list[Block]:
     """What mixed precision does to each activation."""
-    if not evidence.studies("activation", "precision"):
+    if not evidence.measured.studies("activation", "precision"):
         return []
     columns = ("learning_rate", "n", "failed", "test_accuracy", "dead_last", "skipped_steps", "underflow")
     return by_precision(evidence, "mixed_activations", "activation", columns)
@@ -174,11 +177,11 @@ def mixed_activations(evidence: Evidence) -> list[Block]:
 def distributions(evidence: Evidence) -> list[Block]:
     """How distributions are gathered in constant memory: counts in fixed bins, whatever the number of examples."""
     words = evidence.words
-    kept = evidence.tables.get("histograms")
-    if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.told):
+    kept = evidence.measured.tables.get("histograms")
+    if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.measured.told):
         return []
     kept = kept[kept["kind"] != "gradient"]  # which are of parameters, not of examples
-    runs = kept[["replica_id"]].drop_duplicates().merge(evidence.replicas, on="replica_id")
+    runs = kept[["replica_id"]].drop_duplicates().merge(evidence.measured.replicas, on="replica_id")
     body: list[tuple[str, ...]] = []
     networks: dict[str, list[tuple[int, float, float]]] = {}
     for _, run in runs.drop_duplicates(["experiment", "dataset"]).iterrows():

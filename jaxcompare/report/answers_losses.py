@@ -14,19 +14,22 @@ from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.answer_parts import by_precision, chart, table
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph
 from jaxcompare.report.cells import cut_note, number
-from jaxcompare.report.evidence import Evidence, Study
+from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.measured import Study
 
 
 def speed_of_losses(evidence: Evidence) -> list[Block]:
     """Why losses converge at different speeds: the size of their gradients, and of the first step at their best rates."""
     words = evidence.words
-    studies = evidence.studies("loss", lacking=("precision", "batch_size")) or evidence.studies("loss")
-    if not studies or "last_initial" not in evidence.summary:
+    studies = evidence.measured.studies("loss", lacking=("precision", "batch_size")) or evidence.measured.studies(
+        "loss"
+    )
+    if not studies or "last_initial" not in evidence.measured.summary:
         return []
     rows, texts = [], []
     first_step, at_common, common_rates = [], [], []
     for study in studies:
-        chosen = evidence.best(study.rows, ("loss", *study.others))
+        chosen = evidence.measured.best(study.rows, ("loss", *study.others))
         common = analysis.common_rate(study.rows, "loss", study.others).set_index("variant_id", drop=False)
         for _, row in chosen.iterrows():
             rows.append((study, row))
@@ -55,7 +58,7 @@ def _speeds(evidence: Evidence, where: str, first: pd.Series, second: pd.Series,
         "steps_larger": number(words, larger["steps_to_target_median"]),
         "steps_smaller": number(words, smaller["steps_to_target_median"]),
     }
-    was_set = evidence.rates_set(pd.DataFrame([first, second]))
+    was_set = evidence.measured.rates_set(pd.DataFrame([first, second]))
     return words.say("answer.losses_set" if was_set else "answer.losses", **values)
 
 
@@ -83,7 +86,7 @@ def _gradients(evidence: Evidence, studies: list[Study], rows: list[tuple[Study,
 
 def mixed_losses(evidence: Evidence) -> list[Block]:
     """How stable each loss is in mixed precision."""
-    if not evidence.studies("loss", "precision"):
+    if not evidence.measured.studies("loss", "precision"):
         return []
     columns = (
         "learning_rate",
@@ -101,13 +104,13 @@ def mixed_losses(evidence: Evidence) -> list[Block]:
 def large_batches(evidence: Evidence) -> list[Block]:
     """Whether the gradient vanishes at large batches: first over last layer, by batch size."""
     words = evidence.words
-    studies = evidence.studies("batch_size")
-    if not studies or "gradient_ratio_final" not in evidence.summary:
+    studies = evidence.measured.studies("batch_size")
+    if not studies or "gradient_ratio_final" not in evidence.measured.summary:
         return []
     rows, texts, panels = [], [], []
     for study in studies:
         where = evidence.where(study, studies)
-        chosen = evidence.best(study.rows, (*study.others, "batch_size"))
+        chosen = evidence.measured.best(study.rows, (*study.others, "batch_size"))
         chosen = chosen.sort_values([*study.others, "batch_size"], kind="stable")
         rows += [(study, row) for _, row in chosen.iterrows()]
         texts.append(_vanishing(evidence, study, where, chosen))
@@ -156,7 +159,7 @@ def _vanishing(evidence: Evidence, study: Study, where: str, rows: pd.DataFrame)
     values = {"where": where, "sizes": sizes, "threshold": analysis.VANISHED, "k": len(gone), "count": len(whole)}
     values |= {"low": number(words, ratios.min()), "high": number(words, ratios.max())}
     key = "vanish" if len(gone) else "stay" if len(whole) else "unknown"
-    key += "_set" if key == "stay" and evidence.rates_set(rows) else ""
+    key += "_set" if key == "stay" and evidence.measured.rates_set(rows) else ""
     told = words.say(f"answer.batches_{key}", **values)
     left = rows[~rows.index.isin(whole.index)]
     if not len(left):

@@ -23,13 +23,14 @@ from jaxcompare.report.answer_parts import (
 )
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph
 from jaxcompare.report.cells import cut_note, number
-from jaxcompare.report.evidence import Evidence, Judged, Study
+from jaxcompare.report.evidence import Evidence
+from jaxcompare.report.measured import Judged, Study
 
 
 def clipping(evidence: Evidence) -> list[Block]:
     """When clipping is needed under mixed precision: what it changes at each rate, and what fails without it."""
     words = evidence.words
-    studies = evidence.studies("precision", "clip_norm")
+    studies = evidence.measured.studies("precision", "clip_norm")
     if not studies:
         return []
     rows, texts = [], []
@@ -38,7 +39,7 @@ def clipping(evidence: Evidence) -> list[Block]:
     cells: dict[tuple, list[tuple[pd.Series, pd.Series]]] = {}  # a sentence each: where, and what is clipped
     for study in studies:
         keys = (*study.others, "precision")
-        chosen = evidence.best(study.rows, (*keys, "clip_norm"))
+        chosen = evidence.measured.best(study.rows, (*keys, "clip_norm"))
         by_rate = rate_of(evidence, study.rows, (*keys, "clip_norm"))
         chosen = in_order(chosen, (*study.others, *by_rate, "clip_norm"))
         where = evidence.where(study, studies)
@@ -52,7 +53,7 @@ def clipping(evidence: Evidence) -> list[Block]:
             pairs[row["variant_id"]] = (row["variant_id"], base.iloc[0]["variant_id"])
             clip = words.level(row["clip_norm"], "clip_norm")
             cells.setdefault((where, evidence.name(row, keys), clip), []).append((row, base.iloc[0]))
-    judged = dict(zip(pairs, evidence.judge(list(pairs.values())), strict=True))
+    judged = dict(zip(pairs, evidence.measured.judge(list(pairs.values())), strict=True))
     for (where, name, clip), compared in cells.items():
         told = [_clipped(evidence, judged[row["variant_id"]], row, base) for row, base in compared]
         readings = {judged[row["variant_id"]].reading for row, _ in compared}
@@ -109,7 +110,7 @@ def rate_by_batch(evidence: Evidence) -> list[Block]:
     Only where each size was trained at several rates and one of them chosen. A rate that was set is no answer: of such studies
     it is told what accuracy each size and rule came to.
     """
-    studies = evidence.studies("batch_size")
+    studies = evidence.measured.studies("batch_size")
     tuned = [study for study in map(partial(_tuned, evidence), studies) if study is not None]
     if tuned:
         return _tuned_rates(evidence, tuned)
@@ -118,7 +119,7 @@ def rate_by_batch(evidence: Evidence) -> list[Block]:
 
 def _tuned(evidence: Evidence, study: Study) -> Study | None:
     """What of a study had several rates to choose from at each batch size; None where two sizes are not left."""
-    if evidence.rates_set(study.rows):
+    if evidence.measured.rates_set(study.rows):
         return None
     cells = study.rows.groupby([*study.others, "batch_size"], dropna=False)["learning_rate"]
     rows = study.rows[cells.transform("nunique") > 1]
@@ -131,7 +132,7 @@ def _set_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
     rows, effective, texts = [], [], []
     for study in studies:
         where = evidence.where(study, studies)
-        chosen = evidence.best(study.rows, (*study.others, "batch_size"))
+        chosen = evidence.measured.best(study.rows, (*study.others, "batch_size"))
         chosen = chosen.assign(effective=_effective(chosen)).sort_values([*study.others, "batch_size"], kind="stable")
         rows += [(study, row) for _, row in chosen.iterrows()]
         effective += [number(words, value) for value in chosen["effective"]]
@@ -157,7 +158,7 @@ def _tuned_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
     series: list[Series] = []
     for study in studies:
         where = evidence.where(study, studies)
-        chosen = evidence.best(study.rows, (*study.others, "batch_size"))
+        chosen = evidence.measured.best(study.rows, (*study.others, "batch_size"))
         chosen = chosen.assign(effective=_effective(chosen)).sort_values([*study.others, "batch_size"], kind="stable")
         cells = chosen.groupby(list(study.others), sort=False, dropna=False) if study.others else [((), chosen)]
         for _, cell in cells:

@@ -17,7 +17,7 @@ from jaxcompare.report.records import title
 def scaling(evidence: Evidence) -> list[Block]:
     """How each optimizer scales on the device: replicas and batch, from what the clock said of each program."""
     words = evidence.words
-    programs = evidence.programs
+    programs = evidence.measured.programs
     if programs.empty:
         return []
     varied = programs.groupby("alike_batch")["batch_size"].transform("nunique") > 1
@@ -117,7 +117,7 @@ def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
             )
             for _, row in ordered.iterrows()
         )
-        name = title(words, experiment, evidence.told.get(experiment, {}))
+        name = title(words, experiment, evidence.measured.told.get(experiment, {}))
         where = words.say("report.study", dataset=words.level(dataset), study=words.level(study, "study"))
         panels.append(Bars(words.say("answer.where", title=name, where=where), "", bars))
     note = words.say("chart.once", seconds=SHORT)

@@ -88,9 +88,9 @@ CLAIMS: dict[str, Callable[[Evidence, pd.DataFrame], str]] = {
 
 def claimed(evidence: Evidence) -> list[Block]:
     """The table: claim, what this run measured or that it did not, and why."""
-    words, programs = evidence.words, evidence.programs
+    words, programs = evidence.words, evidence.measured.programs
     unmeasured = words.say("claimed.not_measured")
-    used = kinds(evidence.told) or words.say("claimed.unknown_device")
+    used = kinds(evidence.measured.told) or words.say("claimed.unknown_device")
     body = [
         (
             words.say(f"claimed.{name}"),

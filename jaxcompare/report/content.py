@@ -14,10 +14,11 @@ from jaxcompare.report.answers import answers
 from jaxcompare.report.blocks import Block, Broken, Heading, Items, Link, Note, Paragraph
 from jaxcompare.report.claimed import claimed
 from jaxcompare.report.environment import environment, reproduce, timing
-from jaxcompare.report.evidence import Evidence, Measured
+from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.failures import Failure, attempt, failure
 from jaxcompare.report.findings import leaders
 from jaxcompare.report.headlines import headlines
+from jaxcompare.report.measured import Measured
 from jaxcompare.report.records import targets_of, title
 from jaxcompare.report.sections import comparison_blocks
 from jaxcompare.report.view import View, every_view

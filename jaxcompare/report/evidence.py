@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from jaxcompare.report.cells import accuracy, spread
-from jaxcompare.report.measured import Judged, Measured, Study
+from jaxcompare.report.measured import Measured, Study
 from jaxcompare.report.records import targets_of, title
 from jaxcompare.words import Words
-
-__all__ = ["Evidence", "Judged", "Measured", "Study"]
 
 
 @dataclass(frozen=True)
@@ -24,60 +21,9 @@ class Evidence:
     measured: Measured
     pictures: Mapping[str, Sequence[str]]
 
-    @property
-    def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Those of the run."""
-        return self.measured.tables
-
-    @property
-    def told(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the manifest says of each experiment."""
-        return self.measured.told
-
-    @property
-    def replicas(self) -> pd.DataFrame:
-        """`Measured.replicas`."""
-        return self.measured.replicas
-
-    @property
-    def runs(self) -> pd.DataFrame:
-        """`Measured.runs`."""
-        return self.measured.runs
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        """`Measured.summary`."""
-        return self.measured.summary
-
-    @property
-    def programs(self) -> pd.DataFrame:
-        """`Measured.programs`."""
-        return self.measured.programs
-
-    @property
-    def claims(self) -> pd.DataFrame:
-        """`Measured.claims`."""
-        return self.measured.claims
-
-    def studies(self, *names: str, lacking: Iterable[str] = ()) -> list[Study]:
-        """`Measured.studies`."""
-        return self.measured.studies(*names, lacking=lacking)
-
-    def rates_set(self, rows: pd.DataFrame) -> bool:
-        """`Measured.rates_set`."""
-        return self.measured.rates_set(rows)
-
-    def best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-        """`Measured.best`."""
-        return self.measured.best(rows, keys)
-
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Judged]:
-        """`Measured.judge`."""
-        return self.measured.judge(pairs)
-
     def failures(self, row: pd.Series) -> str:
         """What failed of a row of the summary, and how many of its runs reached the target; empty where none failed."""
-        target = targets_of(self.told).get(str(row["experiment"]))
+        target = targets_of(self.measured.told).get(str(row["experiment"]))
         reached = int(row["reached"]) if pd.notna(row.get("reached")) else None
         return self.words.failures(row["n"], row["n_diverged"], row["n_stuck"], reached, target)
 
@@ -85,7 +31,7 @@ class Evidence:
         """A row's test accuracy in a sentence: its mean with interval; where runs failed median, range and who failed."""
         if not row["n_failed"]:
             return accuracy(self.words, row)
-        values = self.runs.loc[self.runs["variant_id"] == row["variant_id"], "test_accuracy"]
+        values = self.measured.runs.loc[self.measured.runs["variant_id"] == row["variant_id"], "test_accuracy"]
         told = spread(self.words, row["test_accuracy_median"], values)
         return self.words.say("name.apart", name=told, apart=self.failures(row))
 
@@ -107,7 +53,7 @@ class Evidence:
             told = self.words.say("report.study", dataset=told, study=self.words.level(study.name, "study"))
         if len({one.experiment for one in studies}) < 2:
             return told
-        name = title(self.words, study.experiment, self.told.get(study.experiment, {}))
+        name = title(self.words, study.experiment, self.measured.told.get(study.experiment, {}))
         return self.words.say("answer.where", title=name, where=told)
 
     def rate(self, row: pd.Series) -> str:

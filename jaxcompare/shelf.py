@@ -1,0 +1,154 @@
+"""Compiled programs kept on disk, so that a later run neither traces nor compiles them.
+
+JAX's own cache spares XLA's part alone: to know what it looks for, a program has to be traced and lowered first, which takes
+seconds of Python for each. Here a program is found by what it is made from: the settings that are static in it, the shapes of
+its arrays, this code, its packages, the device and JAX's configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import platform
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import serialize_executable
+from jax.sharding import Mesh
+
+from jaxcompare import assemble, store, sweep
+from jaxcompare.experiment import digest
+from jaxcompare.planning import Plan, blueprint
+from jaxcompare.programs import STATIC
+
+SUPPORTED = ("cpu",)  # platforms; on others it has not been tried
+DAYS_KEPT = 30  # without being used
+# Static, but not in the compiled program: shapes and traced numbers stand for them.
+BESIDE = (*assemble.MATERIAL, "epochs", "evaluate_every", "measure_every", "snapshots")
+
+
+class _Hits(threading.local):
+    """How many programs this thread's compilations found in JAX's own cache."""
+
+    count = 0
+
+    def __call__(self, event: str, **_: Any) -> None:
+        self.count += event == "/jax/compilation_cache/cache_hits"
+
+
+_HITS = _Hits()
+jax.monitoring.register_event_listener(_HITS)
+
+
+class ProgramStore:
+    """Compiled programs in a folder, each in a file named by what it is made from."""
+
+    def __init__(self, folder: Path | None, mesh: Mesh) -> None:
+        """`folder`: None keeps nothing."""
+        device = mesh.devices.flat[0]
+        self.folder = folder if device.platform in SUPPORTED else None
+        self.mesh = mesh
+        self.common: dict[str, Any] = {
+            "code": store.code_digest(),
+            "versions": store.versions(),
+            "device": [device.device_kind, device.client.platform_version, dict(mesh.shape), _processor()],
+            "flags": os.environ.get("XLA_FLAGS", ""),
+            "configuration": {
+                name: value
+                for name, value in jax.config.values.items()
+                if isinstance(value, (bool, int, float, str)) and "cache" not in name and "log" not in name
+            },
+        }
+        self.loaded: dict[str, sweep.Executables] = {}
+        self.asked = threading.local()  # its `hits`: how many there were when this thread last asked in vain
+        self.lock = threading.Lock()
+        self._forget()
+
+    def get(self, plan: Plan) -> sweep.Executables | None:
+        """The plan's program, or None; a file that cannot be read is none."""
+        path = self._path(plan)
+        if path is None:
+            return None
+        self.asked.hits = _HITS.count
+        with self.lock:  # of two threads that want the same, one loads it
+            if path.name in self.loaded:
+                return self.loaded[path.name]._replace(compile_seconds=0.0)
+            start = time.perf_counter()
+            try:
+                devices = list(self.mesh.devices.flat)
+                init, train = (
+                    serialize_executable.deserialize_and_load(executable, taken, given, execution_devices=devices)
+                    for executable, taken, given in pickle.loads(path.read_bytes())
+                )
+                os.utime(path)
+            except FileNotFoundError:
+                return None
+            except Exception:  # of another kind for each way to be damaged: it is compiled anew, and replaced
+                path.unlink(missing_ok=True)
+                return None
+            seconds = time.perf_counter() - start
+            self.loaded[path.name] = sweep.Executables(init, train, seconds, sweep.memory_of(train), {})
+            return self.loaded[path.name]
+
+    def put(self, plan: Plan, executables: sweep.Executables) -> None:
+        """Keeps a plan's program, which this thread has asked for in vain and then compiled.
+
+        What came from JAX's cache, or from another thread, is not kept: a program that was loaded cannot be written whole again
+        (some of its functions are missing afterwards, jaxlib 0.10).
+        """
+        path = self._path(plan)
+        if path is None or self.asked.hits != _HITS.count or not executables.compile_seconds:
+            return
+        self.loaded[path.name] = executables
+        with contextlib.suppress(OSError):  # a full disk, say: the next run compiles again
+            compiled: list[Any] = [executables.init, executables.train]
+            parts = [serialize_executable.serialize(part) for part in compiled]
+            store.write_atomically(path, pickle.dumps(parts))
+
+    def _path(self, plan: Plan) -> Path | None:
+        """Where the plan's program is kept; None: nowhere."""
+        program = plan.program
+        # What a function of one's own calls is not known, so that it may have changed unseen.
+        if self.folder is None or program.own_functions:
+            return None
+        settings = asdict(program.settings)
+        drawn = blueprint(plan, self.mesh)
+        content = {
+            **self.common,
+            "settings": {name: settings[name] for name in STATIC if name not in BESIDE},
+            "traced": [program.losses, program.activations, program.schedules, program.clip],
+            "shapes": [
+                [jax.tree_util.keystr(path), leaf.shape, str(leaf.dtype)]
+                for path, leaf in jax.tree_util.tree_leaves_with_path((drawn.data, drawn.group))
+            ],
+            "classes": plan.material.classes,
+            "rows": plan.rows,
+        }
+        return self.folder / f"{digest(content)[:32]}.program"
+
+    def _forget(self) -> None:
+        """Removes what has not been used for long."""
+        for path in self.folder.glob("*.program") if self.folder else ():
+            with contextlib.suppress(OSError):  # another run may have been faster
+                if time.time() - path.stat().st_mtime > DAYS_KEPT * 86400:
+                    path.unlink()
+
+
+def folder() -> Path | None:
+    """Beside the programs that JAX keeps itself, if it does."""
+    configured = jax.config.values
+    kept = configured["jax_enable_compilation_cache"] and configured["jax_compilation_cache_dir"]
+    return Path(kept) / "programs" if kept else None
+
+
+def _processor() -> list[Any]:
+    """What instructions the CPU has: a home folder may be shared by machines that differ."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return sorted({line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))})
+    return [platform.machine(), platform.processor()]
