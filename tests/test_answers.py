@@ -213,7 +213,7 @@ def test_clipping_has_no_mean_where_runs_diverged_but_counts_them():
 
 def test_differences_that_nobody_claimed_are_corrected_over_the_answer():
     found = evidence(precision_study("a", "digits", lower=0.0, loss=["cross_entropy", "mse"]))
-    ids = [str(name) for name in found.summary["variant_id"].iloc[:3]]
+    ids = [str(name) for name in found.measured.summary["variant_id"].iloc[:3]]
     bare = evidence({**found.tables, "claims": found.claims.iloc[:0]})
     first, second = bare.judge([(ids[0], ids[1]), (ids[2], ids[1])])
     alone = [analysis.paired_variants(bare.runs.reset_index(drop=True), one, ids[1]).p_t for one in (ids[0], ids[2])]
@@ -221,7 +221,7 @@ def test_differences_that_nobody_claimed_are_corrected_over_the_answer():
     assert (first.family, first.claimed) == (2, False)
     claim = found.claims.iloc[0]
     pair = (claim["first_id"], claim["second_id"])
-    forth, back = found.judge([pair, pair[::-1]])
+    forth, back = found.measured.judge([pair, pair[::-1]])
     assert (forth.reading, forth.p, forth.claimed) == (claim["reading"], claim["p_t_holm"], True)
     assert (back.difference, back.low, back.high) == pytest.approx((-forth.difference, -forth.high, -forth.low))
 
@@ -392,7 +392,7 @@ def test_only_what_acts_is_told_to_be_fixed():
     tables = study("a", "main", "digits", loss=["cross_entropy", "mse"], learning_rate=[0.1, 1.0])
     replicas = tables["replicas"].assign(momentum=0.9, loss_scale_initial=65536.0, kernel_size=5.0, init_scale=0.05)
     tables["replicas"] = replicas
-    view = views(ENGLISH, evidence(tables).tables, "a", {})[0]
+    view = views(ENGLISH, evidence(tables).measured.tables, "a", {})[0]
     told = " ".join(fixed(view))
     assert "optimizer SGD" in told
     assert "model MLP" in told
@@ -408,7 +408,7 @@ def test_only_what_acts_is_told_to_be_fixed():
     for name in idle:
         assert ENGLISH.factor(name) not in told
     other = tables | {"replicas": replicas.assign(optimizer="momentum", precision="float16")}
-    told = " ".join(fixed(views(ENGLISH, evidence(other).tables, "a", {})[0]))
+    told = " ".join(fixed(views(ENGLISH, evidence(other).measured.tables, "a", {})[0]))
     assert "momentum 0.9" in told
     assert f"{ENGLISH.factor('loss_scale_initial')} 65536" in told
 
@@ -421,7 +421,7 @@ def test_the_folder_that_was_written_is_named():
 
 
 def test_curves_stay_small():
-    tables = evidence(synthetic.tables("b")).tables
+    tables = evidence(synthetic.tables("b")).measured.tables
     found = [block for index, one in enumerate(views(ENGLISH, tables, "b", {})) for block in curves(one, str(index))]
     whole = fit(found)
     assert sum(map(len, whole.values())) < LIMIT

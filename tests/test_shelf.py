@@ -53,15 +53,18 @@ def test_longer_training_and_another_data_set_of_the_shape_share_a_program(tmp_p
     assert ProgramStore(tmp_path, where).get(plan_of(22, epochs=2, dataset="circles")) is not None
 
 
-@pytest.mark.parametrize("change", [{"batch_size": 16}, {"optimizer": "adamw"}, {"hidden": [24]}, {"samples": 400}])
-def test_another_program_is_not_found(tmp_path, change):
+@pytest.mark.parametrize(
+    ("width", "change"),
+    [(31, {"batch_size": 16}), (32, {"optimizer": "adamw"}), (33, {"hidden": [24]}), (34, {"samples": 400})],
+)
+def test_another_program_is_not_found(tmp_path, width, change):
     where = mesh()
     shelf = ProgramStore(tmp_path, where)
-    made = plan_of(23)
+    made = plan_of(width)
     shelf.get(made)
     shelf.put(made, sweep.build(trainer.blueprint(made, where)))
     assert shelf.get(made) is not None
-    other = plans(comparison({"learning_rate": [0.1, 0.3]}, **{"hidden": [23], "seeds": 1, **change}))[0]
+    other = plans(comparison({"learning_rate": [0.1, 0.3]}, **{"hidden": [width], "seeds": 1, **change}))[0]
     assert ProgramStore(tmp_path, where).get(other) is None
 
 
