@@ -212,16 +212,16 @@ def test_clipping_has_no_mean_where_runs_diverged_but_counts_them():
 
 
 def test_differences_that_nobody_claimed_are_corrected_over_the_answer():
-    found = evidence(precision_study("a", "digits", lower=0.0, loss=["cross_entropy", "mse"]))
-    ids = [str(name) for name in found.measured.summary["variant_id"].iloc[:3]]
-    bare = evidence({**found.tables, "claims": found.claims.iloc[:0]})
+    found = evidence(precision_study("a", "digits", lower=0.0, loss=["cross_entropy", "mse"])).measured
+    ids = [str(name) for name in found.summary["variant_id"].iloc[:3]]
+    bare = evidence({**found.tables, "claims": found.claims.iloc[:0]}).measured
     first, second = bare.judge([(ids[0], ids[1]), (ids[2], ids[1])])
     alone = [analysis.paired_variants(bare.runs.reset_index(drop=True), one, ids[1]).p_t for one in (ids[0], ids[2])]
     assert [first.p, second.p] == pytest.approx(list(analysis.holm(alone)))
     assert (first.family, first.claimed) == (2, False)
     claim = found.claims.iloc[0]
     pair = (claim["first_id"], claim["second_id"])
-    forth, back = found.measured.judge([pair, pair[::-1]])
+    forth, back = found.judge([pair, pair[::-1]])
     assert (forth.reading, forth.p, forth.claimed) == (claim["reading"], claim["p_t_holm"], True)
     assert (back.difference, back.low, back.high) == pytest.approx((-forth.difference, -forth.high, -forth.low))
 

@@ -177,7 +177,19 @@ def test_a_report_says_what_was_confirmed():
     assert "n = 5 fresh seeds" in headlines([view], "A")[0]
     captions = [block.caption for block in sections.tables(view) if isinstance(block, Table)]
     assert captions.index("At its best rate, on fresh seeds") < captions.index("At its best rate")
-    assert any("trained again on 5 fresh seeds" in line for line in sections.protocol(view, both["history"]))
+    lines = sections.protocol(view, both["history"])
+    assert any("trained again on 5 fresh seeds" in line for line in lines)
+    assert not any("seeds that chose are those that are reported" in line for line in lines)
+
+
+def test_the_protocol_says_after_how_many_epochs_was_evaluated():
+    tables = synthetic.tables("a")
+    tables |= analysis.results(tables)
+    view = views(ENGLISH, tables, "a", {})[0]
+    history, last = tables["history"], tables["history"]["epoch"].max()
+    assert any(line.endswith("evaluated after each epoch.") for line in sections.protocol(view, history))
+    ends = history[history["epoch"].isin([0, last])]
+    assert any(line.endswith("evaluated after 1 of them.") for line in sections.protocol(view, ends))
 
 
 def test_each_finding_is_said_in_every_language_that_is_asked_for(tables):

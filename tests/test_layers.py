@@ -22,7 +22,7 @@ LAYERS = [
     {"sweep", "analysis"},
     {"assemble", "store", "plots"},
     {"planning", "report"},
-    {"tables", "fitting"},
+    {"tables", "fitting", "shelf"},
     {"trainer", "batches"},
     {"compare", "progress", "devices", "tensorboard"},
     {"manifest"},

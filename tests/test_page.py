@@ -14,7 +14,7 @@ from jaxcompare import report
 
 playwright = pytest.importorskip("playwright.sync_api")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no browser is installed")]
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
 
 PHONE, DESK = {"width": 400, "height": 800}, {"width": 1280, "height": 900}
 

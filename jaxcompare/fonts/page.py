@@ -21,9 +21,8 @@ def woff(name: str, letters: Iterable[str]) -> bytes:
         kept = Subsetter(options)
         kept.populate(text="".join(sorted(set(letters))))
         kept.subset(font)
-    font.flavor = (
-        "woff"  # smaller still as WOFF 2, but for that a compressor would be needed that nothing else here needs
-    )
+    # WOFF 2 is smaller still, but needs a compressor that nothing else here needs.
+    font.flavor = "woff"
     buffer = io.BytesIO()
     font.save(buffer)
     return buffer.getvalue()

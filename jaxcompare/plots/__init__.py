@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots.activations import DYING, activation_distributions, dead_heatmap
-from jaxcompare.plots.animation import Animation, animated, decision_animation
+from jaxcompare.plots.animation import Animation, decision_animation, epochs_shown
 from jaxcompare.plots.boundaries import Fields, data_of, decision_boundary, decision_gallery
 from jaxcompare.plots.curves import learning_curves
 from jaxcompare.plots.heatmaps import gradient_norms, rates_by_schedule
@@ -63,7 +63,7 @@ def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pict
                 draw = partial(decision_boundary, tables, fields, one, name)
                 found[f"decision_boundary_{dataset}_{name}.png"] = draw
             found[f"decision_gallery_{dataset}.png"] = partial(decision_gallery, tables, fields, one)
-            if animated(tables, fields, one):
+            if epochs_shown(tables, fields, one):
                 found[f"decision_animation_{dataset}.gif"] = partial(decision_animation, tables, fields, one)
     return found
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from PIL import Image
 
-from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import boundaries, fonts, panels, style
 from jaxcompare.plots.boundaries import Fields
@@ -33,9 +33,8 @@ class Animation(NamedTuple):
 def gif(animation: Animation) -> bytes:
     """As a GIF that goes on for ever; the same animation gives the same bytes."""
     frames, buffer = animation.frames, io.BytesIO()
-    sheet = Image.new(
-        "RGB", (frames[0].width, 3 * frames[0].height)
-    )  # one palette for all, from the ends and the middle
+    # One palette for all, from the ends and the middle.
+    sheet = Image.new("RGB", (frames[0].width, 3 * frames[0].height))
     for index, place in enumerate((0, len(frames) // 2, -1)):
         sheet.paste(frames[place], (0, index * frames[0].height))
     palette = sheet.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
@@ -80,11 +79,8 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
         (3.5, 3.5),
     )
     figure.set_dpi(DOTS)
-    found = [means(fields, variant) for variant in rows["variant_id"]]
-    for ax, (_, row) in zip(axes, rows.iterrows(), strict=True):
-        _panel(ax, tables, fields, comparison, row)
-    shown = [_image(ax, tables, fields, row) for ax, (_, row) in zip(axes, rows.iterrows(), strict=True)]
-    figure.colorbar(shown[0], ax=axes, pad=0.02).set_label(say("axis.probability"))
+    panes = [_pane(ax, tables, fields, comparison, row) for ax, (_, row) in zip(axes, rows.iterrows(), strict=True)]
+    figure.colorbar(panes[0].image, ax=axes, pad=0.02).set_label(say("axis.probability"))
     style.legend_below(figure, boundaries.classes())
     fonts.space(figure, spoken().language)
     figure.draw_without_rendering()  # once: what moves must not move the panels
@@ -92,57 +88,50 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
     frames = []
     for epoch in epochs:
         style.title_lines(figure, say("picture.animation", dataset=name, epoch=epoch), "")
-        moving = [_frame(*parts, epoch) for parts in zip(axes, shown, found, strict=True)]
+        moving = [artist for pane in panes for artist in _frame(pane, epoch)]
         frames.append(style.raster(figure))
-        for artist in (one for each in moving for one in each):
+        for artist in moving:
             artist.remove()
     return Animation(tuple(frames), (*[FRAME] * (len(frames) - 1), LAST))
 
 
-def _panel(ax: Axes, tables: panels.Tables, fields: Fields, comparison: Comparison, row: pd.Series) -> None:
-    """What stays: training examples, labels, limits."""
+class Pane(NamedTuple):
+    """A level's panel: what stays in it, and what each frame is made from."""
+
+    ax: Axes
+    image: AxesImage
+    x: np.ndarray  # the grid's coordinates
+    y: np.ndarray
+    found: dict[int, np.ndarray]  # of `means`
+
+
+def _pane(ax: Axes, tables: panels.Tables, fields: Fields, comparison: Comparison, row: pd.Series) -> Pane:
+    """Training examples, labels, limits, and an image to be filled in."""
     place = boundaries.data_of(tables, row["variant_id"])
+    x, y, extent = fields[f"{place}/x"], fields[f"{place}/y"], boundaries.extent(fields, place)
     ax.grid(False)
     ax.set_facecolor(style.PALE)
     boundaries.points(ax, fields, place)
-    extent = boundaries.extent(fields, place)
-    ax.set_xlim(extent[:2])
-    ax.set_ylim(extent[2:])
     style.label(ax, "axis.feature_1", "axis.feature_2")
     head = say("picture.at_rate", name=panels.cell_name(row, comparison), rate=row["learning_rate"])
     ax.set_title(f"{head}\n{panels.failures(row)}", fontsize=9)
-
-
-def _image(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> Any:
-    """The picture that each frame fills in."""
-    place = boundaries.data_of(tables, row["variant_id"])
-    blank = np.full((len(fields[f"{place}/y"]), len(fields[f"{place}/x"])), 0.5)
-    extent = boundaries.extent(fields, place)
+    blank = np.full((len(y), len(x)), 0.5)
     image = ax.imshow(blank, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
     image.set_interpolation("bilinear")
-    return image
+    ax.set_xlim(extent[:2])
+    ax.set_ylim(extent[2:])
+    return Pane(ax, image, x, y, means(fields, row["variant_id"]))
 
 
-def _frame(ax: Axes, image: Any, found: dict[int, np.ndarray], epoch: int) -> Sequence[Any]:
+def _frame(pane: Pane, epoch: int) -> Sequence[Any]:
     """Shows an epoch; returns what is to be taken away again."""
-    field = found.get(epoch)
-    image.set_visible(field is not None)
+    field = pane.found.get(epoch)
+    pane.image.set_visible(field is not None)
     if field is None:
-        text = say("key.no_mean_field", epoch=epoch)
+        text, ax = say("key.no_mean_field", epoch=epoch), pane.ax
         box = {"facecolor": "white", "linewidth": 0, "pad": 3}  # over the training examples
         return [ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8.5, bbox=box)]
-    image.set_data(field)
+    pane.image.set_data(field)
     if not field.min() < 0.5 < field.max():
         return []
-    ends = image.get_extent()
-    half_x, half_y = ((ends[1] - ends[0]) / field.shape[1] / 2, (ends[3] - ends[2]) / field.shape[0] / 2)
-    x = np.linspace(ends[0] + half_x, ends[1] - half_x, field.shape[1])
-    y = np.linspace(ends[2] + half_y, ends[3] - half_y, field.shape[0])
-    return [ax.contour(x, y, field, levels=[0.5], colors=style.INK, linewidths=1.2)]
-
-
-def animated(tables: panels.Tables, fields: Fields, comparison: Comparison) -> bool:
-    """Whether there are enough epochs to show."""
-    rows = analysis.rows_of(tables["summary"], comparison)
-    kept = any(f"{variant}/mean" in fields for variant in rows["variant_id"])
-    return kept and bool(epochs_shown(tables, fields, comparison))
+    return [pane.ax.contour(pane.x, pane.y, field, levels=[0.5], colors=style.INK, linewidths=1.2)]

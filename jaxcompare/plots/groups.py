@@ -127,9 +127,8 @@ def from_zero(ax: Axes) -> None:
 def label_groups(ax: Axes, keys: Sequence[str]) -> None:
     """What the groups differ in, on an axis that is not labelled yet."""
     if not ax.get_xlabel():
-        known = (
-            spoken().catalogue
-        )  # where the groups' names have the factor's in them, its name would stand there twice
+        # Where the groups' names have the factor's in them, its name would stand there twice.
+        known = spoken().catalogue
         names = (known.get(f"axis.groups_{key}") or spoken().factor(key) for key in keys)
         ax.set_xlabel(", ".join(names) or spoken().factor("precision"))
 

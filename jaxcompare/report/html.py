@@ -20,12 +20,8 @@ HEAD = 18  # signs: a column's head with more gets room for them
 MARKER, LATIN = "<!-- letters -->", "\u024f"  # where a font stands; the last letter that every machine has
 KOREAN, RANGE = "\u2fff", "U+1100-11FF, U+3000-318F, U+AC00-D7A3"
 LONG, PROSE = 32, 90  # signs: a cell with more is broken into lines; one with more still gets room for them
-MISSING = (
-    "number.none",
-    "number.missed",
-    "failed.no_mean",
-    "claimed.not_measured",
-)  # stand last where a table is sorted
+# These stand last where a table is sorted.
+MISSING = ("number.none", "number.missed", "failed.no_mean", "claimed.not_measured")
 TEXTS = {name: f"script.{name}" for name in ("sort", "best", "all", "nothing", "empty", "gap")} | {
     "epoch": "axis.epoch"
 }

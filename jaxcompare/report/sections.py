@@ -103,9 +103,13 @@ def protocol(view: View, history: pd.DataFrame) -> list[str]:
         found.append(words.say("report.selection_train" if unvalidated else "report.selection"))
     if len(view.confirmed):
         found.append(words.say("report.confirmed", n=view.confirmed["n"].min()))
-    epochs = history.loc[history["replica_id"].isin(view.runs["replica_id"]), "epoch"].max()
+    elif not rates_set:
+        found.append(words.say("report.same_seeds"))
+    reached = history.loc[history["replica_id"].isin(view.runs["replica_id"]), "epoch"]
+    epochs, evaluated = reached.max(), reached[reached > 0].nunique()  # untrained networks are evaluated, too
     steps = ", ".join(f"{value:g}" for value in sorted(view.runs["steps_per_epoch"].unique()))
-    found.append(words.say("report.budget", epochs=epochs, steps=steps))
+    key = "report.budget" if evaluated == epochs else "report.budget_some"
+    found.append(words.say(key, epochs=epochs, steps=steps, count=evaluated))
     if view.target is not None:
         found.append(words.say("report.target", target=view.target))
     kept = fixed(view)

@@ -316,11 +316,13 @@ EN: dict[str, str] = {
     "report.seeds_differ": "{low} to {high} seeds a variant; seeds are paired: at one seed every variant starts from "
     "the same weights and sees the same batches.",
     "report.selection": "The learning rate is chosen on the final validation accuracy, the test split is reported; a "
-    "variant with failed runs ranks after those with fewer. The seeds that chose are those that are reported.",
+    "variant with failed runs ranks after those with fewer.",
     "report.selection_train": "There is no validation split: the learning rate is chosen on a subset of the training "
-    "set, the test split is reported. The seeds that chose are those that are reported.",
+    "set, the test split is reported.",
+    "report.same_seeds": "The seeds that chose are those that are reported.",
     "report.confirmed": "What was chosen was then trained again on {n} fresh seeds, on which the claims rest.",
     "report.budget": "{epochs} epochs of {steps} steps, without early stopping; evaluated after each epoch.",
+    "report.budget_some": "{epochs} epochs of {steps} steps, without early stopping; evaluated after {count} of them.",
     "report.target": "Target: validation accuracy {target:g}. Steps to it are the median over seeds, a miss counting "
     "as infinite.",
     "report.fixed": "Fixed: {values}.",

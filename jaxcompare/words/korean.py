@@ -237,11 +237,13 @@ KO: dict[str, str] = {
     "report.seeds_differ": "변형마다 시드 {low}~{high}개. 시드는 짝지어져 있다. 시드가 같으면 모든 변형이 같은 가중치에서 "
     "시작하여 같은 배치를 본다.",
     "report.selection": "학습률은 최종 검증 정확도로 고르고 테스트 데이터의 결과를 보고한다. 실패한 실행이 있는 변형은 더 적은 "
-    "변형보다 뒤에 놓인다. 학습률을 고른 시드와 보고하는 시드가 같다.",
+    "변형보다 뒤에 놓인다.",
     "report.selection_train": "검증 데이터가 없으므로 학습률은 훈련 데이터의 부분집합으로 고르고 테스트 데이터의 결과를 "
-    "보고한다. 학습률을 고른 시드와 보고하는 시드가 같다.",
+    "보고한다.",
+    "report.same_seeds": "학습률을 고른 시드와 보고하는 시드가 같다.",
     "report.confirmed": "고른 변형은 새 시드 {n}개로 다시 학습했으며, 결론은 그 결과를 근거로 한다.",
     "report.budget": "{steps} 스텝짜리 에폭 {epochs}번, 조기 종료 없음. 에폭이 끝날 때마다 평가한다.",
+    "report.budget_some": "{steps} 스텝짜리 에폭 {epochs}번, 조기 종료 없음. 그중 {count}번의 에폭이 끝날 때 평가한다.",
     "report.target": "목표: 검증 정확도 {target:g}. 목표까지의 스텝 수는 시드의 중앙값이며, 도달하지 못하면 무한대로 본다.",
     "report.fixed": "고정한 값: {values}.",
     "report.dataset": "{dataset}",
