@@ -50,7 +50,7 @@ def record(
         "out": str(arguments.out),
         "quick": bool(arguments.quick),
         "started": started.isoformat(timespec="seconds"),
-        "training_seconds_of_this_session": round(wall, 1),
+        "training_seconds_of_the_last_run": round(wall, 1),
         "versions": {**store.versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
         "code": store.code_digest(),
         "device": {

@@ -27,9 +27,9 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.terminal:
             shape = "{percentage:3.0f}% {bar} {desc}, {elapsed} gone"
-            self.bar = tqdm(total=self.total, desc="compiling", bar_format=shape, dynamic_ncols=True)
+            self.bar = tqdm(total=self.total, desc="preparing programs", bar_format=shape, dynamic_ncols=True)
         else:
-            print("compiling", file=sys.stderr, flush=True)
+            print("preparing programs", file=sys.stderr, flush=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,12 +39,12 @@ class Progress:
             self._line("stopped" if self.done < 0.999 * self.total else "trained")
 
     def ready(self, program: str, done: int, total: int) -> None:
-        """Hears that a program is compiled."""
+        """Hears that a program is compiled, or found on the shelf."""
         if self.bar is not None:
-            self.bar.set_description_str(f"compiled {done} of {total} programs", refresh=True)
+            self.bar.set_description_str(f"{done} of {total} programs ready", refresh=True)
         elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
             self.last_line = time.monotonic()
-            print(f"compiled {done} of {total} programs", file=sys.stderr, flush=True)
+            print(f"{done} of {total} programs ready", file=sys.stderr, flush=True)
 
     def tick(self, tick: Tick) -> None:
         """Hears that some training is done."""

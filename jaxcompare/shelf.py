@@ -28,6 +28,7 @@ from jaxcompare.programs import STATIC
 
 SUPPORTED = ("cpu",)  # platforms; on others it has not been tried
 DAYS_KEPT = 30  # without being used
+FORMAT = 1  # of the files
 # Static, but not in the compiled program: shapes and traced numbers stand for them.
 BESIDE = (*assemble.MATERIAL, "epochs", "evaluate_every", "measure_every", "snapshots")
 
@@ -54,9 +55,11 @@ class ProgramStore:
         self.folder = folder if device.platform in SUPPORTED else None
         self.mesh = mesh
         self.common: dict[str, Any] = {
+            "format": FORMAT,
             "code": store.code_digest(),
             "versions": store.versions(),
-            "device": [device.device_kind, device.client.platform_version, dict(mesh.shape), _processor()],
+            "device": [device.device_kind, device.client.platform_version, _processor()],
+            "mesh": [dict(mesh.shape), [one.id for one in mesh.devices.flat]],
             "flags": os.environ.get("XLA_FLAGS", ""),
             "configuration": {
                 name: value
@@ -80,32 +83,38 @@ class ProgramStore:
                 return self.loaded[path.name]._replace(compile_seconds=0.0)
             start = time.perf_counter()
             try:
-                devices = list(self.mesh.devices.flat)
-                init, train = (
-                    serialize_executable.deserialize_and_load(executable, taken, given, execution_devices=devices)
-                    for executable, taken, given in pickle.loads(path.read_bytes())
-                )
+                init, train = (self._load(*part) for part in pickle.loads(path.read_bytes()))
+                memory = sweep.memory_of(train)
+            except (OSError, MemoryError):  # there is none, or none that can be read now
+                return None
+            except Exception:  # of another kind for each way to be damaged: it is compiled anew
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                return None
+            with contextlib.suppress(OSError):  # a folder that is not ours to change
                 os.utime(path)
-            except FileNotFoundError:
-                return None
-            except Exception:  # of another kind for each way to be damaged: it is compiled anew, and replaced
-                path.unlink(missing_ok=True)
-                return None
-            seconds = time.perf_counter() - start
-            self.loaded[path.name] = sweep.Executables(init, train, seconds, sweep.memory_of(train), {})
+            self.loaded[path.name] = sweep.Executables(init, train, time.perf_counter() - start, memory, {})
             return self.loaded[path.name]
+
+    def _load(self, executable: bytes, taken: Any, given: Any) -> Any:
+        devices = list(self.mesh.devices.flat)
+        return serialize_executable.deserialize_and_load(
+            executable, taken, given, backend=devices[0].client, execution_devices=devices
+        )
 
     def put(self, plan: Plan, executables: sweep.Executables) -> None:
         """Keeps a plan's program, which this thread has asked for in vain and then compiled.
 
         What came from JAX's cache, or from another thread, is not kept: a program that was loaded cannot be written whole again
-        (some of its functions are missing afterwards, jaxlib 0.10).
+        (some of its functions are missing afterwards, jaxlib 0.10). As long as JAX's cache has a program that is not here, it
+        is traced anew in each run, and taken from there.
         """
         path = self._path(plan)
-        if path is None or self.asked.hits != _HITS.count or not executables.compile_seconds:
+        if path is None or getattr(self.asked, "hits", None) != _HITS.count or not executables.compile_seconds:
             return
         self.loaded[path.name] = executables
-        with contextlib.suppress(OSError):  # a full disk, say: the next run compiles again
+        # A full disk, a program that cannot be serialized: then the next run compiles again, and this one goes on.
+        with contextlib.suppress(Exception):
             compiled: list[Any] = [executables.init, executables.train]
             parts = [serialize_executable.serialize(part) for part in compiled]
             store.write_atomically(path, pickle.dumps(parts))
@@ -132,8 +141,8 @@ class ProgramStore:
         return self.folder / f"{digest(content)[:32]}.program"
 
     def _forget(self) -> None:
-        """Removes what has not been used for long."""
-        for path in self.folder.glob("*.program") if self.folder else ():
+        """Removes what has not been used for long, and what a run that was killed left half written."""
+        for path in self.folder.glob("*.program*") if self.folder else ():
             with contextlib.suppress(OSError):  # another run may have been faster
                 if time.time() - path.stat().st_mtime > DAYS_KEPT * 86400:
                     path.unlink()
@@ -143,12 +152,13 @@ def folder() -> Path | None:
     """Beside the programs that JAX keeps itself, if it does."""
     configured = jax.config.values
     kept = configured["jax_enable_compilation_cache"] and configured["jax_compilation_cache_dir"]
-    return Path(kept) / "programs" if kept else None
+    return Path(kept) / "programs" if kept and "://" not in kept else None
 
 
 def _processor() -> list[Any]:
     """What instructions the CPU has: a home folder may be shared by machines that differ."""
+    found = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return sorted({line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))})
-    return [platform.machine(), platform.processor()]
+        found += sorted({line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))})
+    return found

@@ -33,7 +33,9 @@ def fashion_mnist():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("check", known.PUBLISHED[:-1], ids=lambda check: check.name)  # the CNN takes a quarter of an hour
+@pytest.mark.parametrize(
+    "check", known.PUBLISHED[:-1], ids=lambda check: check.name
+)  # the CNN takes a quarter of an hour
 def test_fashion_mnist_reaches_what_is_published(check, fashion_mnist):
     verdict(check)
 

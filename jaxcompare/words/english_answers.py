@@ -200,7 +200,7 @@ ANSWERS: dict[str, str] = {
     "claimed.memory_measured": "{precision}: {span} (pairs of programs: {count}; arguments and temporaries)",
     "claimed.speed_measured": "{precision}: {span} times float32's steps a second (pairs of programs: {count}, "
     "each timed once)",
-    "claimed.compile_measured": "not its effect; compilation took {compile} s (programs added up), training {train} s",
+    "claimed.compile_measured": "not its effect; compiling or loading took {compile} s (programs added up), training {train} s",
     "claimed.memory": "Mixed precision halves the memory",
     "claimed.memory_why": "Parameters and the optimizer's state stay in float32, and so does the data set; only "
     "activations and their gradients are halved. Read off the compiled programs; not known where none ran in 16 "

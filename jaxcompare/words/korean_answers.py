@@ -186,7 +186,7 @@ ANSWERS: dict[str, str] = {
     "claimed.span": "{low}~{high}",
     "claimed.memory_measured": "{precision}: {span} (프로그램 {count}쌍, 인자와 임시 메모리)",
     "claimed.speed_measured": "{precision}: 초당 스텝이 float32의 {span}배 (프로그램 {count}쌍, 각각 한 번 잼)",
-    "claimed.compile_measured": "효과는 재지 않음. 컴파일 {compile}초(프로그램 합계), 학습 {train}초",
+    "claimed.compile_measured": "효과는 재지 않음. 컴파일 또는 읽기 {compile}초(프로그램 합계), 학습 {train}초",
     "claimed.memory": "혼합 정밀도는 메모리를 절반으로 줄인다",
     "claimed.memory_why": "매개변수와 옵티마이저의 상태는 float32로 남고 데이터셋도 그렇다. 절반이 되는 것은 "
     "활성값과 그 기울기뿐이다. 컴파일된 프로그램에서 읽은 값이며, 16비트로 실행한 것이 없거나 컴파일러가 알려 주지 "
