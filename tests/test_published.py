@@ -32,10 +32,9 @@ def fashion_mnist():
         pytest.skip(f"Fashion-MNIST is not here: {str(error).splitlines()[0]}")
 
 
+# All but the last: the CNN takes a quarter of an hour.
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "check", known.PUBLISHED[:-1], ids=lambda check: check.name
-)  # the CNN takes a quarter of an hour
+@pytest.mark.parametrize("check", known.PUBLISHED[:-1], ids=lambda check: check.name)
 def test_fashion_mnist_reaches_what_is_published(check, fashion_mnist):
     verdict(check)
 

@@ -1,11 +1,13 @@
 """Compiled programs kept on disk: what is loaded gives the same bits, and only what was made from the same is loaded."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
 from problems import comparison, plans
 
-from jaxcompare import assemble, store, sweep, trainer
+from jaxcompare import store, sweep, trainer
 from jaxcompare.shelf import ProgramStore
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -29,13 +31,18 @@ def files(folder):
     return sorted(folder.glob("*.program"))
 
 
-def test_a_program_from_the_shelf_is_not_compiled_and_gives_the_same_bits(tmp_path, monkeypatch):
-    made, where = plan_of(21), mesh()
-    _, first = trained(made, where, ProgramStore(tmp_path, where))
+@pytest.mark.parametrize(
+    ("width", "options", "data"),
+    [(21, {}, 1), (35, {"precision": "float16", "optimizer": "adamw"}, 1), (36, {}, 2)],
+    ids=["float32", "float16", "two devices a tile"],
+)
+def test_a_program_from_the_shelf_is_not_compiled_and_gives_the_same_bits(width, options, data, tmp_path, monkeypatch):
+    made, where = plan_of(width, **options), sweep.local_mesh(jax.devices()[: 2 * data], data=data)
+    first_trainer, first = trained(made, where, ProgramStore(tmp_path, where))
     assert len(files(tmp_path)) == 1
     monkeypatch.setattr(sweep, "build", lambda blueprint: pytest.fail("it was compiled again"))
     second_trainer, second = trained(made, where, ProgramStore(tmp_path, where))
-    assert second_trainer.executables.memory is not None
+    assert second_trainer.executables.memory == first_trainer.executables.memory
     for one, other in zip(first, second, strict=True):
         one.pop("timing", None), other.pop("timing", None)
         assert one.keys() == other.keys()
@@ -43,14 +50,20 @@ def test_a_program_from_the_shelf_is_not_compiled_and_gives_the_same_bits(tmp_pa
             np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_longer_training_and_another_data_set_of_the_shape_share_a_program(tmp_path):
+@pytest.mark.parametrize(
+    ("width", "change"),
+    [(22, {"epochs": 60, "evaluate_every": 7}), (39, {"dataset": "circles"}), (40, {"data_seed": 5})],
+)
+def test_what_shares_a_program_finds_it_and_trains_as_if_compiled_for_it(width, change, tmp_path):
     where = mesh()
-    shelf = ProgramStore(tmp_path, where)
-    made = plan_of(22, epochs=2)
-    shelf.get(made)
-    shelf.put(made, sweep.build(trainer.blueprint(made, where)))
-    assert ProgramStore(tmp_path, where).get(plan_of(22, epochs=2, evaluate_every=2)) is not None
-    assert ProgramStore(tmp_path, where).get(plan_of(22, epochs=2, dataset="circles")) is not None
+    made, other = plan_of(width, epochs=51), plan_of(width, **{"epochs": 51, **change})  # 50 epochs' ends a segment
+    trained(made, where, ProgramStore(tmp_path, where))
+    assert ProgramStore(tmp_path, where).get(other) is not None
+    found = trained(other, where, ProgramStore(tmp_path, where))[1]
+    sweep._COMPILED.clear()
+    for one, same in zip(found, trained(other, where, None)[1], strict=True):
+        for name in one.keys() - {"timing"}:
+            np.testing.assert_array_equal(one[name], same[name])
 
 
 @pytest.mark.parametrize(
@@ -88,6 +101,26 @@ def test_what_jax_had_in_its_cache_is_not_kept(tmp_path):
     assert files(tmp_path) == []
 
 
+def test_what_cannot_be_read_now_stays_and_what_cannot_be_kept_is_not(tmp_path, monkeypatch):
+    made, where = plan_of(37), mesh()
+    trained(made, where, ProgramStore(tmp_path, where))
+    (path,) = files(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.utime", refuse)
+        assert ProgramStore(tmp_path, where).get(made) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "read_bytes", refuse)
+        assert ProgramStore(tmp_path, where).get(made) is None
+    assert files(tmp_path) == [path]
+    monkeypatch.setattr(store, "write_atomically", refuse)
+    other = plan_of(38)
+    assert trained(other, where, ProgramStore(tmp_path, where))[1]
+
+
 def test_a_damaged_file_is_compiled_anew(tmp_path):
     made, where = plan_of(27), mesh()
     trained(made, where, ProgramStore(tmp_path, where))
@@ -114,8 +147,6 @@ def test_without_a_folder_nothing_is_kept():
 
 
 def test_what_was_not_used_for_long_is_removed(tmp_path):
-    import os
-
     old, young = tmp_path / "old.program", tmp_path / "young.program"
     for path in (old, young):
         path.write_bytes(b"")
@@ -123,9 +154,3 @@ def test_what_was_not_used_for_long_is_removed(tmp_path):
     ProgramStore(tmp_path, mesh())
     assert not old.exists()
     assert young.exists()
-
-
-def test_tiles_are_cut_to_speed_and_assemble_says_how():
-    """A network beyond 20,000 parameters trains alone on a CPU device."""
-    assert assemble.tile_replicas(plan_of(30).program.settings, 2, 2, "cpu") == 6
-    assert assemble.tile_replicas(plan_of(200, batch_size=16).program.settings, 784, 10, "cpu") == 1

@@ -343,8 +343,8 @@ EN: dict[str, str] = {
     "report.data": "Data",
     "report.timing": "Timing",
     "report.timing_note": "Compilation, or loading what an earlier run compiled, is counted apart from training. "
-    "Replicas train together, side by side in one program: seconds a replica are the program's training time over its replicas, not the time that one run alone "
-    "would take.",
+    "Replicas train together, side by side in one program: seconds a replica are the program's training time over its "
+    "replicas, not the time that one run alone would take.",
     "report.reproduce": "How to reproduce",
     "report.reproduce_run": "{names}, tables and all:",
     "report.reproduce_report": "Pictures, CSVs and this report again, from the tables:",

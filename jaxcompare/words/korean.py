@@ -261,8 +261,9 @@ KO: dict[str, str] = {
     "report.environment": "실행 환경",
     "report.data": "데이터",
     "report.timing": "시간",
-    "report.timing_note": "컴파일(또는 이전에 컴파일한 것을 읽는) 시간은 학습 시간과 따로 잰다. 복제본들은 한 프로그램에서 함께 학습한다. 복제본당 "
-    "시간은 프로그램의 학습 시간을 복제본 수로 나눈 것이며, 한 번의 실행만 따로 할 때 걸리는 시간이 아니다.",
+    "report.timing_note": "컴파일(또는 이전에 컴파일한 것을 읽는) 시간은 학습 시간과 따로 잰다. 복제본들은 한 프로그램에서 "
+    "함께 학습한다. 복제본당 시간은 프로그램의 학습 시간을 복제본 수로 나눈 것이며, 한 번의 실행만 따로 할 때 걸리는 "
+    "시간이 아니다.",
     "report.reproduce": "재현 방법",
     "report.reproduce_run": "{names}, 표를 포함한 전부:",
     "report.reproduce_report": "표로부터 그림, CSV, 이 보고서를 다시 만들기:",
