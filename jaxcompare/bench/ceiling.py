@@ -23,17 +23,22 @@ def numpy_product() -> Prepared:
     return Prepared([Unit(run)], 2 * size**3)
 
 
-def jax_product() -> Prepared:
-    """Operations of JAX's product: on CPU with all cores on one device."""
+def jax_product(kind: str | None = None) -> Prepared:
+    """Operations of JAX's product: on CPU with all cores on one device.
+
+    Args:
+        kind: `float32`, `tensorfloat32`, `bfloat16` or `float16`; None: float32 as JAX multiplies it unless told.
+    """
     import jax
     import jax.numpy as jnp
 
-    size = SIZE[jax.default_backend()]
-    x = jax.random.uniform(jax.random.key(0), (size, size), jnp.float32)
+    size, half = SIZE[jax.default_backend()], kind in ("bfloat16", "float16")
+    x = jax.random.uniform(jax.random.key(0), (size, size), jnp.dtype(kind) if half else jnp.float32)
+    multiply = jax.jit(lambda x: jnp.matmul(x, x, precision=None if half else kind))
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            product = x @ x
+            product = multiply(x)
         product.block_until_ready()
 
     return Prepared([Unit(run)], 2 * size**3)

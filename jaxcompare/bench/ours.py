@@ -18,18 +18,31 @@ def prepare(workload: str, replicas: int) -> Prepared:
     from jaxcompare import planning, sweep
 
     start = time.perf_counter()
-    comparison = WORKLOADS[workload].comparison(replicas)
+    comparison = WORKLOADS[workload].comparison(replicas, matmul_precision=products())
     plans = planning.plan(comparison, loaded(comparison), platform=jax.default_backend())
     load_seconds = time.perf_counter() - start
-    mesh = sweep.local_mesh()
-    jobs, compile_seconds = _compiled(plans, mesh)
-    units, notes = [], []
+    return prepare_plans(plans, sweep.local_mesh(), load_seconds)
+
+
+def products() -> str:
+    """How float32 is multiplied: with TensorFloat32 on a GPU, as in PyTorch's ways; a CPU knows only the whole."""
+    import jax
+
+    return "float32" if jax.default_backend() == "cpu" else "tensorfloat32"
+
+
+def prepare_plans(plans: Sequence[Any], mesh: Any, load_seconds: float = 0.0) -> Prepared:
+    """Plans compiled, one unit for each: a group of its tiles, which stands for all."""
+    from jaxcompare import sweep
+
+    jobs, compile_seconds = compiled(plans, mesh)
     at_once = sweep.tiles_at_once(mesh)
+    units, notes = [], []
     for plan, trainer in jobs:
-        groups = -(-len(plan.tiles) // at_once)
-        units.append(Unit(_runner(trainer, plan.tiles[:at_once]), groups))
+        units.append(Unit(runner(trainer, plan.tiles[:at_once]), -(-len(plan.tiles) // at_once)))
         notes.append(f"{plan.shape[0]}x{plan.shape[1]} in {len(plan.tiles)} tiles")
     note = f"{mesh.size} devices; seeds x variants a tile: {', '.join(notes)}"
+    replicas = sum(len(plan.program.seeds) * len(plan.program.variants) for plan in plans)
     return Prepared(units, replicas, compile_seconds, load_seconds, note)
 
 
@@ -52,14 +65,15 @@ def _single(workload: str) -> tuple[list[Callable[[int], None]], float, float]:
     from jaxcompare import planning, sweep
 
     start = time.perf_counter()
-    comparison = WORKLOADS[workload].single()
+    comparison = WORKLOADS[workload].single(matmul_precision=products())
     plans = planning.plan(comparison, loaded(comparison), platform=jax.default_backend(), tile_replicas=1)
     load_seconds = time.perf_counter() - start
-    jobs, compile_seconds = _compiled(plans, sweep.local_mesh(jax.local_devices()[:1]))
-    return [_runner(trainer, [tile]) for plan, trainer in jobs for tile in plan.tiles], compile_seconds, load_seconds
+    jobs, compile_seconds = compiled(plans, sweep.local_mesh(jax.local_devices()[:1]))
+    return [runner(trainer, [tile]) for plan, trainer in jobs for tile in plan.tiles], compile_seconds, load_seconds
 
 
-def _compiled(plans: Sequence[Any], mesh: Any) -> tuple[list[tuple[Any, Any]], float]:
+def compiled(plans: Sequence[Any], mesh: Any) -> tuple[list[tuple[Any, Any]], float]:
+    """Each plan with its trainer, and the seconds that compiling them side by side took."""
     from jaxcompare import trainer
 
     start = time.perf_counter()
@@ -67,7 +81,7 @@ def _compiled(plans: Sequence[Any], mesh: Any) -> tuple[list[tuple[Any, Any]], f
     return [(job.plan, job.trainer) for job in jobs], time.perf_counter() - start
 
 
-def _runner(trainer: Any, tiles: Sequence[Any]) -> Callable[[int], None]:
+def runner(trainer: Any, tiles: Sequence[Any]) -> Callable[[int], None]:
     """Trains one group of tiles on and on, in windows as the engine does, with nothing measured."""
     import jax
 

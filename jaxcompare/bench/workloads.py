@@ -47,23 +47,24 @@ class Workload:
     base: dict[str, Any]
     sizes: dict[int, tuple[int, list[Grid]]]  # replicas -> seeds, grids
 
-    def config(self, replicas: int) -> dict[str, Any]:
-        """What a user would write for so many replicas."""
+    def config(self, replicas: int, **base: Any) -> dict[str, Any]:
+        """What a user would write for so many replicas; `base` beside or instead of the workload's own."""
         seeds, grids = self.sizes[replicas]
-        return {"base": {**self.base, "batch_size": 128, "seeds": seeds}, "study": [{"name": "main", "grid": grids}]}
+        shared = {**self.base, "batch_size": 128, "seeds": seeds, **base}
+        return {"base": shared, "study": [{"name": "main", "grid": grids}]}
 
-    def comparison(self, replicas: int) -> Comparison:
+    def comparison(self, replicas: int, **base: Any) -> Comparison:
         """The config, checked and expanded."""
-        return parse("bench", self.config(replicas))
+        return parse("bench", self.config(replicas, **base))
 
-    def single(self) -> Comparison:
+    def single(self, **base: Any) -> Comparison:
         """One replica of each kind: one seed, and one learning rate for each optimizer, activation and loss."""
         _, grids = self.sizes[min(self.sizes)]
         firsts = [
             {key: values[:1] if key == "learning_rate" else values for key, values in one.items()} for one in grids
         ]
-        base = {**self.base, "batch_size": 128, "seeds": 1}
-        return parse("bench", {"base": base, "study": [{"name": "main", "grid": firsts}]})
+        shared = {**self.base, "batch_size": 128, "seeds": 1, **base}
+        return parse("bench", {"base": shared, "study": [{"name": "main", "grid": firsts}]})
 
     @property
     def settings(self) -> Settings:
@@ -188,3 +189,14 @@ def traffic(widths: Sequence[int], batch: int, optimizer: str) -> int:
     """
     parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
     return 4 * (2 * parameters * (1 + SLOTS[optimizer]) + batch * widths[0])
+
+
+def streamed(widths: Sequence[int], batch: int, optimizer: str) -> int:
+    """The bytes that one step of one replica moves where each pass is one: weights are read forward and backward, gradients
+    written and read, and what `traffic` counts besides. A step in which no pass is joined with another moves no less.
+
+    >>> streamed((2, 3, 4), batch=1, optimizer="sgd") - traffic((2, 3, 4), batch=1, optimizer="sgd")
+    400
+    """
+    parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+    return traffic(widths, batch, optimizer) + 4 * 4 * parameters

@@ -1,0 +1,322 @@
+"""The measurements: functions of plain values that answer with plain values, each run in a process of its own (`child`).
+
+One device is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcompare import fitting, planning, sweep, trainer
+from jaxcompare.bench import ceiling
+from jaxcompare.bench.gpu import hlo, networks, profile
+from jaxcompare.bench.measure import spread
+from jaxcompare.bench.measured import Prepared, Unit, rate, steps_for
+from jaxcompare.bench.ours import runner
+from jaxcompare.bench.workloads import WORKLOADS, loaded, operations, streamed, traffic
+from jaxcompare.experiment import Comparison
+
+Row = dict[str, Any]
+KINDS = ("float32", "tensorfloat32", "bfloat16", "float16")  # of products
+
+
+def one_device() -> Any:
+    """The mesh of the first device."""
+    return sweep.local_mesh(jax.local_devices()[:1])
+
+
+def settings_of(kind: str) -> dict[str, str]:
+    """What a config says for a kind of products.
+
+    >>> settings_of("tensorfloat32"), settings_of("bfloat16")
+    ({'precision': 'float32', 'matmul_precision': 'tensorfloat32'}, {'precision': 'bfloat16'})
+    """
+    if kind in ("float32", "tensorfloat32"):
+        return {"precision": "float32", "matmul_precision": kind}
+    return {"precision": kind}
+
+
+def measured(prepared: Prepared, repeats: int, seconds: float) -> Row:
+    """Median, least and greatest rate of some repeats."""
+    steps = steps_for(prepared, seconds)
+    rates = [rate(prepared, steps) for _ in range(repeats)]
+    return {**spread(rates), "rates": rates, "steps": steps}
+
+
+def device_bytes(name: str) -> int | None:
+    """One of the device's own figures of its memory; None where it keeps none."""
+    return (jax.local_devices()[0].memory_stats() or {}).get(name)
+
+
+def failure(error: BaseException) -> str:
+    """An error in a line."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+
+
+def machine(repeats: int, seconds: float) -> Row:
+    """What the device is, and its ceilings: operations a second of products of each kind, bytes a second of copying."""
+    device = jax.local_devices()[0]
+    found: Row = {
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": jax.local_device_count(),
+        "compute_capability": getattr(device, "compute_capability", None),
+        "runtime": getattr(device.client, "platform_version", None),
+        "memory_bytes": device_bytes("bytes_limit"),
+        "products": {},
+    }
+    for kind in KINDS:
+        try:
+            found["products"][kind] = measured(ceiling.jax_product(kind), repeats, seconds)
+        except Exception as error:  # a kind that this device has not is one figure less
+            found["products"][kind] = {"error": failure(error)}
+        gc.collect()
+    found["copy"] = measured(ceiling.jax_copy(), repeats, seconds)
+    return found
+
+
+def trainers(plans: Sequence[planning.Plan], mesh: Any) -> list[trainer.Trainer | str]:
+    """Each plan compiled, side by side; of one that fails, why. Tiles stay as they are, whatever memory says."""
+
+    def one(plan: planning.Plan) -> trainer.Trainer | str:
+        try:
+            return trainer.Trainer(plan, mesh)
+        except Exception as error:  # the others can still be measured
+            return failure(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(one, plans))
+
+
+def tile_row(made: trainer.Trainer | str, repeats: int, seconds: float) -> Row:
+    """The rate of one tile, and what it holds by XLA's account."""
+    if isinstance(made, str):
+        return {"error": made}
+    plan, account = made.plan, made.executables.memory
+    row: Row = {"shape": list(plan.shape), "replicas": plan.replicas, "compile_seconds": made.compile_seconds}
+    row |= {"compiled_bytes": account and account.total, "temporary_bytes": account and account.temporaries}
+    try:
+        row |= measured(Prepared([Unit(runner(made, plan.tiles[:1]))], plan.replicas), repeats, seconds)
+    except Exception as error:  # too much for the device, say: the smaller ones stand
+        row["error"] = failure(error)
+    made.release()
+    gc.collect()
+    return row
+
+
+def tiles(
+    network: str, shapes: Sequence[tuple[int, int]], kind: str, repeats: int, seconds: float, **base: Any
+) -> list[Row]:
+    """The rate of one tile in each of several shapes."""
+    mesh, plans = one_device(), []
+    for seeds, variants in shapes:
+        made = networks.comparison(network, seeds, variants, **{**settings_of(kind), **base})
+        plans.append(networks.plan_of(made))
+    widths = networks.widths(network)
+    batch, optimizer = plans[0].program.settings.batch_size, plans[0].program.settings.optimizer
+    shared = {
+        "network": network,
+        "kind": kind,
+        "optimizer": optimizer,
+        "operations": operations(widths, batch),
+        "traffic": traffic(widths, batch, optimizer),
+        "streamed": streamed(widths, batch, optimizer),
+    }
+    found = [shared | tile_row(made, repeats, seconds) for made in trainers(plans, mesh)]
+    for row, shape in zip(found, shapes, strict=True):
+        row |= {"shape": list(shape), "replicas": math.prod(shape)}
+    return found
+
+
+def engine(workload: str, replicas: int, kind: str, repeats: int, seconds: float, keep: str | None = None) -> Row:
+    """A whole workload as the engine trains it in one kind of products: its rate, each program's, bytes, HLO in figures.
+
+    `keep` is a folder for XLA's text of the programs.
+    """
+    comparison = WORKLOADS[workload].comparison(replicas, **settings_of(kind))
+    plans = planning.plan(comparison, loaded(comparison), platform="gpu")
+    widths, batch = WORKLOADS[workload].widths, 128
+    units, rows, before = [], [], device_bytes("bytes_in_use")
+    for plan, made in zip(plans, trainers(plans, one_device()), strict=True):
+        optimizer = plan.program.settings.optimizer
+        row: Row = {
+            "program": plan.program.name,
+            "optimizer": optimizer,
+            "replicas": len(plan.program.seeds) * len(plan.program.variants),
+            "tile": list(plan.shape),
+            "operations": operations(widths, batch),
+            "traffic": traffic(widths, batch, optimizer),
+            "streamed": streamed(widths, batch, optimizer),
+        }
+        rows.append(row)
+        if isinstance(made, str):
+            row["error"] = made
+            continue
+        account = made.executables.memory
+        row |= {"compile_seconds": made.compile_seconds, "compiled_bytes": account and account.total}
+        row["temporary_bytes"] = account and account.temporaries
+        text = getattr(made.executables.train, "as_text", lambda: None)() or ""
+        row["hlo"] = hlo.summary(text)
+        if keep:
+            Path(keep, f"hlo_{optimizer}_{kind}.txt.gz").write_bytes(gzip.compress(text.encode()))
+        unit = Unit(runner(made, plan.tiles[:1]), len(plan.tiles))
+        row |= measured(Prepared([replace(unit, count=1)], plan.replicas), repeats, seconds)
+        units.append(unit)
+    found: Row = {"workload": workload, "replicas": replicas, "kind": kind, "programs": rows}
+    if len(units) == len(plans):
+        found |= measured(Prepared(units, replicas), repeats, seconds)
+    found |= {"peak_bytes": device_bytes("peak_bytes_in_use"), "bytes_before": before}
+    return found
+
+
+def choices(workload: str, replicas: int, key: str, kind: str, repeats: int, seconds: float) -> Row:
+    """Variants that differ in an activation or a loss: chosen by an index in one program, and in a program each."""
+    base = settings_of(kind)
+    comparison = WORKLOADS[workload].comparison(replicas, **base)
+    (study,) = comparison.studies
+    values = list(dict.fromkeys(getattr(variant.settings, key) for variant in study.variants))
+
+    def only(value: str) -> Comparison:
+        kept = tuple(variant for variant in study.variants if getattr(variant.settings, key) == value)
+        return replace(comparison, studies=(replace(study, variants=kept),))
+
+    data, mesh = loaded(comparison), one_device()
+    ways = {"in one program": [comparison], "a program each": [only(value) for value in values]}
+    found: Row = {"workload": workload, "replicas": replicas, "key": key, "values": values}
+    for way, parts in ways.items():
+        plans = [plan for part in parts for plan in planning.plan(part, data, platform="gpu")]
+        made = trainers(plans, mesh)
+        errors = [one for one in made if isinstance(one, str)]
+        if errors:
+            found[way] = {"error": errors[0]}
+            continue
+        units = [Unit(runner(one, one.plan.tiles[:1]), len(one.plan.tiles)) for one in made if not isinstance(one, str)]
+        found[way] = measured(Prepared(units, replicas), repeats, seconds)
+        found[way]["compile_seconds"] = sum(one.compile_seconds for one in made if not isinstance(one, str))
+    return found
+
+
+def planner(network: str, seeds: int, variants: int, kind: str, **base: Any) -> Row:
+    """Bytes as planned, as compiled, and the most that the device held while one tile was trained and measured."""
+    made = networks.comparison(network, seeds, variants, epochs=1, **{**settings_of(kind), **base})
+    plan, mesh, before = networks.plan_of(made), one_device(), device_bytes("bytes_in_use")
+    planned = fitting.compiled(plan, mesh).of(plan.replicas)
+    found: Row = {"network": network, "kind": kind, "replicas": plan.replicas, "base": base}
+    found |= {"reckoned_bytes": fitting.arithmetic(plan).of(plan.replicas), "planned_bytes": planned}
+    (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())
+    account = job.trainer.executables.memory if job.trainer else None
+    for _ in trainer.train_job(job, trainer.Forgetful(), lambda tick: None):
+        pass
+    peak = device_bytes("peak_bytes_in_use")
+    found |= {"compiled_bytes": account and account.total, "bytes_before": before, "peak_bytes": peak}
+    return found
+
+
+def over_ask(network: str, times: float) -> Row:
+    """A tile that needs so many times of what the device has, trained all the same: what became of it."""
+    mesh, limit = one_device(), device_bytes("bytes_limit")
+    if limit is None:
+        return {"skipped": "this device does not say how much memory it has"}
+    small = networks.plan_of(networks.comparison(network, 4, networks.VARIANTS, epochs=1))
+    replica = max(1, fitting.compiled(small, mesh).replica)
+    seeds = math.ceil(times * limit / replica / networks.VARIANTS)
+    plan = networks.plan_of(networks.comparison(network, seeds, networks.VARIANTS, epochs=1))
+    start = time.perf_counter()
+    (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())  # not fitted: so it asks for too much
+    trained = list(trainer.train_job(job, trainer.Forgetful(), lambda tick: None))
+    finite = [bool((one.arrays["first_nonfinite_step"] < 0).all()) for one in trained]
+    return {
+        "network": network,
+        "limit_bytes": limit,
+        "asked_bytes": fitting.compiled(plan, mesh).of(plan.replicas),
+        "asked": list(plan.shape),
+        "ended": list(trained[-1].plan.shape),
+        "tiles": len(trained),
+        "replicas": sum(len(one.tile.seeds) * len(one.tile.variants) for one in trained),
+        "wanted": plan.replicas,
+        "all_finite": all(finite),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> Row:
+    """A shipped study, trained on its real data: what half precision does to accuracy, steps skipped, the scale, bytes."""
+    from jaxcompare import compare
+    from jaxcompare.data import fashion_mnist, sources
+    from jaxcompare.experiment import load
+
+    _, config = load(experiment)
+    found = [one for one in config["study"] if one["name"] == name]
+    config = {**config, "study": found, "base": {**config["base"], "seeds": seeds}}
+    if epochs is not None:
+        found[0]["base"] = {**found[0].get("base", {}), "epochs": epochs}
+    dataset = found[0].get("base", {}).get("dataset", config["base"].get("dataset"))
+    if dataset == fashion_mnist.NAME:  # nothing is downloaded: the others' time would be spent on waiting
+        local = sources.find(fashion_mnist.local_sources(None, fashion_mnist.PINNED))
+        if not isinstance(local, sources.Found):
+            return {"experiment": experiment, "study": name, "skipped": "Fashion-MNIST is not on this machine"}
+    start = time.perf_counter()
+    frames = compare.compare(config, name=experiment)
+    seconds = time.perf_counter() - start
+    history, replicas = frames["history"], frames["replicas"]
+    joined = history.merge(replicas[["replica_id", "variant_id", "precision"]], on="replica_id")
+    scales = []
+    for variant, rows in joined[joined["precision"] == "float16"].groupby("variant_id", sort=False):
+        by_epoch = rows.groupby("epoch")
+        last = rows[rows["epoch"] == rows["epoch"].max()]
+        scales.append(
+            {
+                "variant_id": variant,
+                "skipped_mean": float(last["skipped_steps"].mean()),
+                "skipped_most": int(last["skipped_steps"].max()),
+                "steps": int(last["step"].max()),
+                "epochs": [int(epoch) for epoch in by_epoch.groups],
+                "scale": [float(value) for value in by_epoch["loss_scale"].median()],
+                "n": len(last),
+            }
+        )
+    figures = ["variant_id", "label", "n", "n_failed"]
+    figures += [f"test_accuracy_{part}" for part in ("mean", "low", "high")]
+    effects = frames["effects"]
+    return {
+        "experiment": experiment,
+        "study": name,
+        "seconds": seconds,
+        "summary": _records(frames["summary"][figures]),
+        "effects": _records(effects[effects["factor"] == "precision"]),
+        "scales": scales,
+        "timing": _records(frames["timing"]),
+    }
+
+
+def _records(frame: Any) -> list[Row]:
+    """A table's rows as plain values; what is not a number is None."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{key: value.item() if isinstance(value, np.generic) else value for key, value in row.items()} for row in rows]
+
+
+def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Row:
+    """Where a tile's time goes: the kernels that take the most, by the profiler."""
+    made = trainer.Trainer(networks.plan_of(networks.comparison(network, *shape, **settings_of(kind))), one_device())
+    run: Callable[[int], None] = runner(made, made.plan.tiles[:1])
+    run(steps)  # so that nothing is done for the first time
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        with jax.profiler.trace(folder):
+            run(steps)
+        seconds = time.perf_counter() - start
+        return {"network": network, "shape": list(shape), "kind": kind, "steps": steps} | profile.read(folder, seconds)
+
+

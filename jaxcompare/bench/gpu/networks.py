@@ -1,0 +1,71 @@
+"""NETWORKS: what is trained, as comparisons of one program whose replicas make a tile of any shape."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+from jaxcompare import planning
+from jaxcompare.bench.workloads import SHAPES, loaded
+from jaxcompare.experiment import Comparison, parse
+from jaxcompare.programs import tiles_of
+
+# One of each class of size that has a tile of its own (`assemble.TILE_REPLICAS`), and the one of comparison C.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "moons": {"dataset": "moons", "hidden": [64, 64, 64, 64]},
+    "digits": {"dataset": "digits", "hidden": [256, 128]},
+    "fashion_mnist": {"dataset": "fashion_mnist", "hidden": [256, 128]},
+    "wide": {"dataset": "fashion_mnist", "hidden": [2048, 2048]},
+}
+VARIANTS = 8  # of a seed, where there are enough replicas: they share their batches, as a study's do
+LOWEST, STEP = 1e-4, 1.02  # learning rates: so mild and so close that all train alike
+
+
+def shape_of(replicas: int) -> tuple[int, int]:
+    """Seeds and variants of a tile of so many replicas, as a study would have them.
+
+    >>> shape_of(4), shape_of(1024)
+    ((1, 4), (128, 8))
+    """
+    variants = min(VARIANTS, replicas)
+    return -(-replicas // variants), variants
+
+
+def comparison(network: str, seeds: int, variants: int, **base: Any) -> Comparison:
+    """So many seeds and learning rates of one optimizer (adamw unless told): one program."""
+    rates = [float(f"{LOWEST * STEP**power:.6g}") for power in range(variants)]
+    shared = {"optimizer": "adamw", "batch_size": 128, "epochs": 5, "snapshots": 2, "seeds": seeds}
+    return parse(
+        "bench",
+        {
+            "base": {**shared, **NETWORKS[network], **base},
+            "study": [{"name": "main", "grid": {"learning_rate": rates}}],
+        },
+    )
+
+
+def plan_of(made: Comparison, shape: tuple[int, int] | None = None) -> planning.Plan:
+    """The comparison's only program in tiles of that shape, or in one."""
+    (plan,) = planning.plan(made, loaded(made), platform="gpu")
+    shape = shape or (len(plan.program.seeds), len(plan.program.variants))
+    return replace(plan, shape=shape, tiles=tuple(tiles_of(plan.program, shape)))
+
+
+def widths(network: str) -> tuple[int, ...]:
+    """Of the network, inputs and classes included.
+
+    >>> widths("digits")
+    (64, 256, 128, 10)
+    """
+    shape = SHAPES[NETWORKS[network]["dataset"]]
+    return (shape.features, *NETWORKS[network]["hidden"], shape.classes)
+
+
+def parameters(network: str) -> int:
+    """How many numbers the network has.
+
+    >>> parameters("fashion_mnist")
+    235146
+    """
+    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths(network)))

@@ -1,0 +1,353 @@
+"""From what was found to Markdown: a section a question, as docs/performance.md takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jaxcompare.bench.gpu.questions import QUESTIONS
+from jaxcompare.memory import spell_bytes
+
+Row = dict[str, Any]
+Answers = dict[str, Row]  # of one question's jobs
+NONE = "–"
+CLOSE = 0.95  # of the best rate: the smallest tile that reaches it is as good
+
+
+def markdown(found: Row) -> str:
+    """The whole page."""
+    machine = found["machine"]
+    lines = ["# Measured on a GPU", "", _where(found)]
+    if found.get("quick"):
+        lines += ["", "From `--quick`: it shows that everything runs, and nothing else."]
+    if machine.get("platform") == "cpu":
+        lines += ["", "Tried out on a CPU: no figure here says anything of a GPU."]
+    for name, answers in found["questions"].items():
+        lines += ["", f"## {QUESTIONS[name].title}", "", *SECTIONS[name](answers, machine), *_missing(answers)]
+    return "\n".join(lines) + "\n"
+
+
+def _where(found: Row) -> str:
+    machine, packages = found["machine"], ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    limit = machine.get("memory_bytes")
+    held = f", {spell_bytes(limit)} for JAX" if limit else ""
+    seconds = found.get("wall_seconds")
+    took = f"; {seconds / 60:.1f} minutes in all" if seconds else ""
+    return f"{machine.get('device', 'No device')}{held}; {found['cores']} CPU cores, {found['system']}; {packages}{took}."
+
+
+def _missing(answers: Answers) -> list[str]:
+    """What was not measured, and why."""
+    found = []
+    for name, row in answers.items():
+        answer = row.get("answer") or {}
+        why = row.get("error") or row.get("skipped") or (answer.get("skipped") if isinstance(answer, dict) else None)
+        if why:
+            found.append(f"- Not measured, {name}: {why}")
+    return ["", *found] if found else []
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """A Markdown table; None is a dash."""
+    cells = [[NONE if cell is None else str(cell) for cell in row] for row in rows]
+    if not cells:
+        return []
+    return [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]
+
+
+def number(value: float | None) -> str | None:
+    """Four figures or whole.
+
+    >>> number(12345.6), number(1.23456), number(None)
+    ('12,346', '1.23', None)
+    """
+    if value is None:
+        return None
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def size(value: float | None) -> str | None:
+    """Bytes for people."""
+    return None if value is None else spell_bytes(int(value))
+
+
+def percent(value: float | None) -> str | None:
+    """A share."""
+    return None if value is None else f"{value:.0%}"
+
+
+def ratio(value: float | None, to: float | None) -> str | None:
+    """One over another.
+
+    >>> ratio(3.0, 2.0), ratio(None, 2.0)
+    ('1.50', None)
+    """
+    return f"{value / to:.2f}" if value and to else None
+
+
+def roofline(machine: Row, kind: str, operations: float, moved: float) -> tuple[float | None, str]:
+    """The most replica-steps a second that products or copying allow, and which of them binds.
+
+    >>> machine = {"products": {"float32": {"median": 100.0}}, "copy": {"median": 30.0}}
+    >>> roofline(machine, "float32", operations=10, moved=6)
+    (5.0, 'bytes')
+    """
+    product = machine.get("products", {}).get(kind, {}).get("median")
+    copy = machine.get("copy", {}).get("median")
+    if not product or not copy:
+        return None, NONE
+    allowed = {"products": product / operations, "bytes": copy / moved}
+    binding = min(allowed, key=allowed.__getitem__)
+    return allowed[binding], binding
+
+
+def share(row: Row, machine: Row, moved: str) -> float | None:
+    """Of the roofline, with `traffic` or `streamed` bytes."""
+    allowed, _ = roofline(machine, row["kind"], row["operations"], row[moved])
+    return row["median"] / allowed if allowed and "median" in row else None
+
+
+def answered(answers: Answers) -> dict[str, Any]:
+    """What was found, without what failed."""
+    return {name: row["answer"] for name, row in answers.items() if row.get("answer")}
+
+
+def _machine(answers: Answers, machine: Row) -> list[str]:
+    rows = [(f"product, {kind}", _rate(one, 1e12, "TFLOP/s")) for kind, one in machine.get("products", {}).items()]
+    rows.append(("copy, read and written", _rate(machine.get("copy", {}), 1e12, "TB/s")))
+    return table(("what", "median [least, greatest]"), rows)
+
+
+def _rate(row: Row, unit: float, name: str) -> str:
+    if "median" not in row:
+        return row.get("error", NONE)
+    return f"{row['median'] / unit:.3g} [{row['least'] / unit:.3g}, {row['greatest'] / unit:.3g}] {name}"
+
+
+def _precisions(answers: Answers, machine: Row) -> list[str]:
+    found = answered(answers)
+    whole = found.get("float32", {}).get("median")
+    full = found.get("float32", {}).get("peak_bytes")
+    rows = [
+        (kind, one["replicas"], number(one.get("median")), ratio(one.get("median"), whole), size(one.get("peak_bytes")))
+        + (ratio(one.get("peak_bytes"), full),)
+        for kind, one in found.items()
+    ]
+    head = ("products", "replicas", "replica-steps/s", "to float32", "most held", "to float32")
+    lines = table(head, rows)
+    programs = []
+    for kind, one in found.items():
+        for row in one["programs"]:
+            row = {**row, "kind": kind}
+            loop = (row.get("hlo", {}).get("loops") or [{}])[0]
+            kernels = sum(loop.get("counts", {}).values()) or None
+            programs.append(
+                (kind, row["optimizer"], _shape(row["tile"]), number(row.get("median")))
+                + (percent(share(row, machine, "traffic")), percent(share(row, machine, "streamed")))
+                + (kernels, loop.get("command_buffers"), size(row.get("temporary_bytes")), number(row.get("compile_seconds")))
+            )
+    head = ("products", "optimizer", "tile", "replica-steps/s", "of roofline, least bytes", "of roofline, each pass")
+    head += ("kernels a step", "in command buffers", "temporaries", "compiled in, s")
+    lines += ["", *table(head, programs)]
+    lines += ["", "Least bytes: parameters and state read and written once. Each pass: weights read forward and backward,"]
+    lines += ["gradients written and read, besides. Kernels: of the compiled step's loop, as XLA lists them."]
+    return lines
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
+def _torch(answers: Answers, machine: Row) -> list[str]:
+    rows = answered(answers).get("ways", {}).get("rows", [])
+    ours = {(row["workload"], row["replicas"]): row.get("median") for row in rows if row["way"] == "ours"}
+    head = ("workload", "replicas", "way", "replica-steps/s", "[least, greatest]", "ours to it", "compiled in, s")
+    return table(
+        head,
+        (
+            (
+                row["workload"],
+                row["replicas"],
+                row["way"],
+                number(row.get("median")) or f"failed: {row.get('error')}",
+                f"[{number(row['least'])}, {number(row['greatest'])}]" if "least" in row else None,
+                ratio(ours.get((row["workload"], row["replicas"])), row.get("median")),
+                number(row.get("compile_seconds")),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _tiles(answers: Answers, machine: Row) -> list[str]:
+    lines: list[str] = []
+    for rows in answered(answers).values():
+        if lines:
+            lines.append("")
+        lines += _tile_table(rows, machine)
+    return lines
+
+
+def _tile_table(rows: Sequence[Row], machine: Row) -> list[str]:
+    head = ("network", "seeds x variants", "replicas", "replica-steps/s", "of roofline, each pass", "bytes a replica")
+    body = [
+        (
+            row["network"],
+            _shape(row["shape"]),
+            row["replicas"],
+            number(row.get("median")) or f"failed: {row.get('error')}",
+            percent(share(row, machine, "streamed")),
+            size(row["compiled_bytes"] / row["replicas"]) if row.get("compiled_bytes") else None,
+        )
+        for row in rows
+    ]
+    lines = table(head, body)
+    timed = [row for row in rows if "median" in row]
+    if len(timed) > 1:
+        best = max(row["median"] for row in timed)
+        enough = next(row for row in timed if row["median"] >= CLOSE * best)
+        lines += ["", f"{percent(CLOSE)} of the best rate from {enough['replicas']} replicas in a tile on."]
+    return lines
+
+
+def _flags(answers: Answers, machine: Row) -> list[str]:
+    found = {name: rows[0] for name, rows in answered(answers).items()}
+    plain = found.get("as they are", {}).get("median")
+    body = [
+        (name, number(row.get("median")) or f"failed: {row.get('error')}", ratio(row.get("median"), plain))
+        for name, row in found.items()
+    ]
+    return table(("XLA's options", "replica-steps/s", "to as they are"), body)
+
+
+def _planner(answers: Answers, machine: Row) -> list[str]:
+    head = ("program", "replicas", "arithmetic", "planned", "compiled", "most held", "planned to held")
+    return table(
+        head,
+        (
+            (name, row["replicas"], size(row["reckoned_bytes"]), size(row["planned_bytes"]))
+            + (size(row["compiled_bytes"]), size(row["peak_bytes"]), ratio(row["planned_bytes"], row["peak_bytes"]))
+            for name, row in answered(answers).items()
+        ),
+    )
+
+
+def _over_ask(answers: Answers, machine: Row) -> list[str]:
+    head = ("network", "asked, seeds x variants", "bytes", "of", "trained in", "tiles", "replicas trained", "finite", "s")
+    return table(
+        head,
+        (
+            (row["network"], _shape(row["asked"]), size(row["asked_bytes"]), size(row["limit_bytes"]))
+            + (_shape(row["ended"]), row["tiles"], f"{row['replicas']} of {row['wanted']}", row["all_finite"])
+            + (number(row["seconds"]),)
+            for row in answered(answers).values()
+            if "asked" in row
+        ),
+    )
+
+
+def _studies(answers: Answers, machine: Row) -> list[str]:
+    lines: list[str] = []
+    for name, one in answered(answers).items():
+        if "summary" not in one:
+            continue
+        lines += [f"Study {name}, {one['seconds']:.0f} s with compilation.", ""]
+        body = [
+            (row["label"], row["n"], row["n_failed"], _interval(row, "test_accuracy_mean", "test_accuracy_low"))
+            for row in one["summary"]
+        ]
+        lines += [*table(("variant", "n", "failed", "test accuracy [95% interval]"), body), ""]
+        body = [
+            (f"{row['first']} – {row['second']}", row["apart"] or row["level"], row["n"], _difference(row))
+            for row in one["effects"]
+        ]
+        lines += [*table(("difference", "at", "n", "points [95% interval]"), body), ""]
+        labels = {row["variant_id"]: row["label"] for row in one["summary"]}
+        body = [
+            (labels[row["variant_id"]], row["n"], f"{row['skipped_mean']:.3g} (at most {row['skipped_most']}) of {row['steps']}")
+            + (" ".join(number(value) or NONE for value in _thinned(row["scale"])),)
+            for row in one["scales"]
+        ]
+        lines += [*table(("float16", "n", "steps skipped", "loss scale, median, start to end"), body), ""]
+        body = [
+            (row["program"], row["replicas"], number(row["replica_steps_per_second"]), size(row["argument_bytes"]))
+            + (size(row["temporary_bytes"]), number(row["compile_seconds"]))
+            for row in one["timing"]
+        ]
+        head = ("program", "replicas", "replica-steps/s, measurements included", "arguments", "temporaries")
+        lines += [*table((*head, "compiled in, s"), body), ""]
+    return lines[:-1]
+
+
+def _interval(row: Row, mean: str, low: str) -> str:
+    high = low.replace("_low", "_high")
+    if row[mean] is None:
+        return NONE
+    if row[low] is None:
+        return f"{row[mean]:.4f}"
+    return f"{row[mean]:.4f} [{row[low]:.4f}, {row[high]:.4f}]"
+
+
+def _difference(row: Row) -> str:
+    if row["difference"] is None:
+        return NONE
+    if row["low"] is None:
+        return f"{100 * row['difference']:+.2f}"
+    return f"{100 * row['difference']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+
+
+def _thinned(values: Sequence[float], most: int = 8) -> list[float]:
+    """Some of many, the ends among them.
+
+    >>> _thinned(list(range(15)), 3)
+    [0, 7, 14]
+    """
+    if len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
+
+
+def _choices(answers: Answers, machine: Row) -> list[str]:
+    head = ("workload", "replicas", "chosen", "in one program", "a program each", "each to one", "compiled in, s")
+    body = []
+    for row in answered(answers).values():
+        one, each = row["in one program"], row["a program each"]
+        body.append(
+            (row["workload"], row["replicas"], f"{row['key']}: {', '.join(row['values'])}")
+            + (number(one.get("median")) or one.get("error"), number(each.get("median")) or each.get("error"))
+            + (ratio(each.get("median"), one.get("median")),)
+            + (f"{number(one.get('compile_seconds'))}, {number(each.get('compile_seconds'))}",)
+        )
+    return table(head, body)
+
+
+def _profile(answers: Answers, machine: Row) -> list[str]:
+    lines: list[str] = []
+    for name, row in answered(answers).items():
+        busy = f"{row['busy_seconds']:.3g} s of {row['seconds']:.3g} s in kernels"
+        lines += [f"{row['network']}, {_shape(row['shape'])}, {name}, {row['steps']} steps: {busy}.", ""]
+        body = [
+            (one["name"], percent(one["share"]), f"{one['calls'] / row['steps']:.3g}", f"{1e6 * one['seconds'] / one['calls']:.1f}")
+            for one in row["kernels"]
+        ]
+        lines += [*table(("kernel", "of the time", "a step", "µs each"), body), ""]
+    return lines[:-1]
+
+
+SECTIONS: dict[str, Callable[[Answers, Row], list[str]]] = {
+    "machine": _machine,
+    "precisions": _precisions,
+    "torch": _torch,
+    "replicas": _tiles,
+    "planner": _planner,
+    "over_ask": _over_ask,
+    "studies": _studies,
+    "choices": _choices,
+    "flags": _flags,
+    "profile": _profile,
+    "shares": _tiles,
+}

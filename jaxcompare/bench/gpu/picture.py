@@ -1,0 +1,73 @@
+"""Throughput and its share of the roofline against replicas in a tile; comparison C in each kind of products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxcompare.bench.gpu import page
+from jaxcompare.plots import style
+
+
+class NothingError(Exception):
+    """There is nothing to draw."""
+
+
+def draw(found: dict[str, Any]) -> bytes:
+    """The picture as PNG, from what `gpu.json` holds.
+
+    Raises:
+        NothingError: neither question was answered.
+    """
+    return style.png(figure(found))
+
+
+@style.styled
+def figure(found: dict[str, Any]) -> Any:
+    """A sheet of three panels, without those that were not measured."""
+    machine, asked = found["machine"], found["questions"]
+    rows = [row for one in page.answered(asked.get("replicas", {})).values() for row in one if "median" in row]
+    kinds = {kind: one for kind, one in page.answered(asked.get("precisions", {})).items() if "median" in one}
+    panels = [*([_rates, _shares] if rows else []), *([_kinds] if kinds else [])]
+    if not panels:
+        raise NothingError("neither replicas nor precisions were measured")
+    note = f"{machine.get('device')}; batch 128, AdamW where not said otherwise; training alone"
+    made, axes = style.sheet(len(panels), "Training on a GPU", note, columns=len(panels), size=(4.4, 3.6))
+    for ax, panel in zip(axes, panels, strict=True):
+        panel(ax, kinds if panel is _kinds else rows, machine)
+    return made
+
+
+def _lines(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["network"], []).append(row)
+    return found
+
+
+def _rates(ax: Any, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
+    for place, (network, line) in enumerate(_lines(rows).items()):
+        x, y = [row["replicas"] for row in line], [row["median"] for row in line]
+        ax.plot(x, y, "o-", color=style.PALETTE[place], label=network)
+    ax.set(xscale="log", yscale="log", xlabel="replicas in a tile", ylabel="replica-steps a second", title="Throughput")
+    ax.legend(loc="best")
+
+
+def _shares(ax: Any, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
+    for place, (network, line) in enumerate(_lines(rows).items()):
+        shares = [page.share(row, machine, "streamed") for row in line]
+        known = [(row["replicas"], 100 * part) for row, part in zip(line, shares, strict=True) if part is not None]
+        ax.plot([x for x, _ in known], [y for _, y in known], "o-", color=style.PALETTE[place], label=network)
+    ax.set(xscale="log", ylim=(0, None), xlabel="replicas in a tile", ylabel="% of the roofline")
+    ax.set_title("Of what bytes or products allow")
+
+
+def _kinds(ax: Any, kinds: dict[str, dict[str, Any]], machine: dict[str, Any]) -> None:
+    names = list(kinds)
+    ax.barh(names, [kinds[kind]["median"] for kind in names], color=style.PALETTE[0])
+    for place, kind in enumerate(names):
+        ax.annotate(
+            f"{kinds[kind]['median']:,.0f}", (0, place), xytext=(4, 0), textcoords="offset points", va="center", color="white"
+        )
+    ax.invert_yaxis()
+    replicas = kinds[names[0]]["replicas"]
+    ax.set(xlabel="replica-steps a second", title=f"Comparison C, {replicas} replicas")
