@@ -8,6 +8,7 @@ free, shall not inherit a tile that a neighbour's job once made small.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 from collections.abc import Sequence
@@ -126,7 +127,8 @@ def fit_one(plan: Plan, mesh: Mesh, left: int | None, book: Book) -> Plan:
         smaller = lower(found, data=data)
         if smaller is None or (found.replicas == 1 and arithmetic(smaller) == arithmetic(found)):
             raise ConfigError(too_large(found, cost.of(1), left, mesh))
-        if smaller.replicas == 1:  # which compiles otherwise than several; and so does each number of micro-batches
+        # One replica compiles otherwise than several, one seed than several, and so does each number of micro-batches.
+        if smaller.replicas == 1 or smaller.shape[0] < min(found.shape[0], 2):
             cost, how = cost_of(smaller, mesh, left)
         found = smaller
     found = replace(found, footprint=Footprint(cost.of(found.replicas), left, how))
@@ -210,13 +212,33 @@ def cost_of(plan: Plan, mesh: Mesh, left: int | None) -> tuple[Cost, str]:
 
 
 def compiled(plan: Plan, mesh: Mesh) -> Cost:
-    """What a program takes by the account of two small compiled ones; nothing is put on the devices."""
+    """What a program takes by the account of two compiled ones, of the tile and of half of it; nothing is put on the devices.
+
+    The line through both is exact for the first tiles that are tried. Smaller programs tell less: XLA lays a tile of several
+    seeds and variants out in another way than one of a single seed, and rounds small arrays up (for an H200, two and three
+    replicas of one seed would say 460 MiB of a tile of 10 x 9, which takes 629).
+    """
     if plan.replicas == 1:
         alone = program_bytes(plan, mesh)
         return arithmetic(plan) if alone is None else Cost(0, alone)
-    # Of a single replica XLA makes another program, which holds less: the line goes through two and three.
-    two, three = (program_bytes(replace(plan, shape=(1, variants)), mesh) for variants in (2, 3))
-    return arithmetic(plan) if two is None or three is None else memory.through_two((2, two), (3, three))
+    few, more = probes(plan.shape)
+    bytes_of = {shape: program_bytes(replace(plan, shape=shape), mesh) for shape in (few, more)}
+    low, high = bytes_of[few], bytes_of[more]
+    if low is None or high is None:
+        return arithmetic(plan)
+    return memory.through_two((math.prod(few), low), (math.prod(more), high))
+
+
+def probes(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Two tiles, the smaller first, that are laid out alike and tell what one of this shape takes: of several replicas.
+
+    >>> probes((10, 9)), probes((2, 9)), probes((1, 9)), probes((1, 2))
+    (((5, 9), (10, 9)), ((2, 9), (3, 9)), ((1, 5), (1, 9)), ((1, 2), (1, 3)))
+    """
+    half = memory.halve(shape) or (1, 1)
+    if math.prod(half) == 1:
+        return (1, 2), (1, 3)  # of a single replica XLA makes another program, which holds less
+    return (shape, (shape[0] + 1, shape[1])) if half[0] < min(shape[0], 2) else (half, shape)
 
 
 def program_bytes(plan: Plan, mesh: Mesh) -> int | None:

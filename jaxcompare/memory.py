@@ -38,7 +38,7 @@ class Footprint(NamedTuple):
 
     planned_bytes: int | None  # of a tile and the data set on a device; None: found by trying
     free_bytes: int | None  # of the device for this program when it was planned; None: the device does not say
-    how: str  # "arithmetic", "compiled" (read off two small compiled programs), or "memory ran out" with a wider tile
+    how: str  # "arithmetic", "compiled" (read off two compiled programs), or "memory ran out" with a wider tile
 
 
 def estimate(*, outputs: Sequence[int], parameters: int, examples: int, evaluated: int, state: int, data: int) -> Cost:

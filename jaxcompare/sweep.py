@@ -220,7 +220,7 @@ def build(blueprint: Blueprint) -> Executables:
         if key in _COMPILED:
             return _COMPILED[key]._replace(compile_seconds=0.0)
         start = time.perf_counter()
-        init, run = (one.compile() for one in _lowered(blueprint))
+        init, run = (one.compile() for one in lowered(blueprint))
         seconds = time.perf_counter() - start
         _COMPILED[key] = Executables(init, run, seconds, memory_of(run), {})
         return _COMPILED[key]
@@ -232,12 +232,12 @@ def program_bytes(blueprint: Blueprint) -> int | None:
     Returns:
         Of training: arguments, results and temporaries; None where XLA does not say.
     """
-    _, run = _lowered(blueprint)
+    _, run = lowered(blueprint)
     found = memory_of(run.compile())
     return found and found.total
 
 
-def _lowered(blueprint: Blueprint) -> tuple[Any, Any]:
+def lowered(blueprint: Blueprint) -> tuple[Any, Any]:
     """Init and train, ready to be compiled; nothing is put on the devices."""
     mesh = blueprint.mesh
     start, run = _functions(blueprint)

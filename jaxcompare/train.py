@@ -131,11 +131,14 @@ def _optimizer(recipe: Recipe, hparams: Hparams, step: jax.Array) -> optax.Gradi
     return recipe.optimizer(learning_rate_at(recipe, hparams, step), **hparams.optimizer_options)
 
 
-def _forward(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> tuple[jax.Array, dict[str, Layer]]:
+def _forward(
+    recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams, *, for_gradient: bool = False
+) -> tuple[jax.Array, dict[str, Layer]]:
     """Logits in full precision, and the hidden layers as they were computed."""
     activation = partial(activations.select, hparams.activation, recipe.activations)
     params, x = recipe.policy.to_compute((params, x))
-    logits, layers = recipe.model.apply(params, x, activation)
+    apply = (recipe.model.apply_for_gradient if for_gradient else None) or recipe.model.apply
+    logits, layers = apply(params, x, activation)
     return recipe.policy.to_full(logits), layers
 
 
@@ -158,7 +161,7 @@ def _gradients(
     recipe: Recipe, params: Params, batch: Batch, hparams: Hparams, loss_scale: precision.LossScale | None
 ) -> _Found:
     def mean_loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, dict[str, Layer]]]:
-        logits, layers = _forward(recipe, params, batch.x, hparams)
+        logits, layers = _forward(recipe, params, batch.x, hparams, for_gradient=True)
         return jnp.mean(_example_losses(recipe, logits, batch.y, hparams)), (logits, layers)
 
     if loss_scale is None:

@@ -98,11 +98,23 @@ def test_shapes_are_halved_down_to_one_replica():
 
 
 def test_bytes_are_linear_in_replicas_and_arithmetic_is_not_far_off():
-    """Two small compiles tell of the whole tile within a tenth, whatever the number of tiles side by side."""
+    """Two compiles tell of the whole tile, whatever the number of tiles side by side, and of smaller ones."""
     plan = wide()
     cost = fitting.compiled(plan, mesh(2))
-    assert cost.of(5) == pytest.approx(fitting.program_bytes(plan, mesh(4)), rel=0.05)
+    assert cost.of(5) == pytest.approx(fitting.program_bytes(plan, mesh(4)), rel=0.01)
+    smaller = planning.replace(plan, shape=(1, 2))
+    assert cost.of(2) == pytest.approx(fitting.program_bytes(smaller, mesh(2)), rel=0.1)
     assert cost.of(5) / memory.FAR_BELOW < fitting.arithmetic(plan).of(5) < cost.of(5) * memory.FAR_BELOW
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (4, 3)])
+def test_what_a_tile_of_several_seeds_takes_is_read_off_its_like(shape):
+    """One seed is laid out in another way: the line goes through tiles of several."""
+    plan = planning.replace(wide(seeds=4), shape=shape)
+    few, more = fitting.probes(shape)
+    assert min(few[0], more[0]) > 1
+    expected = fitting.program_bytes(plan, mesh(1))
+    assert fitting.compiled(plan, mesh(1)).of(plan.replicas) == pytest.approx(expected, rel=0.02)
 
 
 def cnn(**options):

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcompare import data, diagnostics, models, names, train
+from jaxcompare import assemble, data, diagnostics, models, names, train
 from jaxcompare.compare import compare
 from jaxcompare.experiment import parse
-from jaxcompare.programs import layers, operations, parameters
+from jaxcompare.programs import layers, operations, parameters, programs_of
 from jaxcompare.settings import ConfigError, Settings, resolve_defaults
 from jaxcompare.types import Batch
 
@@ -193,3 +193,61 @@ def test_a_cnn_trains_and_is_measured():
     assert (losses[3] < losses[1]).all()
     counts = tables["histograms"].query("layer == 'conv_1' and kind == 'activation'").iloc[0]
     assert sum(counts["counts"]) + counts["below"] + counts["above"] == 20 * 64 * 4
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (2, 3, 5)])
+def test_the_product_for_gradients_is_the_plain_one(shape):
+    """Values and both gradients, for variants that share x, and differentiated once more."""
+    draw = np.random.default_rng(0).normal
+    x, kernels, weights = draw(size=shape), draw(size=(4, 5, 3)), draw(size=(*shape[:-1], 3))
+
+    def loss(multiply, x, kernel):
+        return jnp.sum(jnp.tanh(multiply(x, kernel)) * weights)
+
+    def found(multiply):
+        one = jax.value_and_grad(lambda x, kernel: loss(multiply, x, kernel), argnums=(0, 1))
+        return jax.vmap(one, in_axes=(None, 0))(x, kernels)
+
+    def curvature(multiply):
+        along = jnp.ones_like(kernels[0])
+        return jax.jvp(jax.grad(lambda kernel: loss(multiply, x, kernel)), (kernels[0],), (along,))[1]
+
+    with jax.enable_x64(True):
+        for ours, plain in zip(*map(jax.tree.leaves, (found(models.product), found(jnp.matmul))), strict=True):
+            np.testing.assert_allclose(ours, plain, rtol=1e-12)
+        np.testing.assert_allclose(curvature(models.product), curvature(jnp.matmul), rtol=1e-12)
+
+
+@pytest.mark.parametrize("policy", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "model",
+    [models.mlp(hidden=(8, 8, 8, 8), classes=3), models.mlp(hidden=(8, 8, 8, 8), classes=3, remat=True), SMALL],
+    ids=["mlp", "remat", "cnn"],
+)
+def test_a_step_is_the_same_whichever_way_the_gradient_is_made(model, policy):
+    x = images()
+    batch = Batch(x if model is SMALL else x.reshape(len(x), -1), jnp.arange(len(x)) % 3)
+    hparams = train.make_hparams(0.1)
+
+    def trained(model):
+        made = train.make_recipe(model, optimizer="adamw", policy=policy)
+        state = train.init_state(jax.random.key(0), made, hparams, batch.x)
+        step = jax.jit(train.make_train_step(made))
+        for _ in range(5):
+            state, metrics = step(state, batch, hparams)
+        return state.params, metrics["loss"]
+
+    assert model.apply_for_gradient is not None
+    tolerance = 1e-5 if policy == "float32" else 2e-2
+    for ours, plain in zip(
+        *map(jax.tree.leaves, (trained(model), trained(model._replace(apply_for_gradient=None)))), strict=True
+    ):
+        np.testing.assert_allclose(ours, plain, atol=tolerance)
+
+
+def test_on_cpu_the_gradient_is_as_jax_makes_it(monkeypatch):
+    """It is not faster otherwise there; on a GPU the update then is one pass."""
+    (made,) = programs_of(parse("tiny", {"base": {"dataset": "moons"}, "study": [{}]}))
+    assert assemble.recipe(made, 2).model.apply_for_gradient is None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert assemble.recipe(made, 2).model.apply_for_gradient is not None

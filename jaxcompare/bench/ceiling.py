@@ -34,11 +34,10 @@ def jax_product(kind: str | None = None) -> Prepared:
 
     size, half = SIZE[jax.default_backend()], kind in ("bfloat16", "float16")
     x = jax.random.uniform(jax.random.key(0), (size, size), jnp.dtype(kind) if half else jnp.float32)
-    multiply = jax.jit(lambda x: jnp.matmul(x, x, precision=None if half else kind))
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            product = multiply(x)
+            product = jnp.matmul(x, x, precision=None if half else kind)
         product.block_until_ready()
 
     return Prepared([Unit(run)], 2 * size**3)

@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"only these, of {', '.join(QUESTIONS)} (default: all, in this order)",
     )
     add("--quick", action="store_true", help="the least of everything, to see that it works")
-    add("--platform", default="gpu", choices=("gpu", "cpu"), help="cpu: to try it out; its figures say nothing of a GPU")
+    add(
+        "--platform", default="gpu", choices=("gpu", "cpu"), help="cpu: to try it out; its figures say nothing of a GPU"
+    )
     add("--read", action="store_true", help="measure nothing: page and picture of what lies in --out")
     return made
 
@@ -68,7 +70,7 @@ class Run:
         self.start = time.perf_counter()
         self.until = self.start + seconds
         self.found: Found = {"versions": versions(), "system": platform.platform(), "cores": os.cpu_count()}
-        self.found |= {"quick": scale is QUICK, "machine": {}, "questions": {}}
+        self.found |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
 
     @property
     def left(self) -> float:
@@ -87,6 +89,18 @@ class Run:
         part.write_text(json.dumps(self.found, indent=1) + "\n")
         part.replace(target)
 
+    def go_on(self, earlier: Found) -> None:
+        """Takes over what an earlier run into this folder found.
+
+        Raises:
+            UsageError: it was of another kind, and may not be mixed with this.
+        """
+        for key in ("platform", "quick", "versions", "system", "cores"):
+            if earlier.get(key) != self.found[key]:
+                there = f"{self.folder} holds figures of {key} = {earlier.get(key)}"
+                raise UsageError(f"{there}, and this is {self.found[key]}; give another --out")
+        self.found["questions"] = earlier["questions"]
+
     def answer(self, names: Sequence[str]) -> None:
         """Asks the questions.
 
@@ -102,7 +116,7 @@ class Run:
                 "JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu",
             }
             for name in names:
-                rows = self.found["questions"].setdefault(name, {})
+                rows = self.found["questions"][name] = {}
                 for job in QUESTIONS[name].jobs(self.scale, self.found["machine"], str(self.folder)):
                     rows[job.name] = self._one(f"{name}: {job.name}", job, environment, kept)
                     self.keep()
@@ -192,6 +206,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.out.mkdir(parents=True, exist_ok=True)
             scale = QUICK if arguments.quick else FULL
             run = Run(arguments.out, scale, 60 * arguments.minutes, arguments.platform)
+            if (arguments.out / "gpu.json").exists():
+                run.go_on(json.loads((arguments.out / "gpu.json").read_text()))
             run.answer(names)
             found = run.found
         text = page.markdown(found)

@@ -1,71 +1,110 @@
-"""What a compiled program does, counted from XLA's text of it: kernels of each loop's turn, products, copies, transposes."""
+"""What a compiled program does in one turn of its loops, counted from XLA's text of it: kernels, products, bytes."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{\s*$")
-INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (?:\([^=]*?\)|\S+) ([a-z][\w\-]*)\(")
+COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
+INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([a-z][\w\-]*)\((.*)$")
+SHAPE = re.compile(r"\b(pred|bf16|[sufc]\d+)\[([\d,]*)\]")
 TARGET = re.compile(r'custom_call_target="([^"]+)"')
 BODY = re.compile(r"body=%?([\w.\-]+)")
 CALLED = re.compile(r"(?:calls|to_apply)=%?([\w.\-]+)")
+OPERAND = re.compile(r"%([\w.\-]+)")
 # What costs nothing by itself at run time.
-FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id"}
+FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id"}
 
 
-def computations(text: str) -> dict[str, list[str]]:
-    """Each computation's instructions, as lines."""
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
+class Instruction(NamedTuple):
+    """One line of a computation."""
+
+    name: str
+    opcode: str  # of a custom call its target besides
+    bytes: int  # of what it gives
+    operands: tuple[str, ...]
+    line: str
+
+
+def computations(text: str) -> dict[str, list[Instruction]]:
+    """Each computation's instructions."""
+    found: dict[str, list[Instruction]] = {}
+    inside: list[Instruction] = []
     for line in text.splitlines():
         if head := COMPUTATION.match(line):
-            lines = found.setdefault(head[1], [])
-        elif INSTRUCTION.match(line):
-            lines.append(line)
+            inside = found.setdefault(head[1], [])
+        elif one := INSTRUCTION.match(line):
+            target = TARGET.search(line)
+            operands, _, _ = one[4].partition(")")
+            opcode = f"{one[3]} {target[1]}" if target else one[3]
+            inside.append(Instruction(one[1], opcode, size(one[2]), tuple(OPERAND.findall(operands)), line))
     return found
 
 
-def opcode(line: str) -> str:
-    """An instruction's, and of a custom call its target."""
-    found = INSTRUCTION.match(line)
-    name = found[1] if found else ""
-    target = TARGET.search(line)
-    return f"{name} {target[1]}" if target else name
+def size(shape: str) -> int:
+    """Bytes of a shape, or of all in a tuple.
+
+    >>> size("f32[2,3]{1,0}"), size("(bf16[4]{0}, s32[], pred[8]{0})")
+    (24, 20)
+    """
+    return sum(
+        math.prod(int(length) for length in lengths.split(",") if length) * _bits(kind) // 8
+        for kind, lengths in SHAPE.findall(shape)
+    )
 
 
-def count(lines: list[str]) -> dict[str, int]:
-    """How often each opcode occurs, without those that cost nothing."""
-    return dict(Counter(name for line in lines if (name := opcode(line)) not in FREE).most_common())
+def _bits(kind: str) -> int:
+    return {"pred": 8, "bf16": 16}.get(kind) or int(kind[1:])
 
 
 def summary(text: str) -> dict[str, Any]:
-    """Of each loop the kernels of one turn, the loop with the most products first; and what fusions hold in all.
+    """Of each loop one turn, the loop with the most products first: kernels by opcode, and the bytes that they read and write.
 
-    On a GPU every instruction of a loop's body that is not in `FREE` is a kernel or a call into a library, unless it lies in a
-    command buffer (`call` of a computation whose name has `command_buffer`), which is launched as one.
+    On a GPU each instruction of a loop's body that is not in `FREE` is a kernel, or a call into a library. Bytes are those of
+    all its operands and results, as if it touched the whole of each: a gather touches less.
     """
     every = computations(text)
-    loops = []
-    for lines in every.values():
-        for line in lines:
-            body = BODY.search(line)
-            if body is None or body[1] not in every:
-                continue
-            inside, buffers = list(every[body[1]]), 0
-            for inner in every[body[1]]:
-                called = CALLED.search(inner)
-                if called and "command_buffer" in called[1] and called[1] in every:
-                    inside.remove(inner)
-                    inside += every[called[1]]
-                    buffers += 1
-            counts = count(inside)
-            loops.append({"body": body[1], "command_buffers": buffers, "counts": counts, "products": _products(counts)})
-    everything = Counter(opcode(line) for lines in every.values() for line in lines)
-    shuffled = {name: everything[name] for name in ("transpose", "copy", "dot", "sort") if everything[name]}
-    return {"loops": sorted(loops, key=lambda loop: -loop["products"]), "anywhere": shuffled}
+    loops = [_loop(every, body) for body in _bodies(every)]
+    shuffles = Counter(one.opcode for inside in every.values() for one in inside)
+    return {
+        "loops": sorted(loops, key=lambda loop: -loop["products"]),
+        "anywhere": {name: shuffles[name] for name in ("transpose", "copy", "dot", "sort") if shuffles[name]},
+    }
 
 
-def _products(counts: dict[str, int]) -> int:
-    return sum(number for name, number in counts.items() if name == "dot" or "gemm" in name or "matmul" in name)
+def _bodies(every: dict[str, list[Instruction]]) -> Iterator[str]:
+    for inside in every.values():
+        for one in inside:
+            body = BODY.search(one.line) if one.opcode == "while" else None
+            if body and body[1] in every:
+                yield body[1]
+
+
+def _loop(every: dict[str, list[Instruction]], body: str) -> dict[str, Any]:
+    sizes = {one.name: one.bytes for one in every[body]}
+    kernels = [one for one in every[body] if one.opcode not in FREE]
+    moved = {
+        one.name: one.bytes + sum(sizes.get(name, 0) for name in set(one.operands))
+        for one in kernels
+        if one.opcode not in ("while", "conditional")  # their own bodies count
+    }
+    largest = sorted(moved.items(), key=lambda item: -item[1])[:8]
+    return {
+        "body": body,
+        "kernels": len(kernels),
+        "counts": dict(Counter(one.opcode for one in kernels).most_common()),
+        "products": sum(_multiplies(every, one) for one in kernels),
+        "bytes": sum(moved.values()),
+        "largest": dict(largest),
+    }
+
+
+def _multiplies(every: dict[str, list[Instruction]], one: Instruction) -> bool:
+    """Whether an instruction is a product, or a kernel that has one inside."""
+    if one.opcode == "dot" or "gemm" in one.opcode or "matmul" in one.opcode:
+        return True
+    called = CALLED.search(one.line) if one.opcode in ("fusion", "call") else None
+    return called is not None and any(_multiplies(every, inner) for inner in every.get(called[1], ()))

@@ -37,7 +37,7 @@ def one_device() -> Any:
     return sweep.local_mesh(jax.local_devices()[:1])
 
 
-def settings_of(kind: str) -> dict[str, str]:
+def settings_of(kind: str) -> dict[str, Any]:
     """What a config says for a kind of products.
 
     >>> settings_of("tensorfloat32"), settings_of("bfloat16")
@@ -282,7 +282,7 @@ def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> 
                 "skipped_mean": float(last["skipped_steps"].mean()),
                 "skipped_most": int(last["skipped_steps"].max()),
                 "steps": int(last["step"].max()),
-                "epochs": [int(epoch) for epoch in by_epoch.groups],
+                "epochs": [int(epoch) for epoch in by_epoch["epoch"].first()],
                 "scale": [float(value) for value in by_epoch["loss_scale"].median()],
                 "n": len(last),
             }
@@ -304,7 +304,9 @@ def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> 
 def _records(frame: Any) -> list[Row]:
     """A table's rows as plain values; what is not a number is None."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{key: value.item() if isinstance(value, np.generic) else value for key, value in row.items()} for row in rows]
+    return [
+        {key: value.item() if isinstance(value, np.generic) else value for key, value in row.items()} for row in rows
+    ]
 
 
 def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Row:
@@ -318,5 +320,3 @@ def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Row
             run(steps)
         seconds = time.perf_counter() - start
         return {"network": network, "shape": list(shape), "kind": kind, "steps": steps} | profile.read(folder, seconds)
-
-

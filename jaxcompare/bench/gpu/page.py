@@ -10,7 +10,7 @@ from jaxcompare.memory import spell_bytes
 
 Row = dict[str, Any]
 Answers = dict[str, Row]  # of one question's jobs
-NONE = "–"
+NONE = "-"
 CLOSE = 0.95  # of the best rate: the smallest tile that reaches it is as good
 
 
@@ -33,7 +33,9 @@ def _where(found: Row) -> str:
     held = f", {spell_bytes(limit)} for JAX" if limit else ""
     seconds = found.get("wall_seconds")
     took = f"; {seconds / 60:.1f} minutes in all" if seconds else ""
-    return f"{machine.get('device', 'No device')}{held}; {found['cores']} CPU cores, {found['system']}; {packages}{took}."
+    return (
+        f"{machine.get('device', 'No device')}{held}; {found['cores']} CPU cores, {found['system']}; {packages}{took}."
+    )
 
 
 def _missing(answers: Answers) -> list[str]:
@@ -49,7 +51,7 @@ def _missing(answers: Answers) -> list[str]:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """A Markdown table; None is a dash."""
-    cells = [[NONE if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [[NONE if cell is None else str(cell).replace("|", "/") for cell in row] for row in rows]
     if not cells:
         return []
     return [
@@ -130,32 +132,47 @@ def _rate(row: Row, unit: float, name: str) -> str:
 
 def _precisions(answers: Answers, machine: Row) -> list[str]:
     found = answered(answers)
-    whole = found.get("float32", {}).get("median")
-    full = found.get("float32", {}).get("peak_bytes")
-    rows = [
-        (kind, one["replicas"], number(one.get("median")), ratio(one.get("median"), whole), size(one.get("peak_bytes")))
-        + (ratio(one.get("peak_bytes"), full),)
+    full = found.get("float32", {})
+    whole = [
+        [
+            kind,
+            one["replicas"],
+            number(one.get("median")),
+            ratio(one.get("median"), full.get("median")),
+            size(one.get("peak_bytes")),
+            ratio(one.get("peak_bytes"), full.get("peak_bytes")),
+        ]
         for kind, one in found.items()
     ]
-    head = ("products", "replicas", "replica-steps/s", "to float32", "most held", "to float32")
-    lines = table(head, rows)
-    programs = []
-    for kind, one in found.items():
-        for row in one["programs"]:
-            row = {**row, "kind": kind}
-            loop = (row.get("hlo", {}).get("loops") or [{}])[0]
-            kernels = sum(loop.get("counts", {}).values()) or None
-            programs.append(
-                (kind, row["optimizer"], _shape(row["tile"]), number(row.get("median")))
-                + (percent(share(row, machine, "traffic")), percent(share(row, machine, "streamed")))
-                + (kernels, loop.get("command_buffers"), size(row.get("temporary_bytes")), number(row.get("compile_seconds")))
-            )
-    head = ("products", "optimizer", "tile", "replica-steps/s", "of roofline, least bytes", "of roofline, each pass")
-    head += ("kernels a step", "in command buffers", "temporaries", "compiled in, s")
-    lines += ["", *table(head, programs)]
-    lines += ["", "Least bytes: parameters and state read and written once. Each pass: weights read forward and backward,"]
-    lines += ["gradients written and read, besides. Kernels: of the compiled step's loop, as XLA lists them."]
-    return lines
+    programs = [_program(kind, row, machine) for kind, one in found.items() for row in one["programs"]]
+    return [
+        *table(("products", "replicas", "replica-steps/s", "to float32", "most held", "to float32"), whole),
+        "",
+        *table([name for name, _ in programs[0]] if programs else (), [[cell for _, cell in one] for one in programs]),
+        "",
+        "Least bytes: parameters and state read and written once. Each pass: weights read forward and backward, and gradients",
+        "written and read, besides. As compiled: the operands and results of every kernel of a step, from XLA's text.",
+    ]
+
+
+def _program(kind: str, row: Row, machine: Row) -> list[tuple[str, Any]]:
+    """A program's line, head and all."""
+    row = {**row, "kind": kind}
+    step = (row.get("hlo", {}).get("loops") or [{}])[0]
+    moved = step["bytes"] / (row["tile"][0] * row["tile"][1]) if "bytes" in step else None
+    return [
+        ("products", kind),
+        ("optimizer", row["optimizer"]),
+        ("tile", _shape(row["tile"])),
+        ("replica-steps/s", number(row.get("median")) or f"failed: {row.get('error')}"),
+        ("of roofline, least bytes", percent(share(row, machine, "traffic"))),
+        ("of roofline, each pass", percent(share(row, machine, "streamed"))),
+        ("MB a replica-step: each pass", number(row["streamed"] / 1e6)),
+        ("as compiled", number(moved / 1e6 if moved else None)),
+        ("kernels a step", step.get("kernels")),
+        ("temporaries", size(row.get("temporary_bytes"))),
+        ("compiled in, s", number(row.get("compile_seconds"))),
+    ]
 
 
 def _shape(shape: Sequence[int]) -> str:
@@ -229,21 +246,46 @@ def _planner(answers: Answers, machine: Row) -> list[str]:
     return table(
         head,
         (
-            (name, row["replicas"], size(row["reckoned_bytes"]), size(row["planned_bytes"]))
-            + (size(row["compiled_bytes"]), size(row["peak_bytes"]), ratio(row["planned_bytes"], row["peak_bytes"]))
+            [
+                name,
+                row["replicas"],
+                size(row["reckoned_bytes"]),
+                size(row["planned_bytes"]),
+                size(row["compiled_bytes"]),
+                size(row["peak_bytes"]),
+                ratio(row["planned_bytes"], row["peak_bytes"]),
+            ]
             for name, row in answered(answers).items()
         ),
     )
 
 
 def _over_ask(answers: Answers, machine: Row) -> list[str]:
-    head = ("network", "asked, seeds x variants", "bytes", "of", "trained in", "tiles", "replicas trained", "finite", "s")
+    head = (
+        "network",
+        "asked, seeds x variants",
+        "bytes",
+        "of",
+        "trained in",
+        "tiles",
+        "replicas trained",
+        "finite",
+        "s",
+    )
     return table(
         head,
         (
-            (row["network"], _shape(row["asked"]), size(row["asked_bytes"]), size(row["limit_bytes"]))
-            + (_shape(row["ended"]), row["tiles"], f"{row['replicas']} of {row['wanted']}", row["all_finite"])
-            + (number(row["seconds"]),)
+            [
+                row["network"],
+                _shape(row["asked"]),
+                size(row["asked_bytes"]),
+                size(row["limit_bytes"]),
+                _shape(row["ended"]),
+                row["tiles"],
+                f"{row['replicas']} of {row['wanted']}",
+                row["all_finite"],
+                number(row["seconds"]),
+            ]
             for row in answered(answers).values()
             if "asked" in row
         ),
@@ -255,32 +297,60 @@ def _studies(answers: Answers, machine: Row) -> list[str]:
     for name, one in answered(answers).items():
         if "summary" not in one:
             continue
-        lines += [f"Study {name}, {one['seconds']:.0f} s with compilation.", ""]
-        body = [
-            (row["label"], row["n"], row["n_failed"], _interval(row, "test_accuracy_mean", "test_accuracy_low"))
-            for row in one["summary"]
-        ]
-        lines += [*table(("variant", "n", "failed", "test accuracy [95% interval]"), body), ""]
-        body = [
-            (f"{row['first']} – {row['second']}", row["apart"] or row["level"], row["n"], _difference(row))
-            for row in one["effects"]
-        ]
-        lines += [*table(("difference", "at", "n", "points [95% interval]"), body), ""]
         labels = {row["variant_id"]: row["label"] for row in one["summary"]}
-        body = [
-            (labels[row["variant_id"]], row["n"], f"{row['skipped_mean']:.3g} (at most {row['skipped_most']}) of {row['steps']}")
-            + (" ".join(number(value) or NONE for value in _thinned(row["scale"])),)
-            for row in one["scales"]
-        ]
-        lines += [*table(("float16", "n", "steps skipped", "loss scale, median, start to end"), body), ""]
-        body = [
-            (row["program"], row["replicas"], number(row["replica_steps_per_second"]), size(row["argument_bytes"]))
-            + (size(row["temporary_bytes"]), number(row["compile_seconds"]))
-            for row in one["timing"]
-        ]
-        head = ("program", "replicas", "replica-steps/s, measurements included", "arguments", "temporaries")
-        lines += [*table((*head, "compiled in, s"), body), ""]
+        lines += [f"Study {name}, {one['seconds']:.0f} s with compilation.", ""]
+        tables = (
+            table(
+                ("variant", "n", "failed", "test accuracy [95% interval]"),
+                (
+                    [row["label"], row["n"], row["n_failed"], _interval(row, "test_accuracy_mean", "test_accuracy_low")]
+                    for row in one["summary"]
+                ),
+            ),
+            table(
+                ("difference", "at", "n", "points [95% interval]"),
+                (
+                    [f"{row['first']} - {row['second']}", row["apart"] or row["level"], row["n"], _difference(row)]
+                    for row in one["effects"]
+                ),
+            ),
+            table(
+                ("float16", "n", "steps skipped, mean (most), of", "loss scale, median, start to end"),
+                ([labels[row["variant_id"]], row["n"], _skipped(row), _scale(row)] for row in one["scales"]),
+            ),
+            table(
+                (
+                    "program",
+                    "replicas",
+                    "replica-steps/s, measurements included",
+                    "arguments",
+                    "temporaries",
+                    "compiled in, s",
+                ),
+                (
+                    [
+                        row["program"],
+                        row["replicas"],
+                        number(row["replica_steps_per_second"]),
+                        size(row["argument_bytes"]),
+                        size(row["temporary_bytes"]),
+                        number(row["compile_seconds"]),
+                    ]
+                    for row in one["timing"]
+                ),
+            ),
+        )
+        for made in tables:
+            lines += [*made, ""] if made else []
     return lines[:-1]
+
+
+def _skipped(row: Row) -> str:
+    return f"{row['skipped_mean']:.3g} ({row['skipped_most']}) of {row['steps']}"
+
+
+def _scale(row: Row) -> str:
+    return " ".join(number(value) or NONE for value in _thinned(row["scale"]))
 
 
 def _interval(row: Row, mean: str, low: str) -> str:
@@ -313,16 +383,20 @@ def _thinned(values: Sequence[float], most: int = 8) -> list[float]:
 
 def _choices(answers: Answers, machine: Row) -> list[str]:
     head = ("workload", "replicas", "chosen", "in one program", "a program each", "each to one", "compiled in, s")
-    body = []
-    for row in answered(answers).values():
+
+    def line(row: Row) -> list[Any]:
         one, each = row["in one program"], row["a program each"]
-        body.append(
-            (row["workload"], row["replicas"], f"{row['key']}: {', '.join(row['values'])}")
-            + (number(one.get("median")) or one.get("error"), number(each.get("median")) or each.get("error"))
-            + (ratio(each.get("median"), one.get("median")),)
-            + (f"{number(one.get('compile_seconds'))}, {number(each.get('compile_seconds'))}",)
-        )
-    return table(head, body)
+        return [
+            row["workload"],
+            row["replicas"],
+            f"{row['key']}: {', '.join(row['values'])}",
+            number(one.get("median")) or f"failed: {one.get('error')}",
+            number(each.get("median")) or f"failed: {each.get('error')}",
+            ratio(each.get("median"), one.get("median")),
+            f"{number(one.get('compile_seconds'))} and {number(each.get('compile_seconds'))}",
+        ]
+
+    return table(head, [line(row) for row in answered(answers).values()])
 
 
 def _profile(answers: Answers, machine: Row) -> list[str]:
@@ -330,10 +404,15 @@ def _profile(answers: Answers, machine: Row) -> list[str]:
     for name, row in answered(answers).items():
         busy = f"{row['busy_seconds']:.3g} s of {row['seconds']:.3g} s in kernels"
         lines += [f"{row['network']}, {_shape(row['shape'])}, {name}, {row['steps']} steps: {busy}.", ""]
-        body = [
-            (one["name"], percent(one["share"]), f"{one['calls'] / row['steps']:.3g}", f"{1e6 * one['seconds'] / one['calls']:.1f}")
+        body = (
+            [
+                one["name"],
+                percent(one["share"]),
+                number(one["calls"] / row["steps"]),
+                number(1e6 * one["seconds"] / one["calls"]),
+            ]
             for one in row["kernels"]
-        ]
+        )
         lines += [*table(("kernel", "of the time", "a step", "µs each"), body), ""]
     return lines[:-1]
 

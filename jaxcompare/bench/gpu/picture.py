@@ -27,13 +27,15 @@ def figure(found: dict[str, Any]) -> Any:
     machine, asked = found["machine"], found["questions"]
     rows = [row for one in page.answered(asked.get("replicas", {})).values() for row in one if "median" in row]
     kinds = {kind: one for kind, one in page.answered(asked.get("precisions", {})).items() if "median" in one}
-    panels = [*([_rates, _shares] if rows else []), *([_kinds] if kinds else [])]
+    panels: list[tuple[Any, Any]] = [(_rates, rows), (_shares, rows)] if rows else []
+    if kinds:
+        panels.append((_kinds, kinds))
     if not panels:
         raise NothingError("neither replicas nor precisions were measured")
     note = f"{machine.get('device')}; batch 128, AdamW where not said otherwise; training alone"
     made, axes = style.sheet(len(panels), "Training on a GPU", note, columns=len(panels), size=(4.4, 3.6))
-    for ax, panel in zip(axes, panels, strict=True):
-        panel(ax, kinds if panel is _kinds else rows, machine)
+    for ax, (panel, drawn) in zip(axes, panels, strict=True):
+        panel(ax, drawn, machine)
     return made
 
 
@@ -44,7 +46,7 @@ def _lines(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _rates(ax: Any, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
+def _rates(ax: Any, rows: list[dict[str, Any]], _: dict[str, Any]) -> None:
     for place, (network, line) in enumerate(_lines(rows).items()):
         x, y = [row["replicas"] for row in line], [row["median"] for row in line]
         ax.plot(x, y, "o-", color=style.PALETTE[place], label=network)
@@ -61,12 +63,17 @@ def _shares(ax: Any, rows: list[dict[str, Any]], machine: dict[str, Any]) -> Non
     ax.set_title("Of what bytes or products allow")
 
 
-def _kinds(ax: Any, kinds: dict[str, dict[str, Any]], machine: dict[str, Any]) -> None:
+def _kinds(ax: Any, kinds: dict[str, dict[str, Any]], _: dict[str, Any]) -> None:
     names = list(kinds)
     ax.barh(names, [kinds[kind]["median"] for kind in names], color=style.PALETTE[0])
     for place, kind in enumerate(names):
         ax.annotate(
-            f"{kinds[kind]['median']:,.0f}", (0, place), xytext=(4, 0), textcoords="offset points", va="center", color="white"
+            f"{kinds[kind]['median']:,.0f}",
+            (0, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color="white",
         )
     ax.invert_yaxis()
     replicas = kinds[names[0]]["replicas"]
