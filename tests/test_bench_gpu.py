@@ -1,14 +1,19 @@
 """What a GPU is asked: the questions, what becomes of jobs that fail, XLA's text in figures, the page and the picture."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
+from jaxcompare.bench import workloads
 from jaxcompare.bench.gpu import __main__ as command
-from jaxcompare.bench.gpu import hlo, jobs, networks, page, picture, profile, questions
+from jaxcompare.bench.gpu import child, hlo, jobs, networks, page, picture, profile, questions, started
 from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, Job
 from jaxcompare.bench.workloads import WORKLOADS
 
@@ -31,7 +36,9 @@ HloModule jit_train, is_scheduled=true
   %gemm_fusion = f32[4,3]{1,0} fusion(%x, %y), kind=kCustom, calls=%product_inside, metadata={op_name="dot (inner)"}
   %update = (f32[4,3]{1,0}, bf16[4,3]{1,0}) fusion(%kernel, /*index=1*/%gemm_fusion), kind=kLoop, calls=%sums
   %kernel.1 = f32[4,3]{1,0} get-tuple-element(%update), index=0
-  %lapack = f32[4,3]{1,0} custom-call(%kernel.1), custom_call_target="__cublas$gemm"
+  %lapack = (f32[4,3]{1,0}, s8[1000]{0}) custom-call(%kernel.1), custom_call_target="__cublas$gemm"
+  %begun = (f32[4,3]{1,0}, f32[4,3]{1,0}, u32[]) copy-start(%kernel.1)
+  %done = f32[4,3]{1,0} copy-done(%begun)
   %next = s32[] fusion(%number), kind=kLoop, calls=%count
   ROOT %all = (s32[], f32[4,3]{1,0}, f32[10,4]{1,0}, f32[10,3]{1,0}) tuple(%next, %lapack, %x, %y)
 }
@@ -48,12 +55,13 @@ def test_a_loops_turn_is_counted_by_hand():
     found = hlo.summary(TEXT)
     (loop,) = found["loops"]
     assert loop["body"] == "turn"
-    assert loop["kernels"] == 4
-    assert loop["counts"] == {"fusion": 3, "custom-call __cublas$gemm": 1}
+    assert loop["kernels"] == 5
+    assert loop["counts"] == {"fusion": 3, "custom-call __cublas$gemm": 1, "copy-start": 1}
     assert loop["products"] == 2
     product = (40 + 30 + 12) * 4
     update = 12 * 4 + 12 * 4 + 12 * 4 + 12 * 2
-    assert loop["bytes"] == product + update + 2 * 12 * 4 + 2 * 4
+    library, copy, count = 2 * 12 * 4, 2 * 12 * 4 + 4, 2 * 4
+    assert loop["bytes"] == product + update + library + copy + count
     assert loop["largest"]["gemm_fusion"] == product
     assert found["anywhere"] == {"transpose": 1, "dot": 1}
 
@@ -94,15 +102,16 @@ def test_every_question_has_jobs_that_can_be_called():
 
                     bench.cells_of(bench.parser().parse_args(given[3:]))
     assert set(page.SECTIONS) == set(QUESTIONS)
-    assert set(questions.CELLS) == set(WORKLOADS)
+    asked = [job.arguments["workload"] for name in ("torch", "more") for job in QUESTIONS[name].jobs(FULL, {}, "")]
+    assert {name for names in asked for name in names} == set(WORKLOADS)
 
 
 def test_too_much_is_asked_of_a_small_part_of_the_device():
     (job,) = QUESTIONS["over_ask"].jobs(FULL, {"memory_bytes": 105 * 2**30}, "")
-    fraction = float(job.environment["XLA_PYTHON_CLIENT_MEM_FRACTION"])
+    fraction = float(job.environment["XLA_CLIENT_MEM_FRACTION"])
     assert fraction * 140 == pytest.approx(questions.SMALL_DEVICE / 2**30, rel=0.01)
     (job,) = QUESTIONS["over_ask"].jobs(FULL, {"memory_bytes": None}, "")
-    assert 0 < float(job.environment["XLA_PYTHON_CLIENT_MEM_FRACTION"]) < 1
+    assert 0 < float(job.environment["XLA_CLIENT_MEM_FRACTION"]) < 1
 
 
 def test_tiles_are_of_the_shape_that_is_asked_for():
@@ -124,49 +133,274 @@ def test_command_line_errors(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+def process(tmp_path, code, name="job"):
+    """A process that has its folder as its first argument."""
+    folder = tmp_path / name
+    return started.Started([sys.executable, "-c", code, str(folder)], dict(os.environ), folder)
+
+
+def left(session):
+    """Whether any process of a session is there."""
+    try:
+        os.killpg(session, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def soon(seconds=30.0):
+    return time.perf_counter() + seconds
+
+
+WAITING = """
+import pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+(folder / "ready").touch()
+sys.stdin.readline()
+(folder / "answer0").write_text('{"answer": 7}')
+"""
+
+
+def test_a_job_waits_for_its_turn(tmp_path):
+    one = process(tmp_path, WAITING)
+    assert one.wait_compiled(soon())
+    assert one.process.poll() is None
+    assert one.answer(0) is None
+    one.go()
+    assert one.finish(soon()) is None
+    assert one.answer(0) == {"answer": 7}
+
+
+def test_a_job_that_fails_says_why(tmp_path):
+    one = process(tmp_path, "raise SystemExit('no such thing')")
+    assert one.wait_compiled(soon())
+    one.go()
+    assert one.finish(soon()) == "ended with code 1: no such thing"
+
+
+def test_a_job_that_takes_too_long_is_stopped_with_all_that_it_started(tmp_path):
+    child = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}, sys.argv[1] + '/begun'])"
+    one, until = process(tmp_path, code), soon()
+    while not (one.folder / "begun").exists():
+        assert time.perf_counter() < until
+        time.sleep(0.05)
+    assert one.finish(soon(0.0)) == "stopped: it took too long"
+    until = soon()
+    while left(one.process.pid):  # nobody of its session stays
+        assert time.perf_counter() < until
+        time.sleep(0.1)
+
+
+class Asked:
+    """Questions whose jobs take no time, in stages of all kinds, and what was done in which order.
+
+    A job of a name in `never` never stops compiling, one in `late` never stops measuring, one in `failing` fails.
+    """
+
+    CODE = """
+import json, pathlib, sys, time
+folder, names, settings = pathlib.Path(sys.argv[1]), sys.argv[2].split(), json.loads(sys.argv[3])
+def say(what):
+    with open(settings["order"], "a") as order:
+        print(*names, what, file=order)
+say("compiles")
+if set(names) & set(settings["never"]) and not folder.name.endswith("again"):
+    time.sleep(60)
+(folder / "ready").touch()
+sys.stdin.readline()
+say("measures")
+for place, name in enumerate(names):
+    if name in settings["late"]:
+        time.sleep(60)
+    if name in settings["failing"]:
+        raise SystemExit("no such thing")
+    (folder / f"answer{place}").write_text(json.dumps({"answer": {"device": settings["device"], "n": settings["n"]}}))
+"""
+
+    def __init__(self, folder):
+        self.folder, self.order = folder / "out", folder / "order"
+        self.settings = {"order": str(self.order), "device": "a device", "n": 1}
+        self.settings |= {"never": [], "late": [], "failing": []}
+
+    def command(self, jobs, folder):
+        return [
+            sys.executable,
+            "-c",
+            self.CODE,
+            str(folder),
+            " ".join(job.name for job in jobs),
+            json.dumps(self.settings),
+        ]
+
+    def run(self, *arguments):
+        """Exit code of the command."""
+        return command.main(["--out", str(self.folder), "--platform", "cpu", *arguments])
+
+    @property
+    def found(self):
+        """Each job's row, without its time."""
+        questions = json.loads((self.folder / "gpu.json").read_text())["questions"]
+        return {
+            job: {key: value for key, value in row.items() if key != "wall_seconds"}
+            for jobs in questions.values()
+            for job, row in jobs.items()
+        }
+
+
 @pytest.fixture
-def run(tmp_path):
-    return command.Run(tmp_path, QUICK, 60.0, "cpu")
+def asked(monkeypatch, tmp_path):
+    def question(stage, *names):
+        jobs_of = [Job(name, "tiles") for name in names]
+        return questions.Question("A title", lambda scale, machine, folder: jobs_of, stage)
+
+    every = {
+        "machine": question("machine", "machine"),
+        "first": question("together", "a", "b"),
+        "second": question("together", "c"),
+        "third": question("side_by_side", "d", "e"),
+        "fourth": question("alone", "f"),
+    }
+    stages = {
+        "machine": questions.Stage(),
+        "together": questions.Stage(one_process=True),
+        "side_by_side": questions.Stage(side_by_side=True),
+        "alone": questions.Stage(),
+    }
+    for module in (command, page):
+        monkeypatch.setattr(module, "QUESTIONS", every)
+    monkeypatch.setattr(command, "STAGES", stages)
+    monkeypatch.setattr(page, "SECTIONS", dict.fromkeys(every, lambda answers, machine: []))
+    made = Asked(tmp_path)
+    monkeypatch.setattr(command, "command_of", made.command)
+    return made
 
 
-def one(run, job, tmp_path):
-    return run._one("a job", job, {}, str(tmp_path))
+DONE = {"answer": {"device": "a device", "n": 1}}
 
 
-def test_a_job_that_fails_says_why(run, tmp_path):
-    found = one(run, Job("x", "tiles", {"network": "nothing", "shapes": [[1, 1]], "kind": "float32"}), tmp_path)
-    assert "TypeError" in found["error"]  # two arguments are missing
-    assert (tmp_path / "last_error.txt").exists()
+def test_each_stage_compiles_before_it_measures(asked, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # one after another
+    assert asked.run() == 0
+    assert asked.order.read_text().splitlines() == [
+        *("machine compiles", "machine measures"),
+        *("a b c compiles", "a b c measures"),
+        *("d compiles", "e compiles", "d measures", "e measures"),
+        *("f compiles", "f measures"),
+    ]
+    assert asked.found == dict.fromkeys(["machine", *"abcdef"], DONE)
 
 
-def test_a_job_that_takes_too_long_is_stopped_with_all_that_it_started(run, tmp_path, monkeypatch):
-    sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
-    monkeypatch.setattr(command, "child_command", lambda job, answer: [sys.executable, "-c", sleeper])
-    start = time.perf_counter()
-    monkeypatch.setattr(command, "LEAST_SECONDS", 0.0)
-    found = one(run, Job("x", "machine", seconds=1.0), tmp_path)
-    assert found["error"] == "stopped after 1 s"
-    assert time.perf_counter() - start < 30
+def test_what_there_is_no_time_for_is_said(asked, monkeypatch):
+    monkeypatch.setattr(command, "LEAST_SECONDS", 1000.0)
+    monkeypatch.setattr(command.Run, "_machine", lambda self: self.found["machine"].update(device="a device"))
+    assert asked.run() == 0
+    assert not asked.order.exists()
+    assert "Not measured, c: no time was left" in (asked.folder / "gpu.md").read_text()
 
 
-def test_what_there_is_no_time_for_is_said(run, tmp_path):
-    run.until = time.perf_counter() + 1
-    assert one(run, Job("x", "machine"), tmp_path) == {"skipped": "no time was left"}
+def test_what_takes_too_long_to_compile_starts_again_at_its_turn(asked, monkeypatch):
+    asked.settings["never"] = ["d"]
+    monkeypatch.setitem(command.STAGES, "side_by_side", questions.Stage(seconds=5.0, side_by_side=True))
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert asked.run("--question", "third") == 0
+    order = asked.order.read_text().splitlines()
+    assert sorted(order[2:4]) == ["d compiles", "e compiles"]
+    assert order[4:] == ["d compiles", "d measures", "e measures"]
+    assert asked.found["d"] == asked.found["e"] == DONE
 
 
-def test_a_run_goes_on_from_what_is_there(tmp_path, monkeypatch, capsys):
-    """Other questions' answers stay; another machine's or another size's are not mixed with these."""
-    answers = iter([{"answer": FOUND["machine"]}, {"answer": []}, {"answer": FOUND["machine"]}, {"answer": [1]}])
-    monkeypatch.setattr(command.Run, "_one", lambda self, *_: next(answers))
-    monkeypatch.setattr(command.page, "markdown", lambda found: "")
-    again = ["--out", str(tmp_path), "--platform", "cpu", "--quick", "--question"]
-    assert command.main([*again, "planner"]) == 0
-    assert command.main([*again, "shares"]) == 0
-    kept = json.loads((tmp_path / "gpu.json").read_text())["questions"]
-    assert list(kept) == ["machine", "planner", "shares"]
-    assert command.main(["--out", str(tmp_path), "--platform", "cpu", "--question", "planner"]) == 2
-    assert "another --out" in capsys.readouterr().err
-    assert json.loads((tmp_path / "gpu.json").read_text())["questions"] == kept
+def test_a_process_that_fails_or_is_late_costs_only_what_it_has_not_said(asked, monkeypatch):
+    asked.settings |= {"failing": ["b"], "late": ["f"]}
+    monkeypatch.setitem(command.STAGES, "alone", questions.Stage(seconds=1.0))
+    assert asked.run("--question", "first", "fourth") == 0
+    assert asked.found["a"] == DONE
+    assert asked.found["b"] == {"error": "ended with code 1: no such thing"}
+    assert asked.found["f"] == {"error": "stopped: it took too long"}
+
+
+def test_an_earlier_answer_gives_way_to_a_new_one_alone(asked):
+    assert asked.run("--question", "first", "fourth") == 0
+    asked.settings |= {"failing": ["b"], "n": 2}
+    assert asked.run("--question", "first", "second") == 0
+    assert {name: asked.found[name]["answer"]["n"] for name in "abf"} == {"a": 2, "b": 1, "f": 1}
+    assert asked.found["c"] == {"error": "ended with code 1: no such thing"}
+
+
+@pytest.mark.parametrize("other", [{"device": "another device"}, {"quick": True}])
+def test_figures_of_two_kinds_are_not_mixed(asked, capsys, other):
+    assert asked.run("--question", "fourth") == 0
+    before = (asked.folder / "gpu.json").read_text()
+    asked.settings |= {key: value for key, value in other.items() if key == "device"}
+    assert asked.run("--question", "fourth", *(["--quick"] if "quick" in other else [])) == 2
+    assert "give another --out" in capsys.readouterr().err
+    assert (asked.folder / "gpu.json").read_text() == before
+
+
+def test_without_such_a_device_nothing_is_asked(asked, capsys):
+    asked.settings["failing"] = ["machine"]
+    assert asked.run() == 2
+    assert "JAX finds no CPU on this machine (ended with code 1: no such thing)" in capsys.readouterr().err
+    assert not (asked.folder / "gpu.json").exists()
+
+
+def test_processes_have_their_own_settings_and_nobody_elses(monkeypatch, tmp_path):
+    monkeypatch.setenv("XLA_FLAGS", "--of-the-user")
+    monkeypatch.setenv("HOME_OF_THE_USER", "kept")
+    seen = []
+
+    def started(given, environment, folder):
+        seen.append(environment)
+        return SimpleNamespace(stop=lambda: None)
+
+    monkeypatch.setattr(command, "Started", started)
+    run = command.Run(tmp_path, QUICK, 10.0, "cpu")
+    with ExitStack() as run.stack:
+        run.kept = tmp_path
+        run._start("apart", 0, [("flags", Job("plain", "tiles"))])
+        run._start("apart", 1, [("flags", Job("flag", "tiles", {}, {"XLA_FLAGS": "--of-the-job"}))])
+    assert "XLA_FLAGS" not in seen[0]
+    assert seen[1]["XLA_FLAGS"] == "--of-the-job"
+    assert seen[0]["HOME_OF_THE_USER"] == "kept"
+
+
+def test_jobs_of_one_process_compile_before_any_measures(monkeypatch, tmp_path):
+    """Whatever becomes of the others."""
+    order = []
+
+    def job(name, fails=""):
+        order.append(f"{name} compiles")
+        if fails == "compiling":
+            raise ValueError("cannot be compiled")
+        if fails == "at once":
+            return "nothing to do"
+        yield
+        order.append(f"{name} measures")
+        if fails == "measuring":
+            raise ValueError("cannot be measured")
+        return name
+
+    monkeypatch.setattr(jobs, "tiles", job)
+    given = [("a", ""), ("b", "compiling"), ("c", "measuring"), ("d", "at once"), ("e", "")]
+    asked = [("tiles", {"name": name, "fails": fails}) for name, fails in given]
+    assert child.serve(asked, tmp_path, io.StringIO("go\n")) == 0
+    assert sorted(order[:5]) == [f"{name} compiles" for name in "abcde"]
+    assert order[5:] == ["a measures", "c measures", "e measures"]
+    assert (tmp_path / "ready").exists()
+    assert [json.loads((tmp_path / f"answer{place}").read_text()) for place in range(5)] == [
+        {"answer": "a"},
+        {"error": "ValueError: cannot be compiled"},
+        {"error": "ValueError: cannot be measured"},
+        {"answer": "nothing to do"},
+        {"answer": "e"},
+    ]
+
+
+def test_bytes_of_a_step_are_counted_by_hand():
+    """784-256-128-10, AdamW: 235,146 numbers; weights and two moments in and out; 200,704 of them not read backward."""
+    widths = networks.widths("fashion_mnist")
+    assert workloads.traffic(widths, "adamw") == 235_146 * 4 * 6 == 5_643_504
+    assert workloads.streamed(widths, "adamw") == 5_643_504 + 4 * (4 * 235_146 - 200_704) == 8_603_024
 
 
 def figures(median):
@@ -189,9 +423,9 @@ PROGRAM = {
     "traffic": 6_000_000,
     "streamed": 9_400_000,
     "hlo": {"loops": [{"kernels": 29, "bytes": 976_000_000}]},
-    "temporary_bytes": 2**20,
-    "compile_seconds": 9.0,
+    "compiled_bytes": 2**20,
 }
+PLANNED = {"replicas": 8, "reckoned_bytes": 90, "planned_bytes": 95, "compiled_bytes": 97, "peak_bytes": 100}
 TILE = {"network": "moons", "kind": "tensorfloat32", "operations": 1e7, "traffic": 3e5, "streamed": 5e5}
 FOUND = {
     "versions": {"jax": "0.0"},
@@ -223,16 +457,8 @@ FOUND = {
             }
         },
         "planner": {
-            "wide": {
-                "answer": {
-                    "network": "wide",
-                    "replicas": 8,
-                    "reckoned_bytes": 100,
-                    "planned_bytes": 95,
-                    "compiled_bytes": 95,
-                    "peak_bytes": 100,
-                }
-            }
+            "wide": {"answer": PLANNED},
+            "deep": {"answer": PLANNED | {"peak_bytes": None}},
         },
         "over_ask": {"fashion_mnist": {"answer": {"skipped": "this device does not say"}}},
         "choices": {
@@ -242,8 +468,8 @@ FOUND = {
                     "replicas": 2,
                     "key": "loss",
                     "values": ["mse", "cross_entropy"],
-                    "in one program": figures(100.0) | {"compile_seconds": 3.0},
-                    "a program each": figures(150.0) | {"compile_seconds": 6.0},
+                    "in one program": figures(100.0) | {"tiles": [[1, 2, 1]]},
+                    "a program each": figures(150.0) | {"tiles": [[1, 1, 1], [1, 1, 1]]},
                 }
             }
         },
@@ -256,13 +482,14 @@ def test_page_says_what_was_measured_and_what_was_not():
     text = page.markdown(FOUND)
     assert "NVIDIA H200, 100 GiB for JAX" in text
     # 9.4 MB at 4 TB/s are 425,532 a second; 6 MB 666,667; 128.9 million operations at 400 TFLOP/s are no bound.
-    assert "| tensorfloat32 | adamw | 10 x 9 | 200,000 | 30% | 47% | 9.4 | 10.8 | 29 | 1 MiB | 9 |" in text
+    assert "| tensorfloat32 | adamw | 10 x 9 | 200,000 | 30% | 47% | bytes | 6 | 9.4 | 10.8 | 29 | 1 MiB | - |" in text
     assert "Not measured, float16: stopped after 1 s" in text
     assert "| moons | 8 x 8 | 64 | failed: RESOURCE_EXHAUSTED |" in text
-    assert "95% of the best rate from 16 replicas in a tile on" in text
-    assert "| wide | 8 | 100 bytes | 95 bytes | 95 bytes | 100 bytes | 0.95 |" in text
+    assert "95% of the best rate is first reached at 16 replicas in a tile." in text
+    assert "| wide | 8 | 90 bytes | 95 bytes | 97 bytes | 100 bytes | 0.95 |" in text
+    assert "| deep | 8 | 90 bytes | 95 bytes | 97 bytes | - | - |" in text
     assert "Not measured, fashion_mnist: this device does not say" in text
-    assert "| digits | 2 | loss: mse, cross_entropy | 100 | 150 | 1.50 | 3 and 6 |" in text
+    assert "| digits | 2 | loss: mse, cross_entropy | 100 | 1 x 2, 1 of them | 150 | 1 x 1, 1 of them | 1.50 |" in text
     assert "Not measured, ways: no time was left" in text
     assert "nan" not in text.lower()
 
@@ -299,17 +526,17 @@ def test_kernels_are_added_up_by_name():
 
 def test_tiles_are_measured():
     """The real thing at its smallest, in this process."""
-    (row,) = jobs.tiles("moons", [[1, 2]], "float32", 1, 0.02, hidden=[8])
+    (row,) = jobs.answer(jobs.tiles("moons", [[1, 2]], "float32", 1, 0.02, hidden=[8]))
     assert row["replicas"] == 2
     assert row["least"] <= row["median"] <= row["greatest"]
     assert row["compiled_bytes"] > 0
-    (row,) = jobs.tiles("moons", [[1, 2]], "float32", 1, 0.02, activation="nowhere:nothing", hidden=[8])
+    (row,) = jobs.answer(jobs.tiles("moons", [[1, 2]], "float32", 1, 0.02, activation="nowhere:nothing", hidden=[8]))
     assert "nowhere" in row["error"]
 
 
 @pytest.mark.slow
 def test_a_study_is_trained_and_told_of():
-    found = jobs.study("a", "precision", seeds=3, epochs=2)
+    found = jobs.answer(jobs.study("a", "precision", seeds=3, epochs=2))
     assert {row["n"] for row in found["summary"]} == {3}
     assert {row["factor"] for row in found["effects"]} == {"precision"}
     assert [row["n"] for row in found["scales"]] == [3, 3]

@@ -31,7 +31,7 @@ def bounds(workload: str, replicas: int, quantities: Mapping[str, float]) -> dic
     batch = variants[0].batch_size
     costs = {
         PRODUCT: float(operations(work.widths, batch)),
-        COPY: statistics.mean(traffic(work.widths, batch, one.optimizer) for one in variants),
+        COPY: statistics.mean(traffic(work.widths, one.optimizer) for one in variants),
     }
     return {quantity: rate / costs[quantity] for quantity, rate in quantities.items()}
 
@@ -122,21 +122,27 @@ class Bench:
             for quantity in {CEILINGS[name].quantity for name in quantities}
         }
         allowed = bounds(workload, replicas, best)
-        binding = min(allowed, key=allowed.__getitem__)
+        binding = min(allowed, key=allowed.__getitem__, default=None)
         for row in rows.values():
             if row["rates"] and "error" not in row:
                 row |= spread(row["rates"])
-                row["share_of_ceiling"] = row["median"] / allowed[binding]
+                row["share_of_ceiling"] = row["median"] / allowed[binding] if binding else None
+        if binding is None:
+            return list(rows.values())
         ceiling = {"workload": workload, "replicas": replicas, "way": "ceiling", "median": allowed[binding]}
         return [*rows.values(), ceiling | {"note": binding, "machine": quantities, "allowed": allowed}]
 
     def _repeats(self, name: str, workload: str, rows: Mapping[str, Row]) -> dict[str, list[float]]:
-        """Every way and every ceiling once a round; rates go into the rows."""
-        quantities: dict[str, list[float]] = {ceiling: [] for ceiling in self.ceilings}
+        """Every way and every ceiling once a round; rates go into the rows. A ceiling that fails is measured no more."""
+        quantities: dict[str, list[float]] = {}
         for number in range(self.repeats):
             self.say(f"{name}: repeat {number + 1} of {self.repeats}")
-            for ceiling, child in self.ceilings.items():
-                quantities[ceiling].append(child.ask("repeat")["rate"])
+            for ceiling, child in list(self.ceilings.items()):
+                try:
+                    quantities.setdefault(ceiling, []).append(child.ask("repeat")["rate"])
+                except WayError as error:
+                    self.say(f"{ceiling}: {error}")
+                    del self.ceilings[ceiling]
             for way, row in rows.items():
                 if "error" in row:
                     continue

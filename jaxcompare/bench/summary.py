@@ -80,7 +80,7 @@ def _cells(row: Row, bar: Row | None) -> tuple[str, ...]:
         *start,
         _number(row["median"]),
         f"[{_number(row['least'])}, {_number(row['greatest'])}]",
-        f"{row['share_of_ceiling']:.0%}",
+        f"{row['share_of_ceiling']:.0%}" if row["share_of_ceiling"] else "",
         f"{row['median'] / bar['median']:.2f}" if bar else "",
         f"{row['compile_seconds']:.1f}",
         f"{memory(row) / 2**20:,.0f}",

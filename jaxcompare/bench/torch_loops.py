@@ -24,7 +24,7 @@ class _Order(Sampler):
         self.task, self.seed, self.epoch = task, seed, 0
 
     def __iter__(self) -> Iterator[int]:
-        order = self.task.order(self.seed, self.epoch)
+        (order,) = self.task.orders([self.seed], self.epoch)
         self.epoch += 1
         yield from order.tolist()
 

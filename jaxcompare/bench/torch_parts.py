@@ -31,7 +31,9 @@ class Task(NamedTuple):
     batch_size: int
     device: torch.device
     weights: Callable[[int], Layers]  # seed -> the initial layers, on the host
-    order: Callable[[int, int], Tensor]  # seed, epoch (from 0) -> the order [N] of its examples, on the host
+    orders: Callable[
+        [Sequence[int], int], Tensor
+    ]  # seeds, epoch (from 0) -> orders [S, N] of the examples, on the device
 
 
 def start(threads: int | None = None) -> torch.device:
@@ -60,17 +62,21 @@ def make_task(settings: Settings, device: torch.device) -> Task:
             for inputs, outputs in itertools.pairwise(widths)
         ]
 
-    def order(seed: int, epoch: int) -> Tensor:
-        return torch.randperm(len(y), generator=torch.Generator().manual_seed(1000 * seed + epoch))
+    def orders(seeds: Sequence[int], epoch: int) -> Tensor:
+        if device.type == "cuda":  # all at once, and there: drawing them on the host would take longer than the epoch
+            generator = torch.Generator(device).manual_seed(1000 * seeds[0] + epoch)
+            return torch.rand(len(seeds), len(y), generator=generator, device=device).argsort(1)
+        generators = [torch.Generator().manual_seed(1000 * seed + epoch) for seed in seeds]
+        return torch.stack([torch.randperm(len(y), generator=generator) for generator in generators])
 
-    return Task(x, y, settings.batch_size, device, weights, order)
+    return Task(x, y, settings.batch_size, device, weights, orders)
 
 
 def batches(task: Task, seeds: Sequence[int]) -> Iterator[Tensor]:
     """Indices [S, B] of the batches of each seed, epoch after epoch without end."""
     epoch = 0
     while True:
-        orders = torch.stack([task.order(seed, epoch) for seed in seeds]).to(task.device)
+        orders = task.orders(seeds, epoch)
         for first in range(0, orders.shape[1] - task.batch_size + 1, task.batch_size):
             yield orders[:, first : first + task.batch_size]
         epoch += 1

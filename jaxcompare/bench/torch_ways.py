@@ -17,7 +17,7 @@ from jaxcompare.settings import Settings
 
 TRIAL_SECONDS = 0.15
 GROWTH = 3  # sizes tried grow by at least this: each costs a compilation
-GIVE_UP = 0.8  # of the best rate: larger groups are not tried once one is so slow
+GIVE_UP = 0.8  # of the best rate: no further group is tried once one is so slow
 FEW = 4  # with fewer replicas of one kind, groups of mixed losses and activations are tried as well
 
 
@@ -77,9 +77,13 @@ class Maker:
     def best(
         self, group: Group, weigh: Callable[[tuple[int, int]], float] = lambda shape: 1.0
     ) -> tuple[tuple[int, int], float]:
-        """The fastest shape for a group, and its rate times what `weigh` makes of the shape."""
+        """The fastest shape for a group, and its rate times what `weigh` makes of the shape.
+
+        A GPU wants many replicas, so there the largest come first: what is not tried need not be compiled.
+        """
         found: dict[tuple[int, int], float] = {}
-        for shape in shapes(len(group.seeds), len(group.variants)):
+        every = shapes(len(group.seeds), len(group.variants))
+        for shape in reversed(every) if self.device.type == "cuda" else every:
             found[shape] = self.rate(group, shape) * weigh(shape)
             if found[shape] < GIVE_UP * max(found.values()):
                 break
@@ -94,7 +98,7 @@ def shapes(seeds: int, variants: int) -> list[tuple[int, int]]:
     for shape in every[1:]:
         if math.prod(shape) >= GROWTH * math.prod(found[-1]):
             found.append(shape)
-    return found if len(found) > 1 else [*found, *every[1:][-1:]]
+    return found if found[-1] == every[-1] else [*found, every[-1]]
 
 
 def groups_of(workload: str, replicas: int, *, mixed: bool) -> list[Group]:

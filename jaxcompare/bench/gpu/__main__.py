@@ -8,22 +8,36 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from jaxcompare.bench.__main__ import versions
 from jaxcompare.bench.gpu import page
-from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, Job, Scale
+from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Job, Scale
+from jaxcompare.bench.gpu.started import PAUSE, Started
 from jaxcompare.bench.process import ROOT
 from jaxcompare.registry import nearest
 
-LEAST_SECONDS = 15.0  # no job is started with less time left
+LEAST_SECONDS = 10.0  # nothing is begun with less time left
+CORES_TO_COMPILE = 4  # for each process of those that compile side by side
+NOT_MEASURED = {"skipped": "no time was left"}
+# What would make this run another than the next, if it were inherited.
+OWN = (
+    "XLA_FLAGS",
+    "XLA_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+    "JAX_ENABLE_COMPILATION_CACHE",
+)
 Found = dict[str, Any]
+Asked = tuple[str, Job]  # the name of a question, one of its jobs
 
 
 class UsageError(Exception):
@@ -56,21 +70,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Run:
-    """One run: jobs one after another, what each found written down as soon as it is known.
+    """One run, stage after stage; what each job found is written down as soon as it is known.
 
     Args:
         folder: where the files go.
         scale: how much is measured.
         seconds: when to stop.
         kind: of device, `gpu` or `cpu`.
+        earlier: what an earlier run into this folder found: answers to what is not asked anew stay.
     """
 
-    def __init__(self, folder: Path, scale: Scale, seconds: float, kind: str) -> None:
+    def __init__(self, folder: Path, scale: Scale, seconds: float, kind: str, earlier: Found | None = None) -> None:
         self.folder, self.scale, self.kind = folder, scale, kind
         self.start = time.perf_counter()
         self.until = self.start + seconds
         self.found: Found = {"versions": versions(), "system": platform.platform(), "cores": os.cpu_count()}
         self.found |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
+        self.earlier = earlier or {}
 
     @property
     def left(self) -> float:
@@ -89,91 +105,150 @@ class Run:
         part.write_text(json.dumps(self.found, indent=1) + "\n")
         part.replace(target)
 
-    def go_on(self, earlier: Found) -> None:
-        """Takes over what an earlier run into this folder found.
-
-        Raises:
-            UsageError: it was of another kind, and may not be mixed with this.
-        """
-        for key in ("platform", "quick", "versions", "system", "cores"):
-            if earlier.get(key) != self.found[key]:
-                there = f"{self.folder} holds figures of {key} = {earlier.get(key)}"
-                raise UsageError(f"{there}, and this is {self.found[key]}; give another --out")
-        self.found["questions"] = earlier["questions"]
-
     def answer(self, names: Sequence[str]) -> None:
-        """Asks the questions.
+        """Asks the questions, the machine's first.
 
         Raises:
-            UsageError: JAX finds no such device.
+            UsageError: JAX finds no such device, or an earlier run was of another kind and may not be mixed with this.
         """
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kept:
-            environment = {
-                # Compiled programs are shared by the jobs of this run; every compilation that is reported was done in it.
-                "JAX_COMPILATION_CACHE_DIR": os.path.join(kept, "jax"),
-                "TORCHINDUCTOR_CACHE_DIR": os.path.join(kept, "torch"),
-                "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else what is held could not be told
-                "JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu",
-            }
-            for name in names:
-                rows = self.found["questions"][name] = {}
-                for job in QUESTIONS[name].jobs(self.scale, self.found["machine"], str(self.folder)):
-                    rows[job.name] = self._one(f"{name}: {job.name}", job, environment, kept)
-                    self.keep()
-                if name == "machine":
-                    self._check(rows["machine"])
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kept, ExitStack() as stack:
+            self.kept, self.stack = Path(kept), stack
+            self._machine()
+            self.found["questions"] |= self.earlier.get("questions", {}) | self.found["questions"]
+            asked = [
+                (name, job)
+                for name in names
+                if name != "machine"
+                for job in QUESTIONS[name].jobs(self.scale, self.found["machine"], str(self.folder))
+            ]
+            for name, job in asked:  # what a stop leaves out is then told of
+                self.found["questions"].setdefault(name, {}).setdefault(job.name, NOT_MEASURED)
+            self.keep()
+            for stage, some in groupby(asked, key=lambda one: QUESTIONS[one[0]].stage):
+                self._stage(stage, list(some))
 
-    def _check(self, row: Found) -> None:
-        self.found["machine"] = row.get("answer", {})
+    def _machine(self) -> None:
+        """Asks what machine this is."""
+        (job,) = QUESTIONS["machine"].jobs(self.scale, {}, "")
+        self._stage("machine", [("machine", job)])
+        row = self.found["questions"]["machine"][job.name]
         if "error" in row:
-            wanted = "a GPU" if self.kind == "gpu" else "a CPU"
-            raise UsageError(f"JAX finds no {wanted[2:]} on this machine ({row['error']}); --platform cpu tries it out")
+            why = f"JAX finds no {self.kind.upper()} on this machine ({row['error']}); --platform cpu tries it out"
+            raise UsageError(why)
+        self.found["machine"] = row["answer"]
+        for key in ("platform", "quick", "versions", "system", "cores") if self.earlier else ():
+            self._same(key, self.earlier.get(key), self.found[key])
+        if self.earlier:
+            self._same("device", self.earlier["machine"].get("device"), self.found["machine"].get("device"))
 
-    def _one(self, title: str, job: Job, environment: Mapping[str, str], kept: str) -> Found:
-        allowed = min(job.seconds, self.left)
-        if allowed < LEAST_SECONDS:
-            self.say(f"{title}: no time left")
-            return {"skipped": "no time was left"}
-        self.say(title)
-        answer, log = Path(kept, "answer.json"), Path(kept, "log")
-        answer.unlink(missing_ok=True)
-        command = bench_command(job, answer) if not job.function else child_command(job, answer)
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        every = {**os.environ, **environment, **job.environment, "PYTHONPATH": path}
-        began = time.perf_counter()
-        with log.open("w") as out:
-            # In a session of its own, so that what it starts ends with it.
-            process = subprocess.Popen(command, env=every, stdout=out, stderr=out, start_new_session=True)
-            try:
-                code: int | None = process.wait(timeout=allowed)
-            except subprocess.TimeoutExpired:
-                code = None
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-        found: Found = {}
-        if answer.exists():
-            read = json.loads(answer.read_text())
-            found = read if job.function else {"answer": read}
-        if code is None:
-            found["error"] = f"stopped after {allowed:.0f} s"
-        elif code or not found:
-            lines = log.read_text(errors="replace").strip().splitlines()
-            found.setdefault("error", f"ended with code {code}: {lines[-1] if lines else 'it said nothing'}")
-        if "error" in found:
-            self.say(f"{title}: {found['error']}")
-            shutil.copy(log, self.folder / "last_error.txt")
-        return found | {"wall_seconds": time.perf_counter() - began}
+    def _same(self, key: str, there: Any, here: Any) -> None:
+        if there != here:
+            raise UsageError(f"{self.folder} holds figures of {key} = {there}, and this is {here}; give another --out")
+
+    def _stage(self, stage: str, asked: Sequence[Asked]) -> None:
+        """Runs neighbouring questions' jobs, in one process or one each, and keeps what they found."""
+        kind = STAGES[stage]
+        groups = [list(asked)] if kind.one_process else [[one] for one in asked]
+        waiting = self._compile(stage, groups) if kind.side_by_side and self.left >= LEAST_SECONDS else {}
+        for place, group in enumerate(groups):
+            if self.left < LEAST_SECONDS:
+                self.say(f"no time left for {told(group)}")
+                continue
+            self.say(told(group))
+            began = time.perf_counter()
+            process = waiting.get(place) or self._start(stage, place, group)
+            process.go()
+            why = process.finish(min(self.until, began + kind.seconds))
+            self._take(process, group, why, time.perf_counter() - began)
+
+    def _compile(self, stage: str, groups: Sequence[list[Asked]]) -> dict[int, Started]:
+        """Starts processes, as many as the cores can compile for at once, until all wait: half of the time at most.
+
+        Those that still compile then are ended, and start again when it is their turn.
+        """
+        waiting: dict[int, Started] = {}
+        at_once = max(1, (os.cpu_count() or 1) // CORES_TO_COMPILE)
+        until = time.perf_counter() + min(STAGES[stage].seconds, self.left / 2)
+        for place, group in enumerate(groups):
+            while sum(one.compiling for one in waiting.values()) >= at_once and time.perf_counter() < until:
+                time.sleep(PAUSE)
+            if time.perf_counter() >= until:
+                break
+            self.say(f"compiling {told(group)}")
+            waiting[place] = self._start(stage, place, group)
+        late = [place for place, one in waiting.items() if not one.wait_compiled(until)]
+        for place in late:
+            waiting.pop(place).stop()
+        return waiting
+
+    def _start(self, stage: str, place: int, group: Sequence[Asked]) -> Started:
+        """A process of some jobs."""
+        folder = self.kept / f"{stage}{place}"
+        while folder.exists():  # it was there before, and was ended
+            folder = folder.with_name(f"{folder.name}_again")
+        environment = {name: value for name, value in os.environ.items() if name not in OWN} | {
+            # Compiled programs are shared by the processes of this run; every compilation that is reported was done in it.
+            "JAX_COMPILATION_CACHE_DIR": str(self.kept / "jax"),
+            "TORCHINDUCTOR_CACHE_DIR": str(self.kept / "torch"),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else what is held could not be told
+            "JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu",
+            "PYTHONPATH": path_with_ours(),
+        }
+        for _, job in group:
+            environment |= job.environment
+        made = Started(command_of([job for _, job in group], folder), environment, folder)
+        self.stack.callback(made.stop)
+        return made
+
+    def _take(self, process: Started, group: Sequence[Asked], why: str | None, seconds: float) -> None:
+        """Keeps what a process found, and why it found no more. An earlier answer gives way to a new one alone."""
+        failed = False
+        for place, (name, job) in enumerate(group):
+            row = process.answer(place)
+            if row is None:
+                row = {"error": why or "it left no answer"}
+            elif not job.function:  # the benchmark's own file: rows, though it was stopped later
+                row = {"answer": row, **({"error": why} if why else {})}
+            row["wall_seconds"] = seconds
+            if "error" in row:
+                failed = True
+                self.say(f"{name}: {job.name}: {row['error']}")
+            answers = self.found["questions"].setdefault(name, {})
+            if "answer" in row or "answer" not in answers.get(job.name, {}):
+                answers[job.name] = row
+        if failed:
+            shutil.copy(process.log, self.folder / "last_error.txt")
+        if self.found["machine"]:
+            self.keep()
 
 
-def child_command(job: Job, answer: Path) -> list[str]:
-    """A job's process."""
-    return [sys.executable, "-m", "jaxcompare.bench.gpu.child", job.function, json.dumps(job.arguments), str(answer)]
+def told(group: Sequence[Asked]) -> str:
+    """Jobs in a line.
+
+    >>> told([("planner", Job("deep", "planner")), ("flags", Job("none", "tiles")), ("flags", Job("all", "tiles"))])
+    'planner: deep; flags: none, all'
+    """
+    names: dict[str, list[str]] = {}
+    for name, job in group:
+        names.setdefault(name, []).append(job.name)
+    return "; ".join(f"{name}: {', '.join(jobs)}" for name, jobs in names.items())
+
+
+def path_with_ours() -> str:
+    """PYTHONPATH with this package's place."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def command_of(jobs: Sequence[Job], folder: Path) -> list[str]:
+    """What a process of these jobs runs: functions of `jobs`, or the benchmark."""
+    if jobs[0].function:
+        asked = json.dumps([(job.function, job.arguments) for job in jobs])
+        return [sys.executable, "-m", "jaxcompare.bench.gpu.child", asked, str(folder)]
+    return bench_command(jobs[0], folder / "answer0")
 
 
 def bench_command(job: Job, answer: Path) -> list[str]:
-    """The benchmark's process: ways in turn, each in a process of its own."""
+    """The benchmark: ways in turn, each in a process of its own."""
     command = [sys.executable, "-m", "jaxcompare.bench", "--json", str(answer)]
     for option, value in job.arguments.items():
         values = value if isinstance(value, (list, tuple)) else [value]
@@ -205,9 +280,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             arguments.out.mkdir(parents=True, exist_ok=True)
             scale = QUICK if arguments.quick else FULL
-            run = Run(arguments.out, scale, 60 * arguments.minutes, arguments.platform)
-            if (arguments.out / "gpu.json").exists():
-                run.go_on(json.loads((arguments.out / "gpu.json").read_text()))
+            file = arguments.out / "gpu.json"
+            earlier = json.loads(file.read_text()) if file.exists() else None
+            run = Run(arguments.out, scale, 60 * arguments.minutes, arguments.platform, earlier)
             run.answer(names)
             found = run.found
         text = page.markdown(found)
@@ -228,5 +303,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def interrupted(number: int, frame: FrameType | None) -> None:
+    """What ends a run from outside ends its processes too."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupted)
     sys.exit(main())

@@ -1,29 +1,68 @@
-"""One job in a process of its own: `python -m jaxcompare.bench.gpu.child function '{"its": "arguments"}' answer.json`."""
+"""Jobs in a process of their own: `python -m jaxcompare.bench.gpu.child '[["function", {"its": "arguments"}], ...]' folder`.
+
+All are compiled, side by side; then it says so by a file `ready`, and waits for a line on standard input before it measures one
+after another. The answer of the first goes into `answer0`, as soon as there is one.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TextIO
+
+Found = dict[str, Any]
+Work = Generator[None, None, Any]  # up to its yield it compiles, and then it measures; what it returns is the answer
+
+
+def go_on(work: Work) -> Found | None:
+    """Up to the yield, or to the end: then its answer, or why there is none."""
+    try:
+        next(work)
+    except StopIteration as end:
+        return {"answer": end.value}
+    except Exception as error:  # whatever it is, the report has it, and the other jobs go on
+        import traceback
+
+        from jaxcompare.bench.gpu.jobs import failure
+
+        traceback.print_exc()
+        return {"error": failure(error)}
+    return None
+
+
+def write(path: Path, found: Found) -> None:
+    """All or nothing."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(found))
+    part.replace(path)
+
+
+def serve(asked: Sequence[tuple[str, dict[str, Any]]], folder: Path, go: TextIO) -> int:
+    """Compiles for all jobs, waits for a line, measures one after another, and writes their answers."""
+    from jaxcompare.bench.gpu import jobs
+
+    works: list[Work] = [getattr(jobs, function)(**arguments) for function, arguments in asked]
+    with ThreadPoolExecutor(len(works)) as pool:
+        ended = list(pool.map(go_on, works))
+    (folder / "ready").touch()
+    if not go.readline():
+        return 1  # whoever would have said so is gone
+    for place, found in enumerate(ended):
+        found = found or go_on(works[place])
+        works[place].close()  # and so lets go of what it holds on the device
+        write(folder / f"answer{place}", found or {"error": "it waits twice"})
+    return 0
 
 
 def main(argv: list[str]) -> int:
-    """Runs the job and writes its answer, or why there is none."""
-    function, arguments, answer = argv
+    """Starts JAX, and runs the jobs."""
     from jaxcompare.devices import start_jax
 
     start_jax()
-    from jaxcompare.bench.gpu import jobs
-
-    try:
-        found = {"answer": getattr(jobs, function)(**json.loads(arguments))}
-    except Exception as error:  # whatever it is, the report has it
-        import traceback
-
-        traceback.print_exc()
-        found = {"error": jobs.failure(error)}
-    Path(answer).write_text(json.dumps(found))
-    return 0
+    return serve(json.loads(argv[0]), Path(argv[1]), sys.stdin)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The measurements: functions of plain values that answer with plain values, each run in a process of its own (`child`).
+"""The measurements: generators that take plain values and return plain values, run by a process of their own (`child`).
 
-One device is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
+Up to its only `yield` a job compiles all that it will measure; so many can compile side by side, while nothing is measured. One
+device is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import gc
 import gzip
 import math
+import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +31,18 @@ from jaxcompare.bench.workloads import WORKLOADS, loaded, operations, streamed, 
 from jaxcompare.experiment import Comparison
 
 Row = dict[str, Any]
+Work = Generator[None, None, Any]
 KINDS = ("float32", "tensorfloat32", "bfloat16", "float16")  # of products
+COMPILING = ThreadPoolExecutor(max(2, 3 * (os.cpu_count() or 1) // 4))  # for all jobs of a process together
+
+
+def answer(work: Work) -> Any:
+    """Both parts of a job, and what it returns."""
+    try:
+        while True:
+            next(work)
+    except StopIteration as end:
+        return end.value
 
 
 def one_device() -> Any:
@@ -65,8 +78,9 @@ def failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
 
 
-def machine(repeats: int, seconds: float) -> Row:
+def machine(repeats: int, seconds: float) -> Work:
     """What the device is, and its ceilings: operations a second of products of each kind, bytes a second of copying."""
+    yield
     device = jax.local_devices()[0]
     found: Row = {
         "platform": device.platform,
@@ -96,8 +110,7 @@ def trainers(plans: Sequence[planning.Plan], mesh: Any) -> list[trainer.Trainer 
         except Exception as error:  # the others can still be measured
             return failure(error)
 
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(one, plans))
+    return list(COMPILING.map(one, plans))
 
 
 def tile_row(made: trainer.Trainer | str, repeats: int, seconds: float) -> Row:
@@ -105,7 +118,7 @@ def tile_row(made: trainer.Trainer | str, repeats: int, seconds: float) -> Row:
     if isinstance(made, str):
         return {"error": made}
     plan, account = made.plan, made.executables.memory
-    row: Row = {"shape": list(plan.shape), "replicas": plan.replicas, "compile_seconds": made.compile_seconds}
+    row: Row = {"shape": list(plan.shape), "replicas": plan.replicas}
     row |= {"compiled_bytes": account and account.total, "temporary_bytes": account and account.temporaries}
     try:
         row |= measured(Prepared([Unit(runner(made, plan.tiles[:1]))], plan.replicas), repeats, seconds)
@@ -118,7 +131,7 @@ def tile_row(made: trainer.Trainer | str, repeats: int, seconds: float) -> Row:
 
 def tiles(
     network: str, shapes: Sequence[tuple[int, int]], kind: str, repeats: int, seconds: float, **base: Any
-) -> list[Row]:
+) -> Work:
     """The rate of one tile in each of several shapes."""
     mesh, plans = one_device(), []
     for seeds, variants in shapes:
@@ -131,25 +144,28 @@ def tiles(
         "kind": kind,
         "optimizer": optimizer,
         "operations": operations(widths, batch),
-        "traffic": traffic(widths, batch, optimizer),
-        "streamed": streamed(widths, batch, optimizer),
+        "traffic": traffic(widths, optimizer),
+        "streamed": streamed(widths, optimizer),
     }
-    found = [shared | tile_row(made, repeats, seconds) for made in trainers(plans, mesh)]
+    every = trainers(plans, mesh)
+    yield
+    found = [shared | tile_row(made, repeats, seconds) for made in every]
     for row, shape in zip(found, shapes, strict=True):
         row |= {"shape": list(shape), "replicas": math.prod(shape)}
     return found
 
 
-def engine(workload: str, replicas: int, kind: str, repeats: int, seconds: float, keep: str | None = None) -> Row:
+def engine(workload: str, replicas: int, kind: str, repeats: int, seconds: float, keep: str | None = None) -> Work:
     """A whole workload as the engine trains it in one kind of products: its rate, each program's, bytes, HLO in figures.
 
-    `keep` is a folder for XLA's text of the programs.
+    `keep` is a folder for XLA's text of AdamW's program, the one that moves most.
     """
     comparison = WORKLOADS[workload].comparison(replicas, **settings_of(kind))
     plans = planning.plan(comparison, loaded(comparison), platform="gpu")
-    widths, batch = WORKLOADS[workload].widths, 128
-    units, rows, before = [], [], device_bytes("bytes_in_use")
-    for plan, made in zip(plans, trainers(plans, one_device()), strict=True):
+    widths, batch, every = WORKLOADS[workload].widths, 128, trainers(plans, one_device())
+    yield
+    units, rows = [], []
+    for plan, made in zip(plans, every, strict=True):
         optimizer = plan.program.settings.optimizer
         row: Row = {
             "program": plan.program.name,
@@ -157,19 +173,18 @@ def engine(workload: str, replicas: int, kind: str, repeats: int, seconds: float
             "replicas": len(plan.program.seeds) * len(plan.program.variants),
             "tile": list(plan.shape),
             "operations": operations(widths, batch),
-            "traffic": traffic(widths, batch, optimizer),
-            "streamed": streamed(widths, batch, optimizer),
+            "traffic": traffic(widths, optimizer),
+            "streamed": streamed(widths, optimizer),
         }
         rows.append(row)
         if isinstance(made, str):
             row["error"] = made
             continue
         account = made.executables.memory
-        row |= {"compile_seconds": made.compile_seconds, "compiled_bytes": account and account.total}
-        row["temporary_bytes"] = account and account.temporaries
+        row |= {"compiled_bytes": account and account.total, "temporary_bytes": account and account.temporaries}
         text = getattr(made.executables.train, "as_text", lambda: None)() or ""
         row["hlo"] = hlo.summary(text)
-        if keep:
+        if keep and optimizer == "adamw":
             Path(keep, f"hlo_{optimizer}_{kind}.txt.gz").write_bytes(gzip.compress(text.encode()))
         unit = Unit(runner(made, plan.tiles[:1]), len(plan.tiles))
         row |= measured(Prepared([replace(unit, count=1)], plan.replicas), repeats, seconds)
@@ -177,11 +192,10 @@ def engine(workload: str, replicas: int, kind: str, repeats: int, seconds: float
     found: Row = {"workload": workload, "replicas": replicas, "kind": kind, "programs": rows}
     if len(units) == len(plans):
         found |= measured(Prepared(units, replicas), repeats, seconds)
-    found |= {"peak_bytes": device_bytes("peak_bytes_in_use"), "bytes_before": before}
     return found
 
 
-def choices(workload: str, replicas: int, key: str, kind: str, repeats: int, seconds: float) -> Row:
+def choices(workload: str, replicas: int, key: str, kind: str, repeats: int, seconds: float) -> Work:
     """Variants that differ in an activation or a loss: chosen by an index in one program, and in a program each."""
     base = settings_of(kind)
     comparison = WORKLOADS[workload].comparison(replicas, **base)
@@ -194,37 +208,48 @@ def choices(workload: str, replicas: int, key: str, kind: str, repeats: int, sec
 
     data, mesh = loaded(comparison), one_device()
     ways = {"in one program": [comparison], "a program each": [only(value) for value in values]}
+    plans = {
+        way: [one for part in parts for one in planning.plan(part, data, platform="gpu")] for way, parts in ways.items()
+    }
+    every = trainers([one for each in plans.values() for one in each], mesh)
+    yield
     found: Row = {"workload": workload, "replicas": replicas, "key": key, "values": values}
-    for way, parts in ways.items():
-        plans = [plan for part in parts for plan in planning.plan(part, data, platform="gpu")]
-        made = trainers(plans, mesh)
+    for way, each in plans.items():
+        made, every = every[: len(each)], every[len(each) :]
         errors = [one for one in made if isinstance(one, str)]
         if errors:
             found[way] = {"error": errors[0]}
             continue
         units = [Unit(runner(one, one.plan.tiles[:1]), len(one.plan.tiles)) for one in made if not isinstance(one, str)]
         found[way] = measured(Prepared(units, replicas), repeats, seconds)
-        found[way]["compile_seconds"] = sum(one.compile_seconds for one in made if not isinstance(one, str))
+        found[way]["tiles"] = [[*plan.shape, len(plan.tiles)] for plan in each]
     return found
 
 
-def planner(network: str, seeds: int, variants: int, kind: str, **base: Any) -> Row:
-    """Bytes as planned, as compiled, and the most that the device held while one tile was trained and measured."""
+def planner(network: str, seeds: int, variants: int, kind: str, **base: Any) -> Work:
+    """Bytes as planned, as compiled, and the most that the device held while one tile was trained and measured.
+
+    Trying out products takes memory too: where training does not go beyond that, what it held is not known.
+    """
     made = networks.comparison(network, seeds, variants, epochs=1, **{**settings_of(kind), **base})
-    plan, mesh, before = networks.plan_of(made), one_device(), device_bytes("bytes_in_use")
+    plan, mesh = networks.plan_of(made), one_device()
     planned = fitting.compiled(plan, mesh).of(plan.replicas)
     found: Row = {"network": network, "kind": kind, "replicas": plan.replicas, "base": base}
     found |= {"reckoned_bytes": fitting.arithmetic(plan).of(plan.replicas), "planned_bytes": planned}
     (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())
     account = job.trainer.executables.memory if job.trainer else None
+    yield
+    before, tried_out = device_bytes("bytes_in_use"), device_bytes("peak_bytes_in_use")
     for _ in trainer.train_job(job, trainer.Forgetful(), lambda tick: None):
         pass
     peak = device_bytes("peak_bytes_in_use")
-    found |= {"compiled_bytes": account and account.total, "bytes_before": before, "peak_bytes": peak}
+    held = peak if peak is not None and peak > (tried_out or 0) else None
+    found |= {"compiled_bytes": account and account.total, "bytes_before": before, "peak_bytes": held}
+    found["tried_out_bytes"] = tried_out
     return found
 
 
-def over_ask(network: str, times: float) -> Row:
+def over_ask(network: str, times: float) -> Work:
     """A tile that needs so many times of what the device has, trained all the same: what became of it."""
     mesh, limit = one_device(), device_bytes("bytes_limit")
     if limit is None:
@@ -233,14 +258,16 @@ def over_ask(network: str, times: float) -> Row:
     replica = max(1, fitting.compiled(small, mesh).replica)
     seeds = math.ceil(times * limit / replica / networks.VARIANTS)
     plan = networks.plan_of(networks.comparison(network, seeds, networks.VARIANTS, epochs=1))
-    start = time.perf_counter()
+    asked = fitting.compiled(plan, mesh).of(plan.replicas)
     (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())  # not fitted: so it asks for too much
+    yield
+    start = time.perf_counter()
     trained = list(trainer.train_job(job, trainer.Forgetful(), lambda tick: None))
     finite = [bool((one.arrays["first_nonfinite_step"] < 0).all()) for one in trained]
     return {
         "network": network,
         "limit_bytes": limit,
-        "asked_bytes": fitting.compiled(plan, mesh).of(plan.replicas),
+        "asked_bytes": asked,
         "asked": list(plan.shape),
         "ended": list(trained[-1].plan.shape),
         "tiles": len(trained),
@@ -251,11 +278,12 @@ def over_ask(network: str, times: float) -> Row:
     }
 
 
-def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> Row:
+def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> Work:
     """A shipped study, trained on its real data: what half precision does to accuracy, steps skipped, the scale, bytes."""
     from jaxcompare import compare
     from jaxcompare.data import fashion_mnist, sources
-    from jaxcompare.experiment import load
+    from jaxcompare.experiment import load, parse
+    from jaxcompare.loading import load_datasets
 
     _, config = load(experiment)
     found = [one for one in config["study"] if one["name"] == name]
@@ -267,6 +295,10 @@ def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> 
         local = sources.find(fashion_mnist.local_sources(None, fashion_mnist.PINNED))
         if not isinstance(local, sources.Found):
             return {"experiment": experiment, "study": name, "skipped": "Fashion-MNIST is not on this machine"}
+    made = parse(experiment, config)
+    plans = planning.plan(made, load_datasets([made]), platform=jax.default_backend())
+    trainer.prepare(plans, sweep.local_mesh(), trainer.Forgetful())  # found again below
+    yield
     start = time.perf_counter()
     frames = compare.compare(config, name=experiment)
     seconds = time.perf_counter() - start
@@ -309,14 +341,18 @@ def _records(frame: Any) -> list[Row]:
     ]
 
 
-def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Row:
-    """Where a tile's time goes: the kernels that take the most, by the profiler."""
+def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Work:
+    """Where a tile's time goes: the kernels that take the most, by the profiler. The clock has only what is traced."""
     made = trainer.Trainer(networks.plan_of(networks.comparison(network, *shape, **settings_of(kind))), one_device())
+    yield
     run: Callable[[int], None] = runner(made, made.plan.tiles[:1])
     run(steps)  # so that nothing is done for the first time
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         with jax.profiler.trace(folder):
+            start = time.perf_counter()
             run(steps)
-        seconds = time.perf_counter() - start
-        return {"network": network, "shape": list(shape), "kind": kind, "steps": steps} | profile.read(folder, seconds)
+            seconds = time.perf_counter() - start
+        found = profile.read(folder, seconds)
+    if not found["kernels"]:
+        return {"skipped": "the profiler saw no kernel of a device"}
+    return {"network": network, "shape": list(shape), "kind": kind, "steps": steps} | found

@@ -11,10 +11,11 @@ from jaxcompare.bench.workloads import SHAPES, loaded
 from jaxcompare.experiment import Comparison, parse
 from jaxcompare.programs import tiles_of
 
-# One of each class of size that has a tile of its own (`assemble.TILE_REPLICAS`), and the one of comparison C.
+# One of each class of size that has a tile of its own (`assemble.TILE_REPLICAS`), and the one of comparison C; with as many
+# epochs as the comparisons have, because the programs keep rows for them.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "moons": {"dataset": "moons", "hidden": [64, 64, 64, 64]},
-    "digits": {"dataset": "digits", "hidden": [256, 128]},
+    "moons": {"dataset": "moons", "hidden": [64, 64, 64, 64], "epochs": 100},
+    "digits": {"dataset": "digits", "hidden": [256, 128], "epochs": 50},
     "fashion_mnist": {"dataset": "fashion_mnist", "hidden": [256, 128]},
     "wide": {"dataset": "fashion_mnist", "hidden": [2048, 2048]},
 }

@@ -22,8 +22,9 @@ def markdown(found: Row) -> str:
         lines += ["", "From `--quick`: it shows that everything runs, and nothing else."]
     if machine.get("platform") == "cpu":
         lines += ["", "Tried out on a CPU: no figure here says anything of a GPU."]
-    for name, answers in found["questions"].items():
-        lines += ["", f"## {QUESTIONS[name].title}", "", *SECTIONS[name](answers, machine), *_missing(answers)]
+    for name, question in QUESTIONS.items():
+        if answers := found["questions"].get(name):
+            lines += ["", f"## {question.title}", "", *SECTIONS[name](answers, machine), *_missing(answers)]
     return "\n".join(lines) + "\n"
 
 
@@ -134,44 +135,44 @@ def _precisions(answers: Answers, machine: Row) -> list[str]:
     found = answered(answers)
     full = found.get("float32", {})
     whole = [
-        [
-            kind,
-            one["replicas"],
-            number(one.get("median")),
-            ratio(one.get("median"), full.get("median")),
-            size(one.get("peak_bytes")),
-            ratio(one.get("peak_bytes"), full.get("peak_bytes")),
-        ]
+        [kind, one["replicas"], number(one.get("median")), ratio(one.get("median"), full.get("median"))]
         for kind, one in found.items()
     ]
-    programs = [_program(kind, row, machine) for kind, one in found.items() for row in one["programs"]]
+    float32 = {row["optimizer"]: row.get("compiled_bytes") for row in full.get("programs", [])}
+    programs = [_program(kind, row, machine, float32) for kind, one in found.items() for row in one["programs"]]
     return [
-        *table(("products", "replicas", "replica-steps/s", "to float32", "most held", "to float32"), whole),
+        *table(("products", "replicas", "replica-steps/s", "to float32"), whole),
         "",
         *table([name for name, _ in programs[0]] if programs else (), [[cell for _, cell in one] for one in programs]),
         "",
-        "Least bytes: parameters and state read and written once. Each pass: weights read forward and backward, and gradients",
-        "written and read, besides. As compiled: the operands and results of every kernel of a step, from XLA's text.",
+        "Least: parameters and state read and written once. Each pass: weights read forward and, but for the first",
+        "layer's, backward, and gradients written and read, besides. As compiled: the operands and results of every",
+        "kernel of a step, from XLA's text; with half precision, weights converted and read again are among them. What",
+        "stays in the device's cache from one step to the next is not moved: where a tile fits into it, shares above",
+        "100% are possible.",
     ]
 
 
-def _program(kind: str, row: Row, machine: Row) -> list[tuple[str, Any]]:
+def _program(kind: str, row: Row, machine: Row, float32: Row) -> list[tuple[str, Any]]:
     """A program's line, head and all."""
     row = {**row, "kind": kind}
     step = (row.get("hlo", {}).get("loops") or [{}])[0]
     moved = step["bytes"] / (row["tile"][0] * row["tile"][1]) if "bytes" in step else None
+    allowed, binding = roofline(machine, kind, row["operations"], row["streamed"])
     return [
         ("products", kind),
         ("optimizer", row["optimizer"]),
-        ("tile", _shape(row["tile"])),
+        ("tile, seeds x variants", _shape(row["tile"])),
         ("replica-steps/s", number(row.get("median")) or f"failed: {row.get('error')}"),
-        ("of roofline, least bytes", percent(share(row, machine, "traffic"))),
-        ("of roofline, each pass", percent(share(row, machine, "streamed"))),
-        ("MB a replica-step: each pass", number(row["streamed"] / 1e6)),
+        ("of the roofline, least", percent(share(row, machine, "traffic"))),
+        ("of the roofline, each pass", percent(share(row, machine, "streamed"))),
+        ("which binds", binding if allowed else None),
+        ("MB a replica-step: least", number(row["traffic"] / 1e6)),
+        ("each pass", number(row["streamed"] / 1e6)),
         ("as compiled", number(moved / 1e6 if moved else None)),
         ("kernels a step", step.get("kernels")),
-        ("temporaries", size(row.get("temporary_bytes"))),
-        ("compiled in, s", number(row.get("compile_seconds"))),
+        ("bytes of the program", size(row.get("compiled_bytes"))),
+        ("to float32", ratio(row.get("compiled_bytes"), float32.get(row["optimizer"]))),
     ]
 
 
@@ -180,9 +181,9 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _torch(answers: Answers, machine: Row) -> list[str]:
-    rows = answered(answers).get("ways", {}).get("rows", [])
+    rows = [row for one in answered(answers).values() for row in one.get("rows", [])]
     ours = {(row["workload"], row["replicas"]): row.get("median") for row in rows if row["way"] == "ours"}
-    head = ("workload", "replicas", "way", "replica-steps/s", "[least, greatest]", "ours to it", "compiled in, s")
+    head = ("workload", "replicas", "way", "replica-steps/s", "[least, greatest]", "ours / this way", "compiled in, s")
     return table(
         head,
         (
@@ -224,10 +225,10 @@ def _tile_table(rows: Sequence[Row], machine: Row) -> list[str]:
     ]
     lines = table(head, body)
     timed = [row for row in rows if "median" in row]
-    if len(timed) > 1:
+    if len({row["replicas"] for row in timed}) > 1:
         best = max(row["median"] for row in timed)
         enough = next(row for row in timed if row["median"] >= CLOSE * best)
-        lines += ["", f"{percent(CLOSE)} of the best rate from {enough['replicas']} replicas in a tile on."]
+        lines += ["", f"{percent(CLOSE)} of the best rate is first reached at {enough['replicas']} replicas in a tile."]
     return lines
 
 
@@ -242,7 +243,7 @@ def _flags(answers: Answers, machine: Row) -> list[str]:
 
 
 def _planner(answers: Answers, machine: Row) -> list[str]:
-    head = ("program", "replicas", "arithmetic", "planned", "compiled", "most held", "planned to held")
+    head = ("program", "replicas", "arithmetic", "planned", "compiled", "most held", "planned / held")
     return table(
         head,
         (
@@ -298,7 +299,7 @@ def _studies(answers: Answers, machine: Row) -> list[str]:
         if "summary" not in one:
             continue
         labels = {row["variant_id"]: row["label"] for row in one["summary"]}
-        lines += [f"Study {name}, {one['seconds']:.0f} s with compilation.", ""]
+        lines += [f"Study {name}, {one['seconds']:.0f} s, its programs compiled before.", ""]
         tables = (
             table(
                 ("variant", "n", "failed", "test accuracy [95% interval]"),
@@ -319,14 +320,7 @@ def _studies(answers: Answers, machine: Row) -> list[str]:
                 ([labels[row["variant_id"]], row["n"], _skipped(row), _scale(row)] for row in one["scales"]),
             ),
             table(
-                (
-                    "program",
-                    "replicas",
-                    "replica-steps/s, measurements included",
-                    "arguments",
-                    "temporaries",
-                    "compiled in, s",
-                ),
+                ("program", "replicas", "replica-steps/s, measurements included", "arguments", "temporaries"),
                 (
                     [
                         row["program"],
@@ -334,7 +328,6 @@ def _studies(answers: Answers, machine: Row) -> list[str]:
                         number(row["replica_steps_per_second"]),
                         size(row["argument_bytes"]),
                         size(row["temporary_bytes"]),
-                        number(row["compile_seconds"]),
                     ]
                     for row in one["timing"]
                 ),
@@ -382,7 +375,7 @@ def _thinned(values: Sequence[float], most: int = 8) -> list[float]:
 
 
 def _choices(answers: Answers, machine: Row) -> list[str]:
-    head = ("workload", "replicas", "chosen", "in one program", "a program each", "each to one", "compiled in, s")
+    head = ("workload", "replicas", "chosen", "in one program", "tiles", "a program each", "tiles", "each / one")
 
     def line(row: Row) -> list[Any]:
         one, each = row["in one program"], row["a program each"]
@@ -391,17 +384,26 @@ def _choices(answers: Answers, machine: Row) -> list[str]:
             row["replicas"],
             f"{row['key']}: {', '.join(row['values'])}",
             number(one.get("median")) or f"failed: {one.get('error')}",
+            _tiles_of(one),
             number(each.get("median")) or f"failed: {each.get('error')}",
+            _tiles_of(each),
             ratio(each.get("median"), one.get("median")),
-            f"{number(one.get('compile_seconds'))} and {number(each.get('compile_seconds'))}",
         ]
 
     return table(head, [line(row) for row in answered(answers).values()])
 
 
+def _tiles_of(row: Row) -> str | None:
+    """Shapes of tiles, and how many there are of each; programs with the same are told once."""
+    told = [f"{_shape(shape)}, {count} of them" for *shape, count in row.get("tiles", [])]
+    return "; ".join(dict.fromkeys(told)) or None
+
+
 def _profile(answers: Answers, machine: Row) -> list[str]:
     lines: list[str] = []
     for name, row in answered(answers).items():
+        if "kernels" not in row:
+            continue
         busy = f"{row['busy_seconds']:.3g} s of {row['seconds']:.3g} s in kernels"
         lines += [f"{row['network']}, {_shape(row['shape'])}, {name}, {row['steps']} steps: {busy}.", ""]
         body = (
@@ -429,4 +431,5 @@ SECTIONS: dict[str, Callable[[Answers, Row], list[str]]] = {
     "flags": _flags,
     "profile": _profile,
     "shares": _tiles,
+    "more": _torch,
 }

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-PROCESS_SECONDS = 300.0  # no job may take longer
-
 
 @dataclass(frozen=True)
 class Job:
@@ -17,7 +15,6 @@ class Job:
     function: str
     arguments: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-    seconds: float = PROCESS_SECONDS
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,27 @@ class Scale:
     seconds: float = 0.3  # of one repeat
     replicas: int = 270  # of comparison C's three optimizers
     most: int = 4096  # replicas in a tile
+    factor: int = 8  # from one number of them to the next
     steps: int = 200  # under the profiler
     seeds: int = 10  # of the studies
     epochs: int | None = None  # of the studies; None: as shipped
 
 
 FULL = Scale()
-QUICK = Scale(repeats=1, seconds=0.05, replicas=9, most=4, steps=5, seeds=2, epochs=2)
+QUICK = Scale(repeats=1, seconds=0.05, replicas=9, most=4, factor=4, steps=5, seeds=2, epochs=2)
 
 Asked = Callable[[Scale, dict[str, Any], str], list[Job]]  # scale, the machine as far as it is known, folder -> jobs
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How the jobs of neighbouring questions are run. What compiles tries products out on the device, and whoever else is on
+    it meanwhile spoils the trial: so rates come from stages in which one process compiles, then measures.
+    """
+
+    seconds: float = 150.0  # that one process may take, compilation included
+    one_process: bool = False  # for all its jobs: compiled side by side, then measured in turn
+    side_by_side: bool = False  # a process a job, several of which compile at once; only where no rate is asked for
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Question:
 
     title: str
     jobs: Asked
+    stage: str
 
 
 def _timing(scale: Scale) -> dict[str, Any]:
@@ -61,15 +71,33 @@ def _precisions(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]
     return [Job(kind, "engine", {"kind": kind, **shared}) for kind in kinds]
 
 
-# The most wanted workload first: each one's rows are kept as soon as they are there.
-CELLS = ("c_fashion", "b_moons", "digits", "a_fashion")
-WAYS = ("ours", "ours on CPU", "torch dataloader", "torch vmap compiled", "torch baddbmm compiled")
+# The benchmark keeps what it has when all ways are done: so those that the goals name are not with the others.
+GOALS = ("ours", "torch dataloader", "torch vmap compiled")
+OTHERS = ("ours", "ours on CPU", "torch baddbmm compiled")
 
 
 def _torch(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
-    sizes = [scale.replicas] if scale is QUICK else [270, 1500, 200, 2]
-    arguments = {"workload": CELLS[: len(sizes)], "replicas": sizes, "way": WAYS, **_timing(scale)}
-    return [Job("ways", "", arguments)]
+    arguments = {"workload": ["c_fashion"], "replicas": [scale.replicas], **_timing(scale)}
+    return [Job("comparison C", "", {"way": GOALS, **arguments})]
+
+
+def _more(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
+    cells = [("c_fashion", scale.replicas), ("b_moons", 1500), ("digits", 200), ("a_fashion", 2)]
+    if scale is QUICK:
+        cells = [("c_fashion", scale.replicas), ("b_moons", 3), ("digits", 2), ("a_fashion", 2)]
+    return [
+        Job(
+            name,
+            "",
+            {
+                "workload": [name],
+                "replicas": [size],
+                "way": OTHERS if name == "c_fashion" else (*OTHERS, "torch vmap compiled"),
+                **_timing(scale),
+            },
+        )
+        for name, size in cells
+    ]
 
 
 def _powers(most: int, factor: int) -> list[int]:
@@ -88,7 +116,7 @@ def _replicas(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     shared = {"kind": "tensorfloat32", **_timing(scale)}
     most = {"moons": scale.most, "fashion_mnist": scale.most, "digits": scale.most, "wide": min(scale.most, 64)}
     return [
-        Job(network, "tiles", {"network": network, "shapes": _shapes(_powers(limit, 4)), **shared})
+        Job(network, "tiles", {"network": network, "shapes": _shapes(_powers(limit, scale.factor)), **shared})
         for network, limit in most.items()
     ]
 
@@ -104,11 +132,9 @@ def _choices(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     shared = {"kind": "tensorfloat32", **_timing(scale)}
     if scale is QUICK:
         return [Job("losses", "choices", {"workload": "digits", "replicas": 2, "key": "loss", **shared})]
-    few = {"workload": "b_moons", "key": "activation", **shared}
     return [
-        Job("activations, 1500", "choices", {"replicas": 1500, **few}),
-        Job("activations, 150", "choices", {"replicas": 150, **few}),
-        Job("losses, 200", "choices", {"workload": "digits", "replicas": 200, "key": "loss", **shared}),
+        Job("activations", "choices", {"workload": "b_moons", "replicas": 1500, "key": "activation", **shared}),
+        Job("losses", "choices", {"workload": "digits", "replicas": 200, "key": "loss", **shared}),
     ]
 
 
@@ -119,7 +145,6 @@ def _planner(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     asked = [
         ("fashion_mnist", {"network": "fashion_mnist", "seeds": 16, "kind": "float32"}),
         ("fashion_mnist, bfloat16", {"network": "fashion_mnist", "seeds": 16, "kind": "bfloat16"}),
-        ("deep", {"seeds": 4, "kind": "float32", **deep}),
         ("deep, remat", {"seeds": 4, "kind": "float32", "remat": True, **deep}),
     ]
     return [Job(name, "planner", {"variants": 8, **arguments}) for name, arguments in asked]
@@ -133,7 +158,7 @@ def _over_ask(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     # `bytes_limit` is what three quarters of the device come to, unless JAX was told otherwise.
     limit = machine.get("memory_bytes")
     fraction = min(0.75, 0.75 * SMALL_DEVICE / limit) if limit else 0.1
-    environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{fraction:.4f}"}
+    environment = {"XLA_CLIENT_MEM_FRACTION": f"{fraction:.4f}"}
     return [Job("fashion_mnist", "over_ask", {"network": "fashion_mnist", "times": TOO_MUCH}, environment)]
 
 
@@ -154,7 +179,7 @@ def _studies(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
 def _profile(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     shape = [2, 2] if scale is QUICK else [10, 9]
     shared = {"network": "fashion_mnist", "shape": shape, "steps": scale.steps}
-    return [Job(kind, "profiled", {"kind": kind, **shared}) for kind in ("tensorfloat32", "bfloat16")]
+    return [Job("tensorfloat32", "profiled", {"kind": "tensorfloat32", **shared})]
 
 
 # Names of XLA's options as of jaxlib 0.10 to 0.11.
@@ -163,7 +188,6 @@ FLAGS = {
     "no command buffers": "--xla_gpu_enable_command_buffer=",
     "loops in command buffers": "--xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL",
     "no Triton products": "--xla_gpu_enable_triton_gemm=false",
-    "exhaustive tiling": "--xla_gpu_exhaustive_tiling_search=true",
 }
 
 
@@ -171,19 +195,32 @@ def _flags(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     shapes = [[1, 2]] if scale is QUICK else [[10, 9]]
     arguments = {"network": "fashion_mnist", "shapes": shapes, "kind": "tensorfloat32", **_timing(scale)}
     wanted = list(FLAGS)[:1] if scale is QUICK else list(FLAGS)
-    return [Job(name, "tiles", arguments, {"XLA_FLAGS": FLAGS[name]} if FLAGS[name] else {}) for name in wanted]
+    # Else one finds what another, compiled in another way, has tried out.
+    own = {"JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none"}
+    return [Job(name, "tiles", arguments, own | ({"XLA_FLAGS": FLAGS[name]} if FLAGS[name] else {})) for name in wanted]
 
+
+STAGES: dict[str, Stage] = {
+    "machine": Stage(seconds=90.0),
+    "comparison": Stage(one_process=True),
+    "beside": Stage(),
+    "tiles": Stage(seconds=180.0, one_process=True),
+    "memory": Stage(side_by_side=True),
+    "apart": Stage(seconds=60.0),
+    "more": Stage(),
+}
 
 QUESTIONS: dict[str, Question] = {
-    "machine": Question("The machine", _machine),
-    "precisions": Question("Comparison C in each kind of products", _precisions),
-    "torch": Question("Beside PyTorch, and beside the CPU", _torch),
-    "replicas": Question("Replicas in a tile", _replicas),
-    "planner": Question("Memory: planned, compiled, held", _planner),
-    "over_ask": Question("A tile that is too large", _over_ask),
-    "studies": Question("Half precision under real training", _studies),
-    "choices": Question("Chosen in one program, or a program each", _choices),
-    "flags": Question("XLA's options", _flags),
-    "profile": Question("Where the time goes", _profile),
-    "shares": Question("Seeds or variants", _shares),
+    "machine": Question("The machine", _machine, "machine"),
+    "precisions": Question("Comparison C in each kind of products", _precisions, "comparison"),
+    "torch": Question("Beside PyTorch", _torch, "beside"),
+    "replicas": Question("Replicas in a tile", _replicas, "tiles"),
+    "choices": Question("Chosen in one program, or a program each", _choices, "tiles"),
+    "profile": Question("Where the time goes", _profile, "tiles"),
+    "shares": Question("Seeds or variants", _shares, "tiles"),
+    "planner": Question("Memory: planned, compiled, held", _planner, "memory"),
+    "over_ask": Question("A tile that is too large", _over_ask, "memory"),
+    "studies": Question("Half precision under real training", _studies, "memory"),
+    "flags": Question("XLA's options", _flags, "apart"),
+    "more": Question("The CPU, and other workloads beside PyTorch", _more, "more"),
 }
