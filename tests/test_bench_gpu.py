@@ -215,12 +215,13 @@ for place, name in enumerate(names):
         time.sleep(60)
     if name in settings["failing"]:
         raise SystemExit("no such thing")
-    (folder / f"answer{place}").write_text(json.dumps({"answer": {"device": settings["device"], "n": settings["n"]}}))
+    answer = {key: settings[key] for key in ("platform", "device", "n")}
+    (folder / f"answer{place}").write_text(json.dumps({"answer": answer}))
 """
 
     def __init__(self, folder):
         self.folder, self.order = folder / "out", folder / "order"
-        self.settings = {"order": str(self.order), "device": "a device", "n": 1}
+        self.settings = {"order": str(self.order), "platform": "cpu", "device": "a device", "n": 1}
         self.settings |= {"never": [], "late": [], "failing": []}
 
     def command(self, jobs, folder):
@@ -276,7 +277,7 @@ def asked(monkeypatch, tmp_path):
     return made
 
 
-DONE = {"answer": {"device": "a device", "n": 1}}
+DONE = {"answer": {"platform": "cpu", "device": "a device", "n": 1}}
 
 
 def test_each_stage_compiles_before_it_measures(asked, monkeypatch):
@@ -337,10 +338,15 @@ def test_figures_of_two_kinds_are_not_mixed(asked, capsys, other):
     assert (asked.folder / "gpu.json").read_text() == before
 
 
-def test_without_such_a_device_nothing_is_asked(asked, capsys):
-    asked.settings["failing"] = ["machine"]
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"failing": ["machine"]}, "ended with code 1: no such thing"), ({"platform": "tpu"}, "it found tpu")],
+)
+def test_without_such_a_device_nothing_is_asked(asked, capsys, settings, why):
+    asked.settings |= settings
     assert asked.run() == 2
-    assert "JAX finds no CPU on this machine (ended with code 1: no such thing)" in capsys.readouterr().err
+    assert f"JAX finds no CPU on this machine ({why})" in capsys.readouterr().err
+    assert asked.order.read_text().splitlines() == ["machine compiles", "machine measures"]
     assert not (asked.folder / "gpu.json").exists()
 
 
@@ -485,7 +491,7 @@ def test_page_says_what_was_measured_and_what_was_not():
     assert "| tensorfloat32 | adamw | 10 x 9 | 200,000 | 30% | 47% | bytes | 6 | 9.4 | 10.8 | 29 | 1 MiB | - |" in text
     assert "Not measured, float16: stopped after 1 s" in text
     assert "| moons | 8 x 8 | 64 | failed: RESOURCE_EXHAUSTED |" in text
-    assert "95% of the best rate is first reached at 16 replicas in a tile." in text
+    assert "95% of the best rate is first reached with 16 in a tile." in text
     assert "| wide | 8 | 90 bytes | 95 bytes | 97 bytes | 100 bytes | 0.95 |" in text
     assert "| deep | 8 | 90 bytes | 95 bytes | 97 bytes | - | - |" in text
     assert "Not measured, fashion_mnist: this device does not say" in text

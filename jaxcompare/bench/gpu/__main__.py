@@ -132,9 +132,10 @@ class Run:
         (job,) = QUESTIONS["machine"].jobs(self.scale, {}, "")
         self._stage("machine", [("machine", job)])
         row = self.found["questions"]["machine"][job.name]
-        if "error" in row:
-            why = f"JAX finds no {self.kind.upper()} on this machine ({row['error']}); --platform cpu tries it out"
-            raise UsageError(why)
+        there = row.get("answer", {}).get("platform")
+        if there != self.kind:  # JAX may have gone on with another device than it was told
+            why = row.get("error") or f"it found {there}"
+            raise UsageError(f"JAX finds no {self.kind.upper()} on this machine ({why}); --platform cpu tries it out")
         self.found["machine"] = row["answer"]
         for key in ("platform", "quick", "versions", "system", "cores") if self.earlier else ():
             self._same(key, self.earlier.get(key), self.found[key])

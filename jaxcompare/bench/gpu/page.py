@@ -228,7 +228,7 @@ def _tile_table(rows: Sequence[Row], machine: Row) -> list[str]:
     if len({row["replicas"] for row in timed}) > 1:
         best = max(row["median"] for row in timed)
         enough = next(row for row in timed if row["median"] >= CLOSE * best)
-        lines += ["", f"{percent(CLOSE)} of the best rate is first reached at {enough['replicas']} replicas in a tile."]
+        lines += ["", f"{percent(CLOSE)} of the best rate is first reached with {enough['replicas']:,} in a tile."]
     return lines
 
 

@@ -50,7 +50,8 @@ def _rates(ax: Any, rows: list[dict[str, Any]], _: dict[str, Any]) -> None:
     for place, (network, line) in enumerate(_lines(rows).items()):
         x, y = [row["replicas"] for row in line], [row["median"] for row in line]
         ax.plot(x, y, "o-", color=style.PALETTE[place], label=network)
-    ax.set(xscale="log", yscale="log", xlabel="replicas in a tile", ylabel="replica-steps a second", title="Throughput")
+    ax.set(yscale="log", ylabel="replica-steps a second", title="Throughput")
+    _replicas(ax, rows)
     ax.legend(loc="best")
 
 
@@ -59,8 +60,16 @@ def _shares(ax: Any, rows: list[dict[str, Any]], machine: dict[str, Any]) -> Non
         shares = [page.share(row, machine, "streamed") for row in line]
         known = [(row["replicas"], 100 * part) for row, part in zip(line, shares, strict=True) if part is not None]
         ax.plot([x for x, _ in known], [y for _, y in known], "o-", color=style.PALETTE[place], label=network)
-    ax.set(xscale="log", ylim=(0, None), xlabel="replicas in a tile", ylabel="% of the roofline")
-    ax.set_title("Of what bytes or products allow")
+    ax.set(ylim=(0, None), ylabel="% of the roofline", title="Of what bytes or products allow")
+    _replicas(ax, rows)
+
+
+def _replicas(ax: Any, rows: list[dict[str, Any]]) -> None:
+    """Ticks where something was measured."""
+    known = sorted({row["replicas"] for row in rows})
+    ax.set(xscale="log", xlabel="replicas in a tile")
+    ax.set_xticks(known, [f"{replicas:,}" for replicas in known])
+    ax.minorticks_off()
 
 
 def _kinds(ax: Any, kinds: dict[str, dict[str, Any]], _: dict[str, Any]) -> None:

@@ -202,7 +202,7 @@ def _flags(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
 
 STAGES: dict[str, Stage] = {
     "machine": Stage(seconds=90.0),
-    "comparison": Stage(one_process=True),
+    "comparison": Stage(seconds=200.0, one_process=True),
     "beside": Stage(),
     "tiles": Stage(seconds=180.0, one_process=True),
     "memory": Stage(side_by_side=True),
