@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -243,6 +244,31 @@ def test_stacks_fill_a_group():
     assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (5, 9), (10, 9)]  # all, in any case
     assert shapes(1, 2) == [(1, 1), (1, 2)]
     assert shapes(1, 1) == [(1, 1)]
+
+
+RATES = {(1, 1): 5.0, (1, 3): 3.0, (1, 9): 9.0, (5, 9): 6.0, (10, 9): 7.0}
+
+
+@pytest.mark.parametrize(
+    ("device", "rates", "tried"),
+    [
+        ("cpu", RATES, list(RATES)),  # one that is slow may be an accident
+        ("cpu", RATES | {(1, 9): 3.0}, list(RATES)[:3]),
+        ("cuda", RATES | {(1, 9): 6.5}, [(10, 9), (5, 9), (1, 9), (1, 3)]),
+        ("cuda", RATES | {(5, 9): 5.0}, [(10, 9), (5, 9)]),
+    ],
+)
+def test_stacks_are_tried_until_they_are_slow(device, rates, tried, monkeypatch):
+    pytest.importorskip("torch")
+    from jaxcompare.bench.torch_ways import Group, Maker
+
+    asked = []
+    made = object.__new__(Maker)
+    made.device = SimpleNamespace(type=device)
+    monkeypatch.setattr(Maker, "rate", lambda self, group, shape: asked.append(shape) or rates[shape])
+    shape, rate = made.best(Group(tuple(range(9)), tuple(range(10))))
+    assert asked == tried
+    assert rate == rates[shape] == max(rates[shape] for shape in tried)
 
 
 @pytest.mark.parametrize(("workload", "wanted"), CASES)

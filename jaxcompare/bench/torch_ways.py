@@ -17,7 +17,11 @@ from jaxcompare.settings import Settings
 
 TRIAL_SECONDS = 0.15
 GROWTH = 3  # sizes tried grow by at least this: each costs a compilation
-GIVE_UP = 0.8  # of the best rate: no further group is tried once one is so slow
+SLOW = 0.8  # of the best rate
+PATIENCE = {
+    "cpu": 2,
+    "cuda": 1,
+}  # so many slow ones in a row, and no further group is tried; a CPU's trials are less certain
 FEW = 4  # with fewer replicas of one kind, groups of mixed losses and activations are tried as well
 
 
@@ -82,10 +86,11 @@ class Maker:
         A GPU wants many replicas, so there the largest come first: what is not tried need not be compiled.
         """
         found: dict[tuple[int, int], float] = {}
-        every = shapes(len(group.seeds), len(group.variants))
+        every, slow = shapes(len(group.seeds), len(group.variants)), 0
         for shape in reversed(every) if self.device.type == "cuda" else every:
             found[shape] = self.rate(group, shape) * weigh(shape)
-            if found[shape] < GIVE_UP * max(found.values()):
+            slow = slow + 1 if found[shape] < SLOW * max(found.values()) else 0
+            if slow == PATIENCE[self.device.type]:
                 break
         return max(found.items(), key=lambda item: item[1])
 
