@@ -542,13 +542,23 @@ def test_tiles_are_measured():
 
 @pytest.mark.slow
 def test_a_study_is_trained_and_told_of():
-    found = jobs.answer(jobs.study("a", "precision", seeds=3, epochs=2))
-    assert {row["n"] for row in found["summary"]} == {3}
-    assert {row["factor"] for row in found["effects"]} == {"precision"}
-    assert [row["n"] for row in found["scales"]] == [3, 3]
+    found = jobs.answer(jobs.study("a", "precision", seeds=5, epochs=2))
+    assert {row["n"] for row in found["summary"]} == {5}
+    assert {(row["first"], row["second"]) for row in found["differences"]} == {
+        ("float32", "bfloat16"),
+        ("float32", "float16"),
+    }
+    assert all(row["low"] <= row["difference"] <= row["high"] for row in found["differences"])
+    assert [row["n"] for row in found["scales"]] == [5, 5]
     assert all(row["steps"] > row["skipped_most"] >= 0 for row in found["scales"])
     text = page.markdown({**FOUND, "questions": {"studies": {"a precision": {"answer": found}}}})
-    assert "float16 - float32" in text or "float32 - float16" in text
+    (line,) = (
+        line
+        for line in text.splitlines()
+        if line.startswith("| float32 - float16 | cross_entropy, rate 0.1, float16 | 5 |")
+    )
+    low, high = found["differences"][2]["low"], found["differences"][2]["high"]
+    assert f"[{100 * low:+.2f}, {100 * high:+.2f}]" in line
 
 
 @pytest.mark.slow

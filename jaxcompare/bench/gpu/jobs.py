@@ -321,13 +321,14 @@ def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> 
         )
     figures = ["variant_id", "label", "n", "n_failed"]
     figures += [f"test_accuracy_{part}" for part in ("mean", "low", "high")]
-    effects = frames["effects"]
+    claims, effects = frames["claims"], frames["effects"]
+    differences = [*_records(claims), *_records(effects[effects["factor"].isin(("precision", "remat"))])]
     return {
         "experiment": experiment,
         "study": name,
         "seconds": seconds,
         "summary": _records(frames["summary"][figures]),
-        "effects": _records(effects[effects["factor"] == "precision"]),
+        "differences": differences,
         "scales": scales,
         "timing": _records(frames["timing"]),
     }

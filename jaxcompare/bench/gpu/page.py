@@ -309,10 +309,16 @@ def _studies(answers: Answers, machine: Row) -> list[str]:
                 ),
             ),
             table(
-                ("difference", "at", "n", "points [95% interval]"),
+                ("first - second", "the second", "n", "points of test accuracy [95% interval]", "p, Holm"),
                 (
-                    [f"{row['first']} - {row['second']}", row["apart"] or row["level"], row["n"], _difference(row)]
-                    for row in one["effects"]
+                    [
+                        f"{row['first']} - {row['second']}",
+                        labels.get(row["second_id"], row["apart"]),
+                        row["n"],
+                        _difference(row),
+                        number(row["p_t_holm"]),
+                    ]
+                    for row in one["differences"]
                 ),
             ),
             table(
