@@ -13,7 +13,7 @@ import pytest
 
 from jaxcompare import assemble, planning, train
 from jaxcompare.bench import __main__ as command
-from jaxcompare.bench import measured, picture, process, summary, ways, workloads
+from jaxcompare.bench import measure, measured, picture, process, summary, ways, workloads
 from jaxcompare.types import Batch
 
 
@@ -141,6 +141,24 @@ def test_a_way_that_fails_says_why():
             child.ask("prepare", arguments=["nothing", 1], seconds=0.1)
     finally:
         child.stop()
+
+
+def test_a_way_that_takes_too_long_is_given_up():
+    child = process.Child("ours:prepare", {})
+    try:
+        with pytest.raises(process.WayError, match=r"prepare took more than 0\.1 s"):
+            child.ask("prepare", limit=0.1, arguments=["c_fashion", 9], seconds=0.1)
+        assert child.process.wait(30) != 0
+    finally:
+        child.stop()
+
+
+def test_rows_without_a_ceiling_have_no_share_of_it():
+    row = {"workload": "digits", "replicas": 2, "way": "ours", "rates": [1.0, 3.0, 2.0], "compile_seconds": 1.0}
+    row |= {"peak_bytes": 2**20, "baseline_bytes": 0}
+    (found,) = measure.finished("digits", 2, {"ours": row}, {})
+    assert (found["median"], found["share_of_ceiling"]) == (2.0, None)
+    assert "ours" in summary.table([found])
 
 
 @functools.cache

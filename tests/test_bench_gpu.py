@@ -9,8 +9,10 @@ import time
 from contextlib import ExitStack
 from types import SimpleNamespace
 
+import jax
 import pytest
 
+from jaxcompare import trainer
 from jaxcompare.bench import workloads
 from jaxcompare.bench.gpu import __main__ as command
 from jaxcompare.bench.gpu import child, hlo, jobs, networks, page, picture, profile, questions, started
@@ -240,10 +242,10 @@ for place, name in enumerate(names):
 
     @property
     def found(self):
-        """Each job's row, without its time."""
+        """Each job's row, without whose code it was."""
         questions = json.loads((self.folder / "gpu.json").read_text())["questions"]
         return {
-            job: {key: value for key, value in row.items() if key != "wall_seconds"}
+            job: {key: value for key, value in row.items() if key != "code"}
             for jobs in questions.values()
             for job, row in jobs.items()
         }
@@ -311,21 +313,64 @@ def test_what_takes_too_long_to_compile_starts_again_at_its_turn(asked, monkeypa
     assert asked.found["d"] == asked.found["e"] == DONE
 
 
-def test_a_process_that_fails_or_is_late_costs_only_what_it_has_not_said(asked, monkeypatch):
-    asked.settings |= {"failing": ["b"], "late": ["f"]}
-    monkeypatch.setitem(command.STAGES, "alone", questions.Stage(seconds=1.0))
-    assert asked.run("--question", "first", "fourth") == 0
-    assert asked.found["a"] == DONE
+def test_a_process_that_fails_costs_one_job(asked):
+    """What it has said stays, and those after it have a process of their own."""
+    asked.settings["failing"] = ["b"]
+    assert asked.run("--question", "first", "second", "fourth") == 0
     assert asked.found["b"] == {"error": "ended with code 1: no such thing"}
-    assert asked.found["f"] == {"error": "stopped: it took too long"}
+    assert asked.found["a"] == asked.found["c"] == asked.found["f"] == DONE
+    assert asked.order.read_text().splitlines()[2:6] == ["a b c compiles", "a b c measures", "c compiles", "c measures"]
+    assert "== first: b\nno such thing" in (asked.folder / "errors.txt").read_text()
 
 
-def test_an_earlier_answer_gives_way_to_a_new_one_alone(asked):
+def test_a_process_that_is_late_costs_the_rest_of_its_stage(asked, monkeypatch):
+    asked.settings["late"] = ["b"]
+    monkeypatch.setitem(command.STAGES, "together", questions.Stage(seconds=2.0, one_process=True))
+    assert asked.run("--question", "first", "second", "fourth") == 0
+    assert asked.found["a"] == asked.found["f"] == DONE
+    assert asked.found["b"] == {"error": "stopped: it took too long"}
+    assert asked.found["c"] == {"skipped": "no time was left"}
+
+
+def test_an_earlier_answer_gives_way_to_a_new_one_alone(asked, monkeypatch):
     assert asked.run("--question", "first", "fourth") == 0
-    asked.settings |= {"failing": ["b"], "n": 2}
+    asked.settings |= {"failing": ["b", "c"], "n": 2}
+    code = command.code_digest()
+    monkeypatch.setattr(command, "code_digest", lambda: "other code")
     assert asked.run("--question", "first", "second") == 0
     assert {name: asked.found[name]["answer"]["n"] for name in "abf"} == {"a": 2, "b": 1, "f": 1}
     assert asked.found["c"] == {"error": "ended with code 1: no such thing"}
+    text = (asked.folder / "gpu.md").read_text()
+    assert "- Measured in an earlier run, b; in the last: ended with code 1: no such thing" in text
+    assert f"- a: code other code\n- b: code {code}" in text
+
+
+def test_a_benchmark_that_is_stopped_keeps_its_rows(asked, monkeypatch):
+    rows = [{"way": "ours", "median": 3.0}, {"way": "torch vmap", "error": "no compiler"}]
+    code = (
+        f"import sys, time; open(sys.argv[1] + '/answer0', 'w').write({json.dumps({'rows': rows})!r}); time.sleep(60)"
+    )
+    monkeypatch.setitem(
+        command.QUESTIONS, "fourth", questions.Question("A title", lambda *given: [Job("f", "")], "alone")
+    )
+    monkeypatch.setitem(command.STAGES, "alone", questions.Stage(seconds=2.0))
+
+    def command_of(jobs, folder):
+        return asked.command(jobs, folder) if jobs[0].function else [sys.executable, "-c", code, str(folder)]
+
+    monkeypatch.setattr(command, "command_of", command_of)
+    assert asked.run("--question", "fourth") == 0
+    assert asked.found["f"] == {"answer": {"rows": rows}, "error": "stopped: it took too long"}
+    assert "- Stopped early, f: stopped: it took too long" in (asked.folder / "gpu.md").read_text()
+
+
+def test_a_section_that_cannot_be_made_stops_no_other():
+    assert "This section could not be made" not in page.markdown(FOUND)
+    bad = page.markdown(
+        {**FOUND, "questions": {**FOUND["questions"], "planner": {"moons": {"answer": {"replicas": 1}}}}}
+    )
+    assert "This section could not be made: KeyError" in bad
+    assert "| digits | 2 | loss" in bad
 
 
 @pytest.mark.parametrize("other", [{"device": "another device"}, {"quick": True}])
@@ -370,8 +415,8 @@ def test_processes_have_their_own_settings_and_nobody_elses(monkeypatch, tmp_pat
     assert seen[0]["HOME_OF_THE_USER"] == "kept"
 
 
-def test_jobs_of_one_process_compile_before_any_measures(monkeypatch, tmp_path):
-    """Whatever becomes of the others."""
+def test_jobs_of_one_process_go_one_after_another(monkeypatch, tmp_path):
+    """Whatever becomes of the others; the first is compiled before the process waits."""
     order = []
 
     def job(name, fails=""):
@@ -386,13 +431,19 @@ def test_jobs_of_one_process_compile_before_any_measures(monkeypatch, tmp_path):
             raise ValueError("cannot be measured")
         return name
 
+    class Go(io.StringIO):
+        def readline(self):
+            order.append(f"waits, {(tmp_path / 'ready').exists()}")
+            return super().readline()
+
     monkeypatch.setattr(jobs, "tiles", job)
     given = [("a", ""), ("b", "compiling"), ("c", "measuring"), ("d", "at once"), ("e", "")]
     asked = [("tiles", {"name": name, "fails": fails}) for name, fails in given]
-    assert child.serve(asked, tmp_path, io.StringIO("go\n")) == 0
-    assert sorted(order[:5]) == [f"{name} compiles" for name in "abcde"]
-    assert order[5:] == ["a measures", "c measures", "e measures"]
-    assert (tmp_path / "ready").exists()
+    assert child.serve(asked, tmp_path, Go("go\n")) == 0
+    assert order == [
+        *("a compiles", "waits, True", "a measures", "b compiles", "c compiles", "c measures"),
+        *("d compiles", "e compiles", "e measures"),
+    ]
     assert [json.loads((tmp_path / f"answer{place}").read_text()) for place in range(5)] == [
         {"answer": "a"},
         {"error": "ValueError: cannot be compiled"},
@@ -400,6 +451,7 @@ def test_jobs_of_one_process_compile_before_any_measures(monkeypatch, tmp_path):
         {"answer": "nothing to do"},
         {"answer": "e"},
     ]
+    assert child.serve(asked, tmp_path, io.StringIO("")) == 1  # nobody is there any more
 
 
 def test_bytes_of_a_step_are_counted_by_hand():
@@ -504,7 +556,7 @@ def test_picture_leaves_out_what_was_not_measured():
     drawn = picture.figure(FOUND)
     assert [ax.get_title(loc="left") for ax in drawn.axes] == [
         "Throughput",
-        "Of what bytes or products allow",
+        "Of what weights' bytes or products allow",
         "Comparison C, 270 replicas",
     ]
     with pytest.raises(picture.NothingError):
@@ -562,10 +614,37 @@ def test_a_study_is_trained_and_told_of():
 
 
 @pytest.mark.slow
+def test_a_tile_that_is_too_large_is_halved(monkeypatch):
+    """On a device of which the test says how much it has, and which fails above half of what is asked for."""
+
+    class Exhausted(trainer.Trainer):
+        def run(self, tiles, tick, watch):
+            if self.plan.replicas > 40:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+            yield from super().run(tiles, tick, watch)
+
+    monkeypatch.setattr(trainer, "Trainer", Exhausted)
+    monkeypatch.setattr(jobs, "device_bytes", lambda name: 8_000_000)
+    monkeypatch.setitem(networks.NETWORKS["moons"], "hidden", [8])
+    found = jobs.answer(jobs.over_ask("moons", 1.5))
+    assert found["asked_bytes"] == pytest.approx(12_000_000, rel=0.1)
+    assert found["ended"][0] * found["ended"][1] <= 40 < found["asked"][0] * found["asked"][1]
+    assert found["replicas"] == found["wanted"] == found["asked"][0] * found["asked"][1]
+    assert found["all_finite"]
+
+
+@pytest.mark.slow
 def test_the_whole_from_the_command_line(tmp_path):
-    asked = ["--platform", "cpu", "--quick", "--question", "replicas", "planner", "--out", str(tmp_path)]
+    """All but PyTorch's ways, which test_bench.py tries."""
+    names = [name for name in QUESTIONS if name not in ("torch", "others", "more")]
+    asked = ["--platform", "cpu", "--quick", "--minutes", "30", "--question", *names, "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, "-m", "jaxcompare.bench.gpu", *asked], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "gpu.json").read_text())["questions"]
+    assert set(found) == set(names)
+    assert {name: row["error"] for jobs in found.values() for name, row in jobs.items() if "error" in row} == {}
+    assert not (tmp_path / "errors.txt").exists()
+    assert "This section could not be made" not in (tmp_path / "gpu.md").read_text()
     assert "Tried out on a CPU" in (tmp_path / "gpu.md").read_text()
     assert (tmp_path / "gpu.png").read_bytes().startswith(b"\x89PNG")
 

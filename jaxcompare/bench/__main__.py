@@ -50,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     add("--repeats", type=int, metavar="N", help="of every way, in turn (default: 5)")
     add("--seconds", type=float, metavar="S", help="about how long a repeat takes (default: 1)")
     add("--quick", action="store_true", help="each workload's least number of replicas, two short repeats")
+    add("--no-ceiling", action="store_true", help="leave out what the machine could do")
+    add("--limit", type=float, metavar="S", help="leave out a way that takes longer to prepare (default: none is)")
     add("--json", type=Path, metavar="FILE", help="where everything measured goes")
     add("--picture", type=Path, metavar="FILE", help="throughput against replicas, as PNG")
     add(
@@ -83,7 +85,7 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
         if size not in sizes:
             closest = min(sizes, key=lambda known: abs(known - size))
             raise UsageError(f"--replicas: no {size}; {nearest(str(closest), map(str, sizes))}")
-    for name in ("repeats", "seconds"):
+    for name in ("repeats", "seconds", "limit"):
         if (value := getattr(arguments, name)) is not None and value <= 0:
             raise UsageError(f"--{name} {value}: must be greater than 0")
     cells = [(name, size) for name in dict.fromkeys(arguments.workload) for size in sorted(WORKLOADS[name].sizes)]
@@ -104,7 +106,7 @@ def versions() -> dict[str, str]:
 def measure(
     arguments: argparse.Namespace, cells: Sequence[Cell], keep: Callable[[dict[str, Any]], None] = lambda found: None
 ) -> dict[str, Any]:
-    """Everything measured, as it goes into the file; `keep` has what there is after each cell, so that a stop loses little."""
+    """Everything measured, as it goes into the file; `keep` has what there is after each repeat."""
     torch = importlib.util.find_spec("torch") is not None
     if not torch and any(WAYS[name].torch for name in arguments.way):
         print("PyTorch is not installed (pip install '.[bench]'): its ways are left out", file=sys.stderr)
@@ -116,31 +118,36 @@ def measure(
             f"the machine is not idle (load {os.getloadavg()[0]:.1f}): ways with several threads suffer",
             file=sys.stderr,
         )
-    started, rows = time.perf_counter(), []
-    found: dict[str, Any] = {}
+    started = time.perf_counter()
+    rows: list[dict[str, Any]] = []
 
     def say(text: str) -> None:
         print(f"{time.perf_counter() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
 
-    with Bench(arguments.way, torch=torch, repeats=int(repeats), seconds=seconds, say=say) as bench:
+    options = {"ceiling": not arguments.no_ceiling, "limit": arguments.limit}
+    with Bench(arguments.way, torch=torch, repeats=int(repeats), seconds=seconds, say=say, **options) as bench:
+
+        def so_far(more: list[dict[str, Any]]) -> dict[str, Any]:
+            return {
+                "machine": {**bench.machine, "cores": os.cpu_count(), "system": platform.platform()},
+                "versions": versions(),
+                "repeats": repeats,
+                "seconds": seconds,
+                "wall_seconds": time.perf_counter() - started,
+                "rows": rows + more,
+            }
+
         for workload in dict.fromkeys(name for name, _ in cells):
             for replicas in (size for name, size in cells if name == workload):
-                rows += bench.cell(workload, replicas)
-                found = {
-                    "machine": {**bench.machine, "cores": os.cpu_count(), "system": platform.platform()},
-                    "versions": versions(),
-                    "repeats": repeats,
-                    "seconds": seconds,
-                    "wall_seconds": time.perf_counter() - started,
-                    "rows": rows,
-                }
-                keep(found)
+                rows += bench.cell(workload, replicas, lambda more: keep(so_far(more)))
             bench.finish(workload)
-    return found
+        return so_far([])
 
 
 def _write(path: Path, found: dict[str, Any]) -> None:
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(found, indent=1) + "\n")
+    part.replace(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from jaxcompare.bench.ways import CEILINGS, COPY, PRODUCT, WAYS
 from jaxcompare.bench.workloads import WORKLOADS, operations, traffic
 
 CEILING_SECONDS = 0.25
+TOLD = 30  # lines of the log of a way that failed
 
 Row = dict[str, Any]
 Cell = tuple[str, int]  # workload, replicas
@@ -45,12 +46,23 @@ class Bench:
         repeats: of every way, in turn.
         seconds: about how long each repeat takes.
         say: is told what happens.
+        ceiling: whether the machine's own rates are measured.
+        limit: seconds that a way may take to prepare; None: any time.
     """
 
     def __init__(
-        self, ways: Sequence[str], *, torch: bool, repeats: int, seconds: float, say: Callable[[str], None]
+        self,
+        ways: Sequence[str],
+        *,
+        torch: bool,
+        repeats: int,
+        seconds: float,
+        say: Callable[[str], None],
+        ceiling: bool = True,
+        limit: float | None = None,
     ) -> None:
         self.repeats, self.seconds, self.say, self.torch = repeats, seconds, say, torch
+        self.ceiling, self.limit = ceiling, limit
         self.stack = ExitStack()
         # Compiled programs are kept for this run alone: every compilation that is reported was done.
         kept = self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
@@ -69,7 +81,9 @@ class Bench:
         self.machine = probe.ask("platform")
         kind = self.machine["platform"]
         self.ways = [name for name in self.ways if kind in WAYS[name].on and (self.torch or not WAYS[name].torch)]
-        for name, ceiling in CEILINGS.items():
+        if not self.ceiling:
+            probe.stop()
+        for name, ceiling in CEILINGS.items() if self.ceiling else ():
             if kind in ceiling.on and (self.torch or not ceiling.torch):
                 child = probe if name == "jax product" else self._start(ceiling.prepare, {})
                 try:
@@ -102,55 +116,69 @@ class Bench:
         for key in [key for key in self.children if key[0] == workload]:
             self.children.pop(key).stop()
 
-    def cell(self, workload: str, replicas: int) -> list[Row]:
-        """All ways at one number of replicas: a row each, the ceiling's last."""
+    def cell(self, workload: str, replicas: int, keep: Callable[[list[Row]], None] = lambda rows: None) -> list[Row]:
+        """All ways at one number of replicas: a row each, the ceiling's last. `keep` has them after every repeat."""
         rows: dict[str, Row] = {}
         for way in self.ways:
             self.say(f"{workload} {replicas}: preparing {way}")
             row: Row = {"workload": workload, "replicas": replicas, "way": way, "rates": []}
             rows[way] = row
+            child = self._child(workload, way)
             try:
-                child = self._child(workload, way)
-                row |= child.ask("prepare", arguments=[workload, replicas], seconds=self.seconds)
+                row |= child.ask("prepare", limit=self.limit, arguments=[workload, replicas], seconds=self.seconds)
             except WayError as error:
-                row["error"] = str(error)
-        quantities = self._repeats(f"{workload} {replicas}", workload, rows)
-        best = {
-            quantity: max(
-                spread(rates)["median"] for name, rates in quantities.items() if CEILINGS[name].quantity == quantity
-            )
-            for quantity in {CEILINGS[name].quantity for name in quantities}
-        }
-        allowed = bounds(workload, replicas, best)
-        binding = min(allowed, key=allowed.__getitem__, default=None)
-        for row in rows.values():
-            if row["rates"] and "error" not in row:
-                row |= spread(row["rates"])
-                row["share_of_ceiling"] = row["median"] / allowed[binding] if binding else None
-        if binding is None:
-            return list(rows.values())
-        ceiling = {"workload": workload, "replicas": replicas, "way": "ceiling", "median": allowed[binding]}
-        return [*rows.values(), ceiling | {"note": binding, "machine": quantities, "allowed": allowed}]
-
-    def _repeats(self, name: str, workload: str, rows: Mapping[str, Row]) -> dict[str, list[float]]:
-        """Every way and every ceiling once a round; rates go into the rows. A ceiling that fails is measured no more."""
+                self._failed(row, error, child)
         quantities: dict[str, list[float]] = {}
         for number in range(self.repeats):
-            self.say(f"{name}: repeat {number + 1} of {self.repeats}")
-            for ceiling, child in list(self.ceilings.items()):
-                try:
-                    quantities.setdefault(ceiling, []).append(child.ask("repeat")["rate"])
-                except WayError as error:
-                    self.say(f"{ceiling}: {error}")
-                    del self.ceilings[ceiling]
-            for way, row in rows.items():
-                if "error" in row:
-                    continue
-                try:
-                    answer = self.children[workload, way].ask("repeat")
-                except WayError as error:
-                    row["error"] = str(error)
-                    continue
-                row["rates"].append(answer.pop("rate"))
-                row |= answer
-        return quantities
+            self.say(f"{workload} {replicas}: repeat {number + 1} of {self.repeats}")
+            self._repeat(workload, rows, quantities)
+            found = finished(workload, replicas, rows, quantities)
+            keep(found)
+        return found
+
+    def _failed(self, row: Row, error: WayError, child: Child) -> None:
+        """Keeps why, and says what its process said."""
+        row["error"] = str(error)
+        self.say(f"{row['way']}: {error}\n{child.said(TOLD)}")
+
+    def _repeat(self, workload: str, rows: Mapping[str, Row], quantities: dict[str, list[float]]) -> None:
+        """Every ceiling and every way once; rates go into the rows. What fails is measured no more."""
+        for ceiling, child in list(self.ceilings.items()):
+            try:
+                quantities.setdefault(ceiling, []).append(child.ask("repeat")["rate"])
+            except WayError as error:
+                self.say(f"{ceiling}: {error}")
+                del self.ceilings[ceiling]
+        for way, row in rows.items():
+            if "error" in row:
+                continue
+            child = self.children[workload, way]
+            try:
+                answer = child.ask("repeat")
+            except WayError as error:
+                self._failed(row, error, child)
+                continue
+            row["rates"].append(answer.pop("rate"))
+            row |= answer
+
+
+def finished(
+    workload: str, replicas: int, rows: Mapping[str, Row], quantities: Mapping[str, Sequence[float]]
+) -> list[Row]:
+    """Rows with the median of their rates and its share of the ceiling, and the ceiling's own row where it is known."""
+    best = {
+        quantity: max(
+            spread(rates)["median"] for name, rates in quantities.items() if CEILINGS[name].quantity == quantity
+        )
+        for quantity in {CEILINGS[name].quantity for name in quantities}
+    }
+    allowed = bounds(workload, replicas, best)
+    binding = min(allowed, key=allowed.__getitem__, default=None)
+    for row in rows.values():
+        if row["rates"] and "error" not in row:
+            row |= spread(row["rates"])
+            row["share_of_ceiling"] = row["median"] / allowed[binding] if binding else None
+    if binding is None:
+        return list(rows.values())
+    ceiling = {"workload": workload, "replicas": replicas, "way": "ceiling", "median": allowed[binding]}
+    return [*rows.values(), ceiling | {"note": binding, "machine": quantities, "allowed": allowed}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -44,13 +45,20 @@ class Child:
             env={**os.environ, **environment, "PYTHONPATH": path},
         )
 
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+    def ask(self, do: str, *, limit: float | None = None, **arguments: Any) -> dict[str, Any]:
         """One request and its answer.
 
+        Args:
+            limit: seconds that the answer may take; None: any time.
+
         Raises:
-            WayError: the process answered with an error, or is gone.
+            WayError: the process answered with an error, took too long (and was ended), or is gone.
         """
         self.tell(do, **arguments)
+        assert self.process.stdout is not None
+        if limit is not None and not select.select([self.process.stdout], [], [], limit)[0]:
+            self.process.kill()
+            raise WayError(f"{do} took more than {limit:g} s")
         return self.answer()
 
     def tell(self, do: str, **arguments: Any) -> None:
@@ -75,9 +83,12 @@ class Child:
         return answer
 
     def _last_words(self) -> str:
+        return self.said(1) or "it said nothing"
+
+    def said(self, lines: int) -> str:
+        """The last lines of its log."""
         self.log.seek(0)
-        lines = self.log.read().strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return "\n".join(self.log.read().strip().splitlines()[-lines:])
 
     def stop(self) -> None:
         """Ends the process."""

@@ -157,6 +157,8 @@ def _units(maker: Maker, groups: Sequence[Group], best: tuple[int, int], replica
         notes.append(f"{shape[0]}x{shape[1]} of {whole}")
     note = f"{torch.get_num_threads()} threads on {maker.device.type}; seeds x variants at a time: {', '.join(notes)}"
     details = {"shape": best, "groups": len(groups), "tried": _tried(maker)}
+    if maker.compiled and maker.device.type == "cuda":  # PyTorch goes on without them, and only warns
+        details["cuda_graphs_skipped"] = torch._dynamo.utils.counters["inductor"]["cudagraph_skips"]
     return Prepared(units, replicas, compile_seconds, maker.load_seconds, note, details)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
-import shutil
 import signal
 import sys
 import tempfile
@@ -28,6 +28,8 @@ from jaxcompare.registry import nearest
 LEAST_SECONDS = 10.0  # nothing is begun with less time left
 CORES_TO_COMPILE = 4  # for each process of those that compile side by side
 NOT_MEASURED = {"skipped": "no time was left"}
+ERRORS = "errors.txt"
+LOGGED = 20_000  # characters of the log of a process that failed
 # What would make this run another than the next, if it were inherited.
 OWN = (
     "XLA_FLAGS",
@@ -35,6 +37,11 @@ OWN = (
     "XLA_PYTHON_CLIENT_MEM_FRACTION",
     "XLA_PYTHON_CLIENT_ALLOCATOR",
     "JAX_ENABLE_COMPILATION_CACHE",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "CUDA_LAUNCH_BLOCKING",
 )
 Found = dict[str, Any]
 Asked = tuple[str, Job]  # the name of a question, one of its jobs
@@ -84,6 +91,7 @@ class Run:
         self.folder, self.scale, self.kind = folder, scale, kind
         self.start = time.perf_counter()
         self.until = self.start + seconds
+        self.code = code_digest()
         self.found: Found = {"versions": versions(), "system": platform.platform(), "cores": os.cpu_count()}
         self.found |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
         self.earlier = earlier or {}
@@ -152,15 +160,15 @@ class Run:
         groups = [list(asked)] if kind.one_process else [[one] for one in asked]
         waiting = self._compile(stage, groups) if kind.side_by_side and self.left >= LEAST_SECONDS else {}
         for place, group in enumerate(groups):
-            if self.left < LEAST_SECONDS:
+            until = min(self.until, time.perf_counter() + kind.seconds)
+            while group and self.left >= LEAST_SECONDS and time.perf_counter() < until:
+                self.say(told(group))
+                process = waiting.pop(place, None) or self._start(stage, place, group)
+                process.go()
+                why = process.finish(until)
+                group = self._take(process, group, why)
+            if group:
                 self.say(f"no time left for {told(group)}")
-                continue
-            self.say(told(group))
-            began = time.perf_counter()
-            process = waiting.get(place) or self._start(stage, place, group)
-            process.go()
-            why = process.finish(min(self.until, began + kind.seconds))
-            self._take(process, group, why, time.perf_counter() - began)
 
     def _compile(self, stage: str, groups: Sequence[list[Asked]]) -> dict[int, Started]:
         """Starts processes, as many as the cores can compile for at once, until all wait: half of the time at most.
@@ -191,6 +199,7 @@ class Run:
             # Compiled programs are shared by the processes of this run; every compilation that is reported was done in it.
             "JAX_COMPILATION_CACHE_DIR": str(self.kept / "jax"),
             "TORCHINDUCTOR_CACHE_DIR": str(self.kept / "torch"),
+            "TMPDIR": str(self.kept),  # so that a process that is ended leaves nothing
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else what is held could not be told
             "JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu",
             "PYTHONPATH": path_with_ours(),
@@ -201,26 +210,45 @@ class Run:
         self.stack.callback(made.stop)
         return made
 
-    def _take(self, process: Started, group: Sequence[Asked], why: str | None, seconds: float) -> None:
-        """Keeps what a process found, and why it found no more. An earlier answer gives way to a new one alone."""
-        failed = False
-        for place, (name, job) in enumerate(group):
-            row = process.answer(place)
-            if row is None:
-                row = {"error": why or "it left no answer"}
-            elif not job.function:  # the benchmark's own file: rows, though it was stopped later
-                row = {"answer": row, **({"error": why} if why else {})}
-            row["wall_seconds"] = seconds
-            if "error" in row:
-                failed = True
-                self.say(f"{name}: {job.name}: {row['error']}")
+    def _take(self, process: Started, group: list[Asked], why: str | None) -> list[Asked]:
+        """Keeps what a process found, and why it found no more; returns the jobs that it did not come to."""
+        rows = [row for place in range(len(group)) if (row := process.answer(place)) is not None]
+        if not group[0][1].function:  # the benchmark's own file, there after each repeat
+            rows = [{"answer": row} | ({"error": why} if why else {}) for row in rows]
+        if len(rows) < len(group):
+            rows.append({"error": why or "it left no answer"})
+        for (name, job), row in zip(group, rows, strict=False):
+            row["code"] = self.code
             answers = self.found["questions"].setdefault(name, {})
-            if "answer" in row or "answer" not in answers.get(job.name, {}):
-                answers[job.name] = row
-        if failed:
-            shutil.copy(process.log, self.folder / "last_error.txt")
+            earlier = answers.get(job.name, {})
+            # An earlier answer gives way to a new one alone.
+            answers[job.name] = (
+                {**earlier, "failed_since": row["error"]} if "answer" in earlier and "answer" not in row else row
+            )
+            errors = [row["error"]] if "error" in row else []
+            errors += [f"{one['way']}: {one['error']}" for one in _ways(row) if "error" in one]
+            for error in errors:
+                self.say(f"{name}: {job.name}: {error}")
+            if errors:
+                with (self.folder / ERRORS).open("a") as file:
+                    file.write(f"== {name}: {job.name}\n{process.log.read_text(errors='replace')[-LOGGED:]}\n")
         if self.found["machine"]:
             self.keep()
+        return group[len(rows) :]
+
+
+def _ways(row: Found) -> Sequence[Found]:
+    """The benchmark's rows in an answer."""
+    answer = row.get("answer")
+    return answer.get("rows", ()) if isinstance(answer, dict) else ()
+
+
+def code_digest() -> str:
+    """Of this package's source."""
+    made = hashlib.sha256()
+    for file in sorted((ROOT / "jaxcompare").rglob("*.py")):
+        made.update(file.read_bytes())
+    return made.hexdigest()[:12]
 
 
 def told(group: Sequence[Asked]) -> str:
@@ -252,7 +280,7 @@ def bench_command(job: Job, answer: Path) -> list[str]:
     """The benchmark: ways in turn, each in a process of its own."""
     command = [sys.executable, "-m", "jaxcompare.bench", "--json", str(answer)]
     for option, value in job.arguments.items():
-        values = value if isinstance(value, (list, tuple)) else [value]
+        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
         command += [f"--{option}", *map(str, values)]
     return command
 
@@ -276,32 +304,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         names = names_of(arguments.question)
         if arguments.minutes <= 0:
             raise UsageError(f"--minutes {arguments.minutes:g}: must be greater than 0")
+        file = arguments.out / "gpu.json"
         if arguments.read:
-            found = json.loads((arguments.out / "gpu.json").read_text())
-        else:
-            arguments.out.mkdir(parents=True, exist_ok=True)
-            scale = QUICK if arguments.quick else FULL
-            file = arguments.out / "gpu.json"
-            earlier = json.loads(file.read_text()) if file.exists() else None
-            run = Run(arguments.out, scale, 60 * arguments.minutes, arguments.platform, earlier)
+            write_page(json.loads(file.read_text()), arguments.out)
+            return 0
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        earlier = json.loads(file.read_text()) if file.exists() else None
+        scale = QUICK if arguments.quick else FULL
+        run = Run(arguments.out, scale, 60 * arguments.minutes, arguments.platform, earlier)
+        try:
             run.answer(names)
-            found = run.found
-        text = page.markdown(found)
-        (arguments.out / "gpu.md").write_text(text)
+        finally:
+            if file.exists() and run.found["machine"]:
+                write_page(run.found, arguments.out)
     except KeyboardInterrupt:
-        print("stopped; --read makes a page of what was measured", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return 130
     except (UsageError, OSError, json.JSONDecodeError) as error:
         print(f"jaxcompare.bench.gpu: error: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def write_page(found: Found, folder: Path) -> None:
+    """The page, printed too, and the picture."""
+    text = page.markdown(found)
+    (folder / "gpu.md").write_text(text)
     print(text)
     try:
         from jaxcompare.bench.gpu import picture  # Matplotlib may be missing where only figures are wanted
 
-        (arguments.out / "gpu.png").write_bytes(picture.draw(found))
+        (folder / "gpu.png").write_bytes(picture.draw(found))
     except (ImportError, picture.NothingError) as error:
         print(f"no picture: {error}", file=sys.stderr)
-    return 0
 
 
 def interrupted(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,8 @@
 """Jobs in a process of their own: `python -m jaxcompare.bench.gpu.child '[["function", {"its": "arguments"}], ...]' folder`.
 
-All are compiled, side by side; then it says so by a file `ready`, and waits for a line on standard input before it measures one
-after another. The answer of the first goes into `answer0`, as soon as there is one.
+One after another is compiled, then measured, and its answer written: that of the first into `answer0`. When the first is
+compiled the process says so by a file `ready`, and waits for a line on standard input: so several processes can compile side
+by side while nothing is measured.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,18 +41,18 @@ def write(path: Path, found: Found) -> None:
 
 
 def serve(asked: Sequence[tuple[str, dict[str, Any]]], folder: Path, go: TextIO) -> int:
-    """Compiles for all jobs, waits for a line, measures one after another, and writes their answers."""
+    """Runs the jobs and writes their answers."""
     from jaxcompare.bench.gpu import jobs
 
-    works: list[Work] = [getattr(jobs, function)(**arguments) for function, arguments in asked]
-    with ThreadPoolExecutor(len(works)) as pool:
-        ended = list(pool.map(go_on, works))
-    (folder / "ready").touch()
-    if not go.readline():
-        return 1  # whoever would have said so is gone
-    for place, found in enumerate(ended):
-        found = found or go_on(works[place])
-        works[place].close()  # and so lets go of what it holds on the device
+    for place, (function, arguments) in enumerate(asked):
+        work: Work = getattr(jobs, function)(**arguments)
+        found = go_on(work)
+        if place == 0:
+            (folder / "ready").touch()
+            if not go.readline():
+                return 1  # whoever would have said so is gone
+        found = found or go_on(work)
+        work.close()  # and so lets go of what it holds on the device
         write(folder / f"answer{place}", found or {"error": "it waits twice"})
     return 0
 

@@ -1,7 +1,7 @@
 """The measurements: generators that take plain values and return plain values, run by a process of their own (`child`).
 
-Up to its only `yield` a job compiles all that it will measure; so many can compile side by side, while nothing is measured. One
-device is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
+Up to its only `yield` a job compiles all that it will measure, its programs side by side, while nothing is measured. One device
+is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import gc
 import gzip
 import math
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from jaxcompare.experiment import Comparison
 Row = dict[str, Any]
 Work = Generator[None, None, Any]
 KINDS = ("float32", "tensorfloat32", "bfloat16", "float16")  # of products
-COMPILING = ThreadPoolExecutor(max(2, 3 * (os.cpu_count() or 1) // 4))  # for all jobs of a process together
+COMPILING = ThreadPoolExecutor(max(2, 3 * (os.cpu_count() or 1) // 4))  # compiles a job's programs
 
 
 def answer(work: Work) -> Any:
@@ -78,27 +80,48 @@ def failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
 
 
-def machine(repeats: int, seconds: float) -> Work:
-    """What the device is, and its ceilings: operations a second of products of each kind, bytes a second of copying."""
+def device() -> Work:
+    """What the device is."""
     yield
-    device = jax.local_devices()[0]
-    found: Row = {
-        "platform": device.platform,
-        "device": device.device_kind,
+    found = jax.local_devices()[0]
+    return {
+        "platform": found.platform,
+        "device": found.device_kind,
         "devices": jax.local_device_count(),
-        "compute_capability": getattr(device, "compute_capability", None),
-        "runtime": getattr(device.client, "platform_version", None),
+        "compute_capability": getattr(found, "compute_capability", None),
+        "runtime": getattr(found.client, "platform_version", None),
         "memory_bytes": device_bytes("bytes_limit"),
-        "products": {},
+        "driver": driver() if found.platform == "gpu" else None,
     }
+
+
+def driver() -> str | None:
+    """The driver's version, the power limit and the greatest clocks, as nvidia-smi tells them."""
+    wanted = "driver_version,power.limit,clocks.max.sm,clocks.max.mem"
+    try:
+        asked = ["nvidia-smi", f"--query-gpu={wanted}", "--format=csv,noheader", "--id=0"]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def ceilings(repeats: int, seconds: float) -> Work:
+    """What it can do: operations a second of products of each kind, bytes a second of copying."""
+    yield
+    found: Row = {"products": {}}
     for kind in KINDS:
-        try:
-            found["products"][kind] = measured(ceiling.jax_product(kind), repeats, seconds)
-        except Exception as error:  # a kind that this device has not is one figure less
-            found["products"][kind] = {"error": failure(error)}
+        found["products"][kind] = rate_of(partial(ceiling.jax_product, kind), repeats, seconds)
+    return found | {"copy": rate_of(ceiling.jax_copy, repeats, seconds)}
+
+
+def rate_of(prepare: Callable[[], Prepared], repeats: int, seconds: float) -> Row:
+    """Of one ceiling; a kind that this device has not is a figure less."""
+    try:
+        return measured(prepare(), repeats, seconds)
+    except Exception as error:
+        return {"error": failure(error)}
+    finally:
         gc.collect()
-    found["copy"] = measured(ceiling.jax_copy(), repeats, seconds)
-    return found
 
 
 def trainers(plans: Sequence[planning.Plan], mesh: Any) -> list[trainer.Trainer | str]:
@@ -255,10 +278,10 @@ def over_ask(network: str, times: float) -> Work:
     if limit is None:
         return {"skipped": "this device does not say how much memory it has"}
     small = networks.plan_of(networks.comparison(network, 4, networks.VARIANTS, epochs=1))
-    replica = max(1, fitting.compiled(small, mesh).replica)
-    seeds = math.ceil(times * limit / replica / networks.VARIANTS)
+    planned = fitting.compiled(small, mesh)  # of the small one, because the large one may not even compile
+    seeds = math.ceil(times * limit / max(1, planned.replica) / networks.VARIANTS)
     plan = networks.plan_of(networks.comparison(network, seeds, networks.VARIANTS, epochs=1))
-    asked = fitting.compiled(plan, mesh).of(plan.replicas)
+    asked = planned.of(plan.replicas)
     (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())  # not fitted: so it asks for too much
     yield
     start = time.perf_counter()
@@ -343,11 +366,18 @@ def _records(frame: Any) -> list[Row]:
 
 
 def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Work:
-    """Where a tile's time goes: the kernels that take the most, by the profiler. The clock has only what is traced."""
+    """Where a tile's time goes: the kernels that take the most, by the profiler.
+
+    The profiler makes each kernel's start slower, and XLA leaves out command buffers under it: so the same steps are timed
+    without it, too.
+    """
     made = trainer.Trainer(networks.plan_of(networks.comparison(network, *shape, **settings_of(kind))), one_device())
     yield
     run: Callable[[int], None] = runner(made, made.plan.tiles[:1])
     run(steps)  # so that nothing is done for the first time
+    start = time.perf_counter()
+    run(steps)
+    alone = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             start = time.perf_counter()
@@ -356,4 +386,4 @@ def profiled(network: str, shape: tuple[int, int], kind: str, steps: int) -> Wor
         found = profile.read(folder, seconds)
     if not found["kernels"]:
         return {"skipped": "the profiler saw no kernel of a device"}
-    return {"network": network, "shape": list(shape), "kind": kind, "steps": steps} | found
+    return {"network": network, "shape": list(shape), "kind": kind, "steps": steps, "alone_seconds": alone} | found

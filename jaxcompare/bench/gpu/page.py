@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from jaxcompare.bench.gpu.questions import QUESTIONS
@@ -16,7 +17,7 @@ CLOSE = 0.95  # of the best rate: the smallest tile that reaches it is as good
 
 def markdown(found: Row) -> str:
     """The whole page."""
-    machine = found["machine"]
+    machine = machine_of(found)
     lines = ["# Measured on a GPU", "", _where(found)]
     if found.get("quick"):
         lines += ["", "From `--quick`: it shows that everything runs, and nothing else."]
@@ -24,8 +25,22 @@ def markdown(found: Row) -> str:
         lines += ["", "Tried out on a CPU: no figure here says anything of a GPU."]
     for name, question in QUESTIONS.items():
         if answers := found["questions"].get(name):
-            lines += ["", f"## {question.title}", "", *SECTIONS[name](answers, machine), *_missing(answers)]
+            lines += ["", f"## {question.title}", "", *_section(name, answers, machine), *_missing(answers)]
     return "\n".join(lines) + "\n"
+
+
+def machine_of(found: Row) -> Row:
+    """What is known of the device, its ceilings included."""
+    ceilings = found["questions"].get("ceilings", {}).get("ceilings", {}).get("answer") or {}
+    return {**found["machine"], **ceilings}
+
+
+def _section(name: str, answers: Answers, machine: Row) -> list[str]:
+    """One that cannot be made stops no other."""
+    try:
+        return SECTIONS[name](answers, machine)
+    except Exception as error:
+        return [f"This section could not be made: {type(error).__name__}: {error}"]
 
 
 def _where(found: Row) -> str:
@@ -33,20 +48,25 @@ def _where(found: Row) -> str:
     limit = machine.get("memory_bytes")
     held = f", {spell_bytes(limit)} for JAX" if limit else ""
     seconds = found.get("wall_seconds")
-    took = f"; {seconds / 60:.1f} minutes in all" if seconds else ""
-    return (
-        f"{machine.get('device', 'No device')}{held}; {found['cores']} CPU cores, {found['system']}; {packages}{took}."
-    )
+    took = f"; the last run took {seconds / 60:.1f} minutes" if seconds else ""
+    driver = f" ({machine['driver']})" if machine.get("driver") else ""
+    device = f"{machine.get('device', 'No device')}{driver}{held}"
+    return f"{device}; {found['cores']} CPU cores, {found['system']}; {packages}{took}."
 
 
 def _missing(answers: Answers) -> list[str]:
-    """What was not measured, and why."""
+    """What was not measured, and why; and what was measured in another run than the rest."""
     found = []
+    codes = {row["code"] for row in answers.values() if "answer" in row and "code" in row}
+    if len(codes) > 1:
+        found += [f"- {name}: code {row['code']}" for name, row in answers.items() if "answer" in row]
     for name, row in answers.items():
-        answer = row.get("answer") or {}
-        why = row.get("error") or row.get("skipped") or (answer.get("skipped") if isinstance(answer, dict) else None)
+        answer = row["answer"] if isinstance(row.get("answer"), dict) else {}
+        why = row.get("error") or row.get("skipped") or answer.get("skipped")
         if why:
-            found.append(f"- Not measured, {name}: {why}")
+            found.append(f"- {'Stopped early' if answer.get('rows') else 'Not measured'}, {name}: {why}")
+        if "failed_since" in row:
+            found.append(f"- Measured in an earlier run, {name}; in the last: {row['failed_since']}")
     return ["", *found] if found else []
 
 
@@ -120,6 +140,11 @@ def answered(answers: Answers) -> dict[str, Any]:
 
 
 def _machine(answers: Answers, machine: Row) -> list[str]:
+    names = ("device", "devices", "compute_capability", "runtime", "driver", "memory_bytes")
+    return table(("what", "is"), [(name, machine[name]) for name in names if machine.get(name) is not None])
+
+
+def _ceilings(answers: Answers, machine: Row) -> list[str]:
     rows = [(f"product, {kind}", _rate(one, 1e12, "TFLOP/s")) for kind, one in machine.get("products", {}).items()]
     rows.append(("copy, read and written", _rate(machine.get("copy", {}), 1e12, "TB/s")))
     return table(("what", "median [least, greatest]"), rows)
@@ -190,7 +215,7 @@ def _torch(answers: Answers, machine: Row) -> list[str]:
             (
                 row["workload"],
                 row["replicas"],
-                row["way"],
+                _way(row),
                 number(row.get("median")) or f"failed: {row.get('error')}",
                 f"[{number(row['least'])}, {number(row['greatest'])}]" if "least" in row else None,
                 ratio(ours.get((row["workload"], row["replicas"])), row.get("median")),
@@ -201,13 +226,18 @@ def _torch(answers: Answers, machine: Row) -> list[str]:
     )
 
 
+def _way(row: Row) -> str:
+    skipped = row.get("details", {}).get("cuda_graphs_skipped")
+    return f"{row['way']} (CUDA graphs left out {skipped} times)" if skipped else row["way"]
+
+
 def _tiles(answers: Answers, machine: Row) -> list[str]:
     lines: list[str] = []
     for rows in answered(answers).values():
         if lines:
             lines.append("")
         lines += _tile_table(rows, machine)
-    return lines
+    return [*lines, "", "The roofline leaves activations out: of small networks' bytes they are the larger part."]
 
 
 def _tile_table(rows: Sequence[Row], machine: Row) -> list[str]:
@@ -293,7 +323,8 @@ def _over_ask(answers: Answers, machine: Row) -> list[str]:
     )
 
 
-def _studies(answers: Answers, machine: Row) -> list[str]:
+def _studies(answers: Answers, machine: Row, *, rates: bool = False) -> list[str]:
+    """With their rates, where nothing else was on the device while they were compiled."""
     lines: list[str] = []
     for name, one in answered(answers).items():
         if "summary" not in one:
@@ -326,14 +357,20 @@ def _studies(answers: Answers, machine: Row) -> list[str]:
                 ([labels[row["variant_id"]], row["n"], _skipped(row), _scale(row)] for row in one["scales"]),
             ),
             table(
-                ("program", "replicas", "replica-steps/s, measurements included", "arguments", "temporaries"),
+                (
+                    "program",
+                    "replicas",
+                    "arguments",
+                    "temporaries",
+                    *(["replica-steps/s, measurements included"] if rates else []),
+                ),
                 (
                     [
                         row["program"],
                         row["replicas"],
-                        number(row["replica_steps_per_second"]),
                         size(row["argument_bytes"]),
                         size(row["temporary_bytes"]),
+                        *([number(row["replica_steps_per_second"])] if rates else []),
                     ]
                     for row in one["timing"]
                 ),
@@ -411,7 +448,11 @@ def _profile(answers: Answers, machine: Row) -> list[str]:
         if "kernels" not in row:
             continue
         busy = f"{row['busy_seconds']:.3g} s of {row['seconds']:.3g} s in kernels"
-        lines += [f"{row['network']}, {_shape(row['shape'])}, {name}, {row['steps']} steps: {busy}.", ""]
+        told = f"{row['network']}, {_shape(row['shape'])}, {name}, {row['steps']} steps: {busy}"
+        lines += [
+            f"{told}, as profiled, which slows starts down; without the profiler {row['alone_seconds']:.3g} s.",
+            "",
+        ]
         body = (
             [
                 one["name"],
@@ -427,6 +468,7 @@ def _profile(answers: Answers, machine: Row) -> list[str]:
 
 SECTIONS: dict[str, Callable[[Answers, Row], list[str]]] = {
     "machine": _machine,
+    "ceilings": _ceilings,
     "precisions": _precisions,
     "torch": _torch,
     "replicas": _tiles,
@@ -437,5 +479,7 @@ SECTIONS: dict[str, Callable[[Answers, Row], list[str]]] = {
     "flags": _flags,
     "profile": _profile,
     "shares": _tiles,
+    "remat": partial(_studies, rates=True),
+    "others": _torch,
     "more": _torch,
 }

@@ -24,7 +24,7 @@ def draw(found: dict[str, Any]) -> bytes:
 @style.styled
 def figure(found: dict[str, Any]) -> Any:
     """A sheet of three panels, without those that were not measured."""
-    machine, asked = found["machine"], found["questions"]
+    machine, asked = page.machine_of(found), found["questions"]
     rows = [row for one in page.answered(asked.get("replicas", {})).values() for row in one if "median" in row]
     kinds = {kind: one for kind, one in page.answered(asked.get("precisions", {})).items() if "median" in one}
     panels: list[tuple[Any, Any]] = [(_rates, rows), (_shares, rows)] if rows else []
@@ -60,7 +60,7 @@ def _shares(ax: Any, rows: list[dict[str, Any]], machine: dict[str, Any]) -> Non
         shares = [page.share(row, machine, "streamed") for row in line]
         known = [(row["replicas"], 100 * part) for row, part in zip(line, shares, strict=True) if part is not None]
         ax.plot([x for x, _ in known], [y for _, y in known], "o-", color=style.PALETTE[place], label=network)
-    ax.set(ylim=(0, None), ylabel="% of the roofline", title="Of what bytes or products allow")
+    ax.set(ylim=(0, None), ylabel="% of the roofline", title="Of what weights' bytes or products allow")
     _replicas(ax, rows)
 
 

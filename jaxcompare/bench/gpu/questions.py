@@ -40,11 +40,11 @@ Asked = Callable[[Scale, dict[str, Any], str], list[Job]]  # scale, the machine 
 @dataclass(frozen=True)
 class Stage:
     """How the jobs of neighbouring questions are run. What compiles tries products out on the device, and whoever else is on
-    it meanwhile spoils the trial: so rates come from stages in which one process compiles, then measures.
+    it meanwhile spoils the trial: so rates come from stages in which one process runs at a time.
     """
 
-    seconds: float = 150.0  # that one process may take, compilation included
-    one_process: bool = False  # for all its jobs: compiled side by side, then measured in turn
+    seconds: float = 150.0  # that one process may take
+    one_process: bool = False  # for all its jobs, one after another
     side_by_side: bool = False  # a process a job, several of which compile at once; only where no rate is asked for
 
 
@@ -62,7 +62,11 @@ def _timing(scale: Scale) -> dict[str, Any]:
 
 
 def _machine(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
-    return [Job("machine", "machine", _timing(scale))]
+    return [Job("device", "device")]
+
+
+def _ceilings(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
+    return [Job("ceilings", "ceilings", _timing(scale))]
 
 
 def _precisions(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
@@ -71,33 +75,29 @@ def _precisions(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]
     return [Job(kind, "engine", {"kind": kind, **shared}) for kind in kinds]
 
 
-# The benchmark keeps what it has when all ways are done: so those that the goals name are not with the others.
-GOALS = ("ours", "torch dataloader", "torch vmap compiled")
-OTHERS = ("ours", "ours on CPU", "torch baddbmm compiled")
+# Two runs of the benchmark, each with ours: the ways that the goals name, and the rest.
+GOALS = ("ours", "torch dataloader", "torch indexed", "torch vmap compiled")
+OTHERS = ("ours", "ours on CPU", "torch vmap", "torch baddbmm compiled")
+COMPILED = ("ours", "ours on CPU", "torch vmap compiled", "torch baddbmm compiled")
+PATIENCE = 110.0  # seconds that a way may take to prepare
+
+
+def _bench(name: str, workload: str, replicas: int, ways: tuple[str, ...], scale: Scale) -> Job:
+    shared = {"limit": PATIENCE, "no-ceiling": True, **_timing(scale)}  # the ceilings are a question of their own
+    return Job(name, "", {"workload": [workload], "replicas": [replicas], "way": ways, **shared})
 
 
 def _torch(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
-    arguments = {"workload": ["c_fashion"], "replicas": [scale.replicas], **_timing(scale)}
-    return [Job("comparison C", "", {"way": GOALS, **arguments})]
+    return [_bench("comparison C", "c_fashion", scale.replicas, GOALS, scale)]
+
+
+def _others(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
+    return [_bench("comparison C", "c_fashion", scale.replicas, OTHERS, scale)]
 
 
 def _more(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
-    cells = [("c_fashion", scale.replicas), ("b_moons", 1500), ("digits", 200), ("a_fashion", 2)]
-    if scale is QUICK:
-        cells = [("c_fashion", scale.replicas), ("b_moons", 3), ("digits", 2), ("a_fashion", 2)]
-    return [
-        Job(
-            name,
-            "",
-            {
-                "workload": [name],
-                "replicas": [size],
-                "way": OTHERS if name == "c_fashion" else (*OTHERS, "torch vmap compiled"),
-                **_timing(scale),
-            },
-        )
-        for name, size in cells
-    ]
+    cells = {"b_moons": 3, "digits": 2} if scale is QUICK else {"b_moons": 1500, "digits": 200}
+    return [_bench(name, name, size, COMPILED, scale) for name, size in {**cells, "a_fashion": 2}.items()]
 
 
 def _powers(most: int, factor: int) -> list[int]:
@@ -162,18 +162,23 @@ def _over_ask(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     return [Job("fashion_mnist", "over_ask", {"network": "fashion_mnist", "times": TOO_MUCH}, environment)]
 
 
-# The six studies of precision and memory; those of batch sizes need Fashion-MNIST where it is looked for first.
-STUDIES = (("a", "precision"), ("b", "precision"), ("c", "precision"), ("c", "memory"))
+# The six studies of precision and memory; those of batch sizes need Fashion-MNIST where it is looked for first. What recomputed
+# activations cost is a rate: so that study is a question of its own.
+STUDIES = (("a", "precision"), ("b", "precision"), ("c", "precision"))
 WITH_DOWNLOADS = (("a", "batch_size"), ("c", "batch_size"))
 
 
 def _studies(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
-    wanted = STUDIES[:1] if scale is QUICK else STUDIES + WITH_DOWNLOADS
-    shared = {"seeds": scale.seeds, "epochs": scale.epochs}
-    return [
-        Job(f"{experiment} {name}", "study", {"experiment": experiment, "name": name, **shared})
-        for experiment, name in wanted
-    ]
+    return [_study(*one, scale) for one in (STUDIES[:1] if scale is QUICK else STUDIES + WITH_DOWNLOADS)]
+
+
+def _memory_study(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
+    return [_study("c", "memory", scale)]
+
+
+def _study(experiment: str, name: str, scale: Scale) -> Job:
+    arguments = {"experiment": experiment, "name": name, "seeds": scale.seeds, "epochs": scale.epochs}
+    return Job(f"{experiment} {name}", "study", arguments)
 
 
 def _profile(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
@@ -195,32 +200,34 @@ def _flags(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     shapes = [[1, 2]] if scale is QUICK else [[10, 9]]
     arguments = {"network": "fashion_mnist", "shapes": shapes, "kind": "tensorfloat32", **_timing(scale)}
     wanted = list(FLAGS)[:1] if scale is QUICK else list(FLAGS)
-    # Else one finds what another, compiled in another way, has tried out.
-    own = {"JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none"}
+    # Else one finds what another has compiled, or tried out, otherwise.
+    own = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     return [Job(name, "tiles", arguments, own | ({"XLA_FLAGS": FLAGS[name]} if FLAGS[name] else {})) for name in wanted]
 
 
 STAGES: dict[str, Stage] = {
     "machine": Stage(seconds=90.0),
     "comparison": Stage(seconds=200.0, one_process=True),
-    "beside": Stage(),
-    "tiles": Stage(seconds=180.0, one_process=True),
+    "beside": Stage(seconds=240.0),
+    "tiles": Stage(seconds=200.0, one_process=True),
     "memory": Stage(side_by_side=True),
-    "apart": Stage(seconds=60.0),
-    "more": Stage(),
+    "apart": Stage(seconds=90.0),
 }
 
 QUESTIONS: dict[str, Question] = {
     "machine": Question("The machine", _machine, "machine"),
+    "ceilings": Question("What it can do", _ceilings, "comparison"),
     "precisions": Question("Comparison C in each kind of products", _precisions, "comparison"),
     "torch": Question("Beside PyTorch", _torch, "beside"),
     "replicas": Question("Replicas in a tile", _replicas, "tiles"),
     "choices": Question("Chosen in one program, or a program each", _choices, "tiles"),
-    "profile": Question("Where the time goes", _profile, "tiles"),
     "shares": Question("Seeds or variants", _shares, "tiles"),
+    "remat": Question("Recomputed activations", _memory_study, "tiles"),
+    "profile": Question("Where the time goes", _profile, "tiles"),
     "planner": Question("Memory: planned, compiled, held", _planner, "memory"),
     "over_ask": Question("A tile that is too large", _over_ask, "memory"),
     "studies": Question("Half precision under real training", _studies, "memory"),
+    "others": Question("Beside the CPU, and PyTorch's other ways", _others, "beside"),
     "flags": Question("XLA's options", _flags, "apart"),
-    "more": Question("The CPU, and other workloads beside PyTorch", _more, "more"),
+    "more": Question("Other workloads", _more, "beside"),
 }
