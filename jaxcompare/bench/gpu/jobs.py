@@ -279,7 +279,7 @@ def over_ask(network: str, times: float) -> Work:
         return {"skipped": "this device does not say how much memory it has"}
     small = networks.plan_of(networks.comparison(network, 4, networks.VARIANTS, epochs=1))
     planned = fitting.compiled(small, mesh)  # of the small one, because the large one may not even compile
-    seeds = math.ceil(times * limit / max(1, planned.replica) / networks.VARIANTS)
+    seeds = max(1, math.ceil((times * limit - planned.of(0)) / max(1, planned.replica) / networks.VARIANTS))
     plan = networks.plan_of(networks.comparison(network, seeds, networks.VARIANTS, epochs=1))
     asked = planned.of(plan.replicas)
     (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())  # not fitted: so it asks for too much
