@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import jax
 import pytest
 
 from jaxcompare import trainer
-from jaxcompare.bench import workloads
+from jaxcompare.bench import gpu, workloads
 from jaxcompare.bench.gpu import __main__ as command
 from jaxcompare.bench.gpu import child, hlo, jobs, networks, page, picture, profile, questions, started
 from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, Job
@@ -376,11 +377,39 @@ def test_a_section_that_cannot_be_made_stops_no_other():
 @pytest.mark.parametrize("other", [{"device": "another device"}, {"quick": True}])
 def test_figures_of_two_kinds_are_not_mixed(asked, capsys, other):
     assert asked.run("--question", "fourth") == 0
-    before = (asked.folder / "gpu.json").read_text()
+    before = {name: (asked.folder / name).read_bytes() for name in ("gpu.json", "gpu.md")}
     asked.settings |= {key: value for key, value in other.items() if key == "device"}
-    assert asked.run("--question", "fourth", *(["--quick"] if "quick" in other else [])) == 2
+    assert asked.run("--question", "third", *(["--quick"] if "quick" in other else [])) == 2
     assert "give another --out" in capsys.readouterr().err
-    assert (asked.folder / "gpu.json").read_text() == before
+    assert {name: (asked.folder / name).read_bytes() for name in before} == before
+
+
+def test_a_page_needs_no_matplotlib(asked, monkeypatch, capsys):
+    monkeypatch.delattr(gpu, "picture")
+    monkeypatch.setitem(sys.modules, "jaxcompare.bench.gpu.picture", None)
+    assert asked.run("--question", "fourth") == 0
+    assert (asked.folder / "gpu.md").exists()
+    assert "no picture: import of jaxcompare.bench.gpu.picture halted" in capsys.readouterr().err
+
+
+def test_a_run_that_is_stopped_ends_its_processes_and_makes_a_page(asked, monkeypatch, capsys):
+    asked.settings["late"] = ["c"]
+    finish, begun = started.Started.finish, []
+
+    def interrupted(self, until):
+        begun.append(self)
+        if self.folder.name == "together0":
+            while self.answer(1) is None:  # it has come to c
+                assert time.perf_counter() < until
+                time.sleep(0.05)
+            command.interrupted(signal.SIGTERM, None)
+        return finish(self, until)
+
+    monkeypatch.setattr(started.Started, "finish", interrupted)
+    assert asked.run("--question", "first", "second") == 130
+    assert begun[-1].process.poll() == -signal.SIGKILL
+    assert "Not measured, c: no time was left" in (asked.folder / "gpu.md").read_text()
+    assert "stopped" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -144,11 +144,11 @@ class Run:
         if there != self.kind:  # JAX may have gone on with another device than it was told
             why = row.get("error") or f"it found {there}"
             raise UsageError(f"JAX finds no {self.kind.upper()} on this machine ({why}); --platform cpu tries it out")
-        self.found["machine"] = row["answer"]
         for key in ("platform", "quick", "versions", "system", "cores") if self.earlier else ():
             self._same(key, self.earlier.get(key), self.found[key])
         if self.earlier:
-            self._same("device", self.earlier["machine"].get("device"), self.found["machine"].get("device"))
+            self._same("device", self.earlier["machine"].get("device"), row["answer"].get("device"))
+        self.found["machine"] = row["answer"]
 
     def _same(self, key: str, there: Any, here: Any) -> None:
         if there != here:
@@ -315,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             run.answer(names)
         finally:
-            if file.exists() and run.found["machine"]:
+            if run.found["machine"]:
                 write_page(run.found, arguments.out)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -333,9 +333,12 @@ def write_page(found: Found, folder: Path) -> None:
     print(text)
     try:
         from jaxcompare.bench.gpu import picture  # Matplotlib may be missing where only figures are wanted
-
+    except ImportError as error:
+        print(f"no picture: {error}", file=sys.stderr)
+        return
+    try:
         (folder / "gpu.png").write_bytes(picture.draw(found))
-    except (ImportError, picture.NothingError) as error:
+    except picture.NothingError as error:
         print(f"no picture: {error}", file=sys.stderr)
 
 
