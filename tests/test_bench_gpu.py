@@ -227,7 +227,8 @@ for place, name in enumerate(names):
         self.settings = {"order": str(self.order), "platform": "cpu", "device": "a device", "n": 1}
         self.settings |= {"never": [], "late": [], "failing": []}
 
-    def command(self, jobs, folder):
+    def command(self, questions, folder):
+        jobs = [job for some in questions for job in some]
         return [
             sys.executable,
             "-c",
@@ -356,8 +357,8 @@ def test_a_benchmark_that_is_stopped_keeps_its_rows(asked, monkeypatch):
     )
     monkeypatch.setitem(command.STAGES, "alone", questions.Stage(seconds=2.0))
 
-    def command_of(jobs, folder):
-        return asked.command(jobs, folder) if jobs[0].function else [sys.executable, "-c", code, str(folder)]
+    def command_of(given, folder):
+        return asked.command(given, folder) if given[0][0].function else [sys.executable, "-c", code, str(folder)]
 
     monkeypatch.setattr(command, "command_of", command_of)
     assert asked.run("--question", "fourth") == 0
@@ -444,8 +445,8 @@ def test_processes_have_their_own_settings_and_nobody_elses(monkeypatch, tmp_pat
     assert seen[0]["HOME_OF_THE_USER"] == "kept"
 
 
-def test_jobs_of_one_process_go_one_after_another(monkeypatch, tmp_path):
-    """Whatever becomes of the others; the first is compiled before the process waits."""
+def test_jobs_of_one_process_compile_together_and_are_measured_one_after_another(monkeypatch, tmp_path):
+    """Whatever becomes of the others; the first question's are compiled before the process waits."""
     order = []
 
     def job(name, fails=""):
@@ -466,13 +467,13 @@ def test_jobs_of_one_process_go_one_after_another(monkeypatch, tmp_path):
             return super().readline()
 
     monkeypatch.setattr(jobs, "tiles", job)
-    given = [("a", ""), ("b", "compiling"), ("c", "measuring"), ("d", "at once"), ("e", "")]
-    asked = [("tiles", {"name": name, "fails": fails}) for name, fails in given]
+    given = [[("a", ""), ("b", "compiling"), ("c", "measuring")], [("d", "at once"), ("e", "")]]
+    asked = [[("tiles", {"name": name, "fails": fails}) for name, fails in some] for some in given]
     assert child.serve(asked, tmp_path, Go("go\n")) == 0
-    assert order == [
-        *("a compiles", "waits, True", "a measures", "b compiles", "c compiles", "c measures"),
-        *("d compiles", "e compiles", "e measures"),
-    ]
+    assert sorted(order[:3]) == ["a compiles", "b compiles", "c compiles"]
+    assert order[3:6] == ["waits, True", "a measures", "c measures"]
+    assert sorted(order[6:8]) == ["d compiles", "e compiles"]
+    assert order[8:] == ["e measures"]
     assert [json.loads((tmp_path / f"answer{place}").read_text()) for place in range(5)] == [
         {"answer": "a"},
         {"error": "ValueError: cannot be compiled"},

@@ -206,7 +206,8 @@ class Run:
         }
         for _, job in group:
             environment |= job.environment
-        made = Started(command_of([job for _, job in group], folder), environment, folder)
+        questions = [[job for _, job in some] for _, some in groupby(group, key=lambda one: one[0])]
+        made = Started(command_of(questions, folder), environment, folder)
         self.stack.callback(made.stop)
         return made
 
@@ -268,12 +269,13 @@ def path_with_ours() -> str:
     return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def command_of(jobs: Sequence[Job], folder: Path) -> list[str]:
-    """What a process of these jobs runs: functions of `jobs`, or the benchmark."""
-    if jobs[0].function:
-        asked = json.dumps([(job.function, job.arguments) for job in jobs])
+def command_of(questions: Sequence[Sequence[Job]], folder: Path) -> list[str]:
+    """What a process of these jobs runs: functions of `jobs`, a question's compiled together, or the benchmark."""
+    first = questions[0][0]
+    if first.function:
+        asked = json.dumps([[(job.function, job.arguments) for job in some] for some in questions])
         return [sys.executable, "-m", "jaxcompare.bench.gpu.child", asked, str(folder)]
-    return bench_command(jobs[0], folder / "answer0")
+    return bench_command(first, folder / "answer0")
 
 
 def bench_command(job: Job, answer: Path) -> list[str]:

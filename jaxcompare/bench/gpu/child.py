@@ -1,8 +1,8 @@
-"""Jobs in a process of their own: `python -m jaxcompare.bench.gpu.child '[["function", {"its": "arguments"}], ...]' folder`.
+"""Jobs in a process of their own: `python -m jaxcompare.bench.gpu.child '[[["function", {"an": "argument"}], ...], ...]' DIR`.
 
-One after another is compiled, then measured, and its answer written: that of the first into `answer0`. When the first is
-compiled the process says so by a file `ready`, and waits for a line on standard input: so several processes can compile side
-by side while nothing is measured.
+One list of jobs after another is compiled, its jobs side by side; then they are measured one by one, and each answer is
+written: that of the first job into `answer0`. When the first list is compiled the process says so by a file `ready`, and waits
+for a line on standard input: so several processes can compile side by side while nothing is measured.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,20 +41,24 @@ def write(path: Path, found: Found) -> None:
     part.replace(path)
 
 
-def serve(asked: Sequence[tuple[str, dict[str, Any]]], folder: Path, go: TextIO) -> int:
+def serve(asked: Sequence[Sequence[tuple[str, dict[str, Any]]]], folder: Path, go: TextIO) -> int:
     """Runs the jobs and writes their answers."""
     from jaxcompare.bench.gpu import jobs
 
-    for place, (function, arguments) in enumerate(asked):
-        work: Work = getattr(jobs, function)(**arguments)
-        found = go_on(work)
+    place = 0
+    for some in asked:
+        works: list[Work] = [getattr(jobs, function)(**arguments) for function, arguments in some]
+        with ThreadPoolExecutor(len(works)) as pool:
+            ended = list(pool.map(go_on, works))
         if place == 0:
             (folder / "ready").touch()
             if not go.readline():
                 return 1  # whoever would have said so is gone
-        found = found or go_on(work)
-        work.close()  # and so lets go of what it holds on the device
-        write(folder / f"answer{place}", found or {"error": "it waits twice"})
+        for work, early in zip(works, ended, strict=True):
+            found = early or go_on(work)
+            work.close()  # and so lets go of what it holds on the device
+            write(folder / f"answer{place}", found or {"error": "it waits twice"})
+            place += 1
     return 0
 
 

@@ -1,7 +1,7 @@
 """The measurements: generators that take plain values and return plain values, run by a process of their own (`child`).
 
-Up to its only `yield` a job compiles all that it will measure, its programs side by side, while nothing is measured. One device
-is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
+Up to its only `yield` a job compiles all that it will measure; so several can compile side by side while nothing is measured.
+One device is measured. A rate is of training alone, in the engine's own programs, with nothing measured on the way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from jaxcompare.experiment import Comparison
 Row = dict[str, Any]
 Work = Generator[None, None, Any]
 KINDS = ("float32", "tensorfloat32", "bfloat16", "float16")  # of products
-COMPILING = ThreadPoolExecutor(max(2, 3 * (os.cpu_count() or 1) // 4))  # compiles a job's programs
+COMPILING = ThreadPoolExecutor(max(2, 3 * (os.cpu_count() or 1) // 4))  # compiles for all jobs of a process
 
 
 def answer(work: Work) -> Any:
