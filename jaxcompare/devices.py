@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.registry import nearest
 from jaxcompare.settings import ConfigError, Settings
 
@@ -62,11 +63,6 @@ def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
                 f"--mesh data={shape.data}: micro_batches = {settings.micro_batches} of batch_size = "
                 f"{settings.batch_size} are not multiples of {shape.data}"
             )
-
-
-def usable_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:

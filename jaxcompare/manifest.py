@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxcompare import __version__, experiment, planning, store
-from jaxcompare.devices import usable_cores
+from jaxcompare.cgroups import usable_cores
 
 
 def record(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxcompare.cgroups import folders
 from jaxcompare.settings import ConfigError
 
 NUMBER = 4  # bytes of a float32
@@ -155,23 +156,15 @@ CGROUPS = (
 
 def _cgroups(root: Path) -> list[int]:
     """What each limit on this process leaves it: its group's, and those of the groups that hold it."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
     found = []
     for base, controller, limit_name, usage_name, cache_name in CGROUPS:
-        own = [path for _, names, path in (line.split(":", 2) for line in lines) if controller in names.split(",")]
-        for path in own:
-            group = Path(path.lstrip("/"))
-            for part in (group, *group.parents):  # up to the mount's own root: all that a container may see
-                folder = root / base / part
-                try:
-                    limit = (folder / limit_name).read_text().strip()
-                    usage = int((folder / usage_name).read_text())
-                    statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-                except (OSError, ValueError):
-                    continue
-                if limit != "max" and int(limit) < UNLIMITED:
-                    found.append(max(0, int(limit) - usage + int(statistics.get(cache_name, 0))))
+        for folder in folders(root, base, controller):
+            try:
+                limit = (folder / limit_name).read_text().strip()
+                usage = int((folder / usage_name).read_text())
+                statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            except (OSError, ValueError):
+                continue
+            if limit != "max" and int(limit) < UNLIMITED:
+                found.append(max(0, int(limit) - usage + int(statistics.get(cache_name, 0))))
     return found

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from jaxcompare import __version__, experiment, loading, memory, outputs, store
-from jaxcompare.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax, usable_cores
+from jaxcompare.cgroups import usable_cores
+from jaxcompare.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax
 from jaxcompare.progress import Progress
 from jaxcompare.settings import AUTO
 from jaxcompare.words import language_of, say

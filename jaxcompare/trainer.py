@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxcompare import assemble, fitting, sweep, tables
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.memory import Footprint, spell_bytes
 from jaxcompare.planning import Plan, blueprint, lower, recut, step_seconds, widest_first
 from jaxcompare.programs import Program, Tile
@@ -264,7 +264,7 @@ def prepare(
         return job
 
     # XLA compiles without holding Python's lock, and a single compilation leaves most cores idle.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(told_of, plans))
 
 

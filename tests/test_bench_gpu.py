@@ -285,7 +285,7 @@ DONE = {"answer": {"platform": "cpu", "device": "a device", "n": 1}}
 
 
 def test_each_stage_compiles_before_it_measures(asked, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # one after another
+    monkeypatch.setattr(command, "usable_cores", lambda: 1)  # one after another
     assert asked.run() == 0
     assert asked.order.read_text().splitlines() == [
         *("machine compiles", "machine measures"),
@@ -307,7 +307,7 @@ def test_what_there_is_no_time_for_is_said(asked, monkeypatch):
 def test_what_takes_too_long_to_compile_starts_again_at_its_turn(asked, monkeypatch):
     asked.settings["never"] = ["d"]
     monkeypatch.setitem(command.STAGES, "side_by_side", questions.Stage(seconds=5.0, side_by_side=True))
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(command, "usable_cores", lambda: 8)
     assert asked.run("--question", "third") == 0
     order = asked.order.read_text().splitlines()
     assert sorted(order[2:4]) == ["d compiles", "e compiles"]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "jaxcompare"
 
 # Bottom to top. A module may import from lower lines only (and from its own package).
 LAYERS = [
-    {"types", "names", "registry", "words", "fonts", "__init__"},
+    {"types", "names", "registry", "words", "fonts", "cgroups", "__init__"},
     {"activations", "losses", "optimizers", "settings", "precision"},
     {"models", "data", "diagnostics", "protocol", "memory", "outputs"},
     {"train", "experiment"},
@@ -40,6 +40,7 @@ BEFORE_JAX = (
     "names",
     "registry",
     "memory",
+    "cgroups",
     "outputs",
     "words",
 )

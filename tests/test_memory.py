@@ -1,13 +1,14 @@
 """Memory that is planned: what is free, what a program takes, tiles that fit, and what happens when memory runs out."""
 
 import json
+import os
 
 import jax
 import numpy as np
 import pytest
 from problems import BASE, comparison, plans
 
-from jaxcompare import compare, fitting, memory, planning, store, sweep, trainer
+from jaxcompare import cgroups, compare, fitting, memory, planning, store, sweep, trainer
 from jaxcompare.experiment import parse
 from jaxcompare.memory import Cost, Footprint
 from jaxcompare.settings import ConfigError
@@ -60,6 +61,29 @@ V1 = {
 def test_free_ram_is_what_every_limit_leaves(tmp_path, files, free):
     write(tmp_path, files)
     assert memory.free_ram(tmp_path) == free
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 8),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, 8),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "250000 100000\n"}, 3),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "1600000 100000\n"}, 8),
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "200000 100000\n"}, 2),
+        (
+            V1
+            | {"sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "50000\n", "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n"},
+            1,
+        ),
+        (V1 | {"sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n"}, 8),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "damaged\n"}, 8),
+    ],
+)
+def test_cores_are_those_that_a_container_leaves(tmp_path, monkeypatch, files, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    write(tmp_path, files)
+    assert cgroups.usable_cores(tmp_path) == cores
 
 
 class Device:

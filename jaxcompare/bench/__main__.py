@@ -19,6 +19,7 @@ from jaxcompare.bench import summary
 from jaxcompare.bench.measure import Bench, Cell
 from jaxcompare.bench.ways import WAYS
 from jaxcompare.bench.workloads import WORKLOADS
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.registry import nearest
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
@@ -129,7 +130,7 @@ def measure(
 
         def so_far(more: list[dict[str, Any]]) -> dict[str, Any]:
             return {
-                "machine": {**bench.machine, "cores": os.cpu_count(), "system": platform.platform()},
+                "machine": {**bench.machine, "cores": usable_cores(), "system": platform.platform()},
                 "versions": versions(),
                 "repeats": repeats,
                 "seconds": seconds,

@@ -16,11 +16,6 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent  # what has the package jaxcompare
 
 
-def usable_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class WayError(Exception):
     """A way that could not be prepared or run; the message says why."""
 

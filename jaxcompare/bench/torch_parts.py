@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from jaxcompare import data as datasets
-from jaxcompare.bench.process import usable_cores
 from jaxcompare.bench.workloads import SHAPES, made_up
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.settings import Settings
 
 Layers = list[tuple[Tensor, Tensor]]

@@ -6,8 +6,9 @@ import atexit
 from collections.abc import Callable
 
 from jaxcompare.bench.measured import Prepared, Unit
-from jaxcompare.bench.process import Child, usable_cores
+from jaxcompare.bench.process import Child
 from jaxcompare.bench.torch_ways import idling
+from jaxcompare.cgroups import usable_cores
 
 TARGET = "torch_ways:baddbmm_one_thread"
 _WORKERS: list[Child] = []

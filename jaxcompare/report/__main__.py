@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxcompare import outputs
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
 from jaxcompare.settings import ConfigError
 from jaxcompare.words import say
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0; 1 where some of it could not be made; 2 with a message where there is nothing to report or no way to."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.report", description=__doc__)
     parser.add_argument("results", type=Path, help="the folder that a run wrote its tables and manifest.json to")
-    parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), help="processes that draw")
+    parser.add_argument("--workers", type=int, default=min(usable_cores(), 4), help="processes that draw")
     outputs.add_arguments(parser)
     given = parser.parse_args(arguments)
     try:

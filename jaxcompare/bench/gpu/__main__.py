@@ -23,6 +23,7 @@ from jaxcompare.bench.gpu import page
 from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Job, Scale
 from jaxcompare.bench.gpu.started import PAUSE, Started
 from jaxcompare.bench.process import ROOT
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.registry import nearest
 
 LEAST_SECONDS = 10.0  # nothing is begun with less time left
@@ -92,7 +93,7 @@ class Run:
         self.start = time.perf_counter()
         self.until = self.start + seconds
         self.code = code_digest()
-        self.found: Found = {"versions": versions(), "system": platform.platform(), "cores": os.cpu_count()}
+        self.found: Found = {"versions": versions(), "system": platform.platform(), "cores": usable_cores()}
         self.found |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
         self.earlier = earlier or {}
 
@@ -176,7 +177,7 @@ class Run:
         Those that still compile then are ended, and start again when it is their turn.
         """
         waiting: dict[int, Started] = {}
-        at_once = max(1, (os.cpu_count() or 1) // CORES_TO_COMPILE)
+        at_once = max(1, usable_cores() // CORES_TO_COMPILE)
         until = time.perf_counter() + min(STAGES[stage].seconds, self.left / 2)
         for place, group in enumerate(groups):
             while sum(one.compiling for one in waiting.values()) >= at_once and time.perf_counter() < until:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import gzip
 import math
-import os
 import subprocess
 import tempfile
 import time
@@ -30,12 +29,13 @@ from jaxcompare.bench.measure import spread
 from jaxcompare.bench.measured import Prepared, Unit, rate, steps_for
 from jaxcompare.bench.ours import runner
 from jaxcompare.bench.workloads import WORKLOADS, loaded, operations, streamed, traffic
+from jaxcompare.cgroups import usable_cores
 from jaxcompare.experiment import Comparison
 
 Row = dict[str, Any]
 Work = Generator[None, None, Any]
 KINDS = ("float32", "tensorfloat32", "bfloat16", "float16")  # of products
-COMPILING = ThreadPoolExecutor(max(2, 3 * (os.cpu_count() or 1) // 4))  # compiles for all jobs of a process
+COMPILING = ThreadPoolExecutor(max(2, 3 * usable_cores() // 4))  # compiles for all jobs of a process
 
 
 def answer(work: Work) -> Any:
