@@ -259,7 +259,7 @@ def test_stacks_fill_a_group():
     pytest.importorskip("torch")
     from jaxcompare.bench.torch_ways import shapes
 
-    assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (5, 9), (10, 9)]  # all, in any case
+    assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (5, 9), (10, 9)]  # all are among them
     assert shapes(1, 2) == [(1, 1), (1, 2)]
     assert shapes(1, 1) == [(1, 1)]
 
