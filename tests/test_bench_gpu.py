@@ -656,7 +656,7 @@ def test_a_tile_that_is_too_large_is_halved(monkeypatch):
     monkeypatch.setattr(trainer, "Trainer", Exhausted)
     monkeypatch.setattr(jobs, "device_bytes", lambda name: 40_000_000)
     monkeypatch.setitem(networks.NETWORKS["moons"], "hidden", [8])
-    found = jobs.answer(jobs.over_ask("moons", 1.5))
+    found = jobs.answer(jobs.over_ask("moons", 8, 1.5))
     assert found["asked_bytes"] == pytest.approx(60_000_000, rel=0.1)
     assert found["ended"][0] * found["ended"][1] <= 100 < found["asked"][0] * found["asked"][1]
     assert found["replicas"] == found["wanted"] == found["asked"][0] * found["asked"][1]
@@ -688,6 +688,6 @@ def test_a_step_compiled_for_a_gpu_updates_in_one_pass():
         [sys.executable, "-m", "jaxcompare.bench.gpu.compiled", *given], capture_output=True, text=True, check=True
     )
     found = json.loads(done.stdout)
-    weights = 4 * networks.parameters("fashion_mnist")
+    weights = 4 * workloads.parameters(networks.widths("fashion_mnist"))
     # The largest kernel reads gradient, weights and two moments, and writes three of them back.
     assert max(found["loops"][0]["largest"].values()) / found["replicas"] > 0.8 * 7 * weights

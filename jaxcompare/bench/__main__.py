@@ -17,6 +17,7 @@ from typing import Any
 
 from jaxcompare.bench import summary
 from jaxcompare.bench.measure import Bench, Cell
+from jaxcompare.bench.process import write_json
 from jaxcompare.bench.ways import WAYS
 from jaxcompare.bench.workloads import WORKLOADS
 from jaxcompare.cgroups import usable_cores
@@ -28,7 +29,7 @@ QUICK = {"repeats": 2, "seconds": 0.2}
 
 
 class UsageError(Exception):
-    """A command line that cannot be."""
+    """A command line, or a machine, with which nothing can be measured."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -145,12 +146,6 @@ def measure(
         return so_far([])
 
 
-def _write(path: Path, found: dict[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(found, indent=1) + "\n")
-    part.replace(path)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 for bad input, 130 when it was stopped."""
     arguments = parser().parse_args(argv)
@@ -160,7 +155,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             files = [json.loads(path.read_text()) for path in arguments.read]
             found = {**files[0], "rows": [row for one in files for row in one["rows"]]}
         else:
-            found = measure(arguments, cells, partial(_write, arguments.json) if arguments.json else lambda found: None)
+            found = measure(
+                arguments, cells, partial(write_json, arguments.json) if arguments.json else lambda found: None
+            )
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -172,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if noisy := summary.disturbed(found["rows"]):
         print(f"not a quiet machine, do not trust: {', '.join(noisy)}", file=sys.stderr)
     if arguments.json and arguments.read:
-        _write(arguments.json, found)
+        write_json(arguments.json, found)
     if arguments.picture:
         from jaxcompare.bench import picture  # Matplotlib: only where it is wanted
 

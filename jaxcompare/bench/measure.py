@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from jaxcompare.bench.process import Child, WayError
+from jaxcompare.bench.process import Child, WayError, own_caches
 from jaxcompare.bench.ways import CEILINGS, COPY, PRODUCT, WAYS
 from jaxcompare.bench.workloads import WORKLOADS, operations, traffic
 
@@ -64,13 +64,8 @@ class Bench:
         self.repeats, self.seconds, self.say, self.torch = repeats, seconds, say, torch
         self.ceiling, self.limit = ceiling, limit
         self.stack = ExitStack()
-        # Compiled programs are kept for this run alone: every compilation that is reported was done.
         kept = self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        self.environment = {
-            "JAX_COMPILATION_CACHE_DIR": os.path.join(kept, "jax"),
-            "TORCHINDUCTOR_CACHE_DIR": os.path.join(kept, "torch"),
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several processes share a GPU
-        }
+        self.environment = own_caches(Path(kept))
         self.children: dict[tuple[str, str], Child] = {}
         self.ceilings: dict[str, Child] = {}
         self.ways = list(ways)
@@ -83,7 +78,8 @@ class Bench:
         self.ways = [name for name in self.ways if kind in WAYS[name].on and (self.torch or not WAYS[name].torch)]
         if not self.ceiling:
             probe.stop()
-        for name, ceiling in CEILINGS.items() if self.ceiling else ():
+            return self
+        for name, ceiling in CEILINGS.items():
             if kind in ceiling.on and (self.torch or not ceiling.torch):
                 child = probe if name == "jax product" else self._start(ceiling.prepare, {})
                 try:

@@ -16,6 +16,27 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent  # what has the package jaxcompare
 
 
+def path_with_ours() -> str:
+    """PYTHONPATH with this package's place."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def own_caches(folder: Path) -> dict[str, str]:
+    """Environment in which compiled programs are kept for one run alone: every compilation that is reported was done in it."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "torch"),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # processes share a GPU, and what one holds could not be told
+    }
+
+
+def write_json(path: Path, found: dict[str, Any]) -> None:
+    """All of it or nothing."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(found, indent=1) + "\n")
+    part.replace(path)
+
+
 class WayError(Exception):
     """A way that could not be prepared or run; the message says why."""
 
@@ -29,7 +50,6 @@ class Child:
     """
 
     def __init__(self, target: str, environment: Mapping[str, str]) -> None:
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jaxcompare.bench.child", target],
@@ -37,7 +57,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env={**os.environ, **environment, "PYTHONPATH": path},
+            env={**os.environ, **environment, "PYTHONPATH": path_with_ours()},
         )
 
     def ask(self, do: str, *, limit: float | None = None, **arguments: Any) -> dict[str, Any]:

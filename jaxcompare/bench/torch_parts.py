@@ -31,9 +31,8 @@ class Task(NamedTuple):
     batch_size: int
     device: torch.device
     weights: Callable[[int], Layers]  # seed -> the initial layers, on the host
-    orders: Callable[
-        [Sequence[int], int], Tensor
-    ]  # seeds, epoch (from 0) -> orders [S, N] of the examples, on the device
+    # seeds, epoch (from 0) -> orders [S, N] of the examples, on the device
+    orders: Callable[[Sequence[int], int], Tensor]
 
 
 def start(threads: int | None = None) -> torch.device:

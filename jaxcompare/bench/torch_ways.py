@@ -18,10 +18,8 @@ from jaxcompare.settings import Settings
 TRIAL_SECONDS = 0.15
 GROWTH = 3  # sizes tried grow by at least this: each costs a compilation
 SLOW = 0.8  # of the best rate
-PATIENCE = {
-    "cpu": 2,
-    "cuda": 1,
-}  # so many slow ones in a row, and no further group is tried; a CPU's trials are less certain
+# So many slow ones in a row, and no further group is tried; a CPU's trials are less certain.
+PATIENCE = {"cpu": 2, "cuda": 1}
 FEW = 4  # with fewer replicas of one kind, groups of mixed losses and activations are tried as well
 
 

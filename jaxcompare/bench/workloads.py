@@ -188,7 +188,7 @@ def traffic(widths: Sequence[int], optimizer: str) -> int:
     >>> traffic((2, 3, 4), optimizer="sgd")
     200
     """
-    return 4 * 2 * _parameters(widths) * (1 + SLOTS[optimizer])
+    return 4 * 2 * parameters(widths) * (1 + SLOTS[optimizer])
 
 
 def streamed(widths: Sequence[int], optimizer: str) -> int:
@@ -199,8 +199,13 @@ def streamed(widths: Sequence[int], optimizer: str) -> int:
     >>> streamed((2, 3, 4), optimizer="sgd") - traffic((2, 3, 4), optimizer="sgd")
     376
     """
-    return traffic(widths, optimizer) + 4 * (4 * _parameters(widths) - widths[0] * widths[1])
+    return traffic(widths, optimizer) + 4 * (4 * parameters(widths) - widths[0] * widths[1])
 
 
-def _parameters(widths: Sequence[int]) -> int:
+def parameters(widths: Sequence[int]) -> int:
+    """How many numbers a network has.
+
+    >>> parameters((784, 256, 128, 10))
+    235146
+    """
     return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))

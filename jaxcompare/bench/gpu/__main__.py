@@ -18,13 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from jaxcompare.bench.__main__ import versions
+from jaxcompare.bench.__main__ import UsageError, check, versions
 from jaxcompare.bench.gpu import page
 from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Job, Scale
 from jaxcompare.bench.gpu.started import PAUSE, Started
-from jaxcompare.bench.process import ROOT
+from jaxcompare.bench.process import ROOT, own_caches, path_with_ours, write_json
 from jaxcompare.cgroups import usable_cores
-from jaxcompare.registry import nearest
 
 LEAST_SECONDS = 10.0  # nothing is begun with less time left
 CORES_TO_COMPILE = 4  # for each process of those that compile side by side
@@ -46,10 +45,6 @@ OWN = (
 )
 Found = dict[str, Any]
 Asked = tuple[str, Job]  # the name of a question, one of its jobs
-
-
-class UsageError(Exception):
-    """A command line, or a machine, with which nothing can be measured."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,10 +104,7 @@ class Run:
     def keep(self) -> None:
         """Writes what is known so far."""
         self.found["wall_seconds"] = time.perf_counter() - self.start
-        target = self.folder / "gpu.json"
-        part = target.with_suffix(".part")
-        part.write_text(json.dumps(self.found, indent=1) + "\n")
-        part.replace(target)
+        write_json(self.folder / "gpu.json", self.found)
 
     def answer(self, names: Sequence[str]) -> None:
         """Asks the questions, the machine's first.
@@ -196,12 +188,9 @@ class Run:
         folder = self.kept / f"{stage}{place}"
         while folder.exists():  # it was there before, and was ended
             folder = folder.with_name(f"{folder.name}_again")
-        environment = {name: value for name, value in os.environ.items() if name not in OWN} | {
-            # Compiled programs are shared by the processes of this run; every compilation that is reported was done in it.
-            "JAX_COMPILATION_CACHE_DIR": str(self.kept / "jax"),
-            "TORCHINDUCTOR_CACHE_DIR": str(self.kept / "torch"),
+        environment = {name: value for name, value in os.environ.items() if name not in OWN} | own_caches(self.kept)
+        environment |= {
             "TMPDIR": str(self.kept),  # so that a process that is ended leaves nothing
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else what is held could not be told
             "JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu",
             "PYTHONPATH": path_with_ours(),
         }
@@ -265,11 +254,6 @@ def told(group: Sequence[Asked]) -> str:
     return "; ".join(f"{name}: {', '.join(jobs)}" for name, jobs in names.items())
 
 
-def path_with_ours() -> str:
-    """PYTHONPATH with this package's place."""
-    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
 def command_of(questions: Sequence[Sequence[Job]], folder: Path) -> list[str]:
     """What a process of these jobs runs: functions of `jobs`, a question's compiled together, or the benchmark."""
     first = questions[0][0]
@@ -294,9 +278,7 @@ def names_of(asked: Sequence[str] | None) -> list[str]:
     Raises:
         UsageError: there is no such question.
     """
-    for name in asked or []:
-        if name not in QUESTIONS:
-            raise UsageError(f"--question: no {name!r}; {nearest(name, QUESTIONS)}")
+    check("question", asked or [], QUESTIONS)
     return [name for name in QUESTIONS if not asked or name in asked or name == "machine"]
 
 

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
+from jaxcompare.bench.process import write_json
+
 Found = dict[str, Any]
 Work = Generator[None, None, Any]  # up to its yield it compiles, and then it measures; what it returns is the answer
 
@@ -34,13 +36,6 @@ def go_on(work: Work) -> Found | None:
     return None
 
 
-def write(path: Path, found: Found) -> None:
-    """All or nothing."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(found))
-    part.replace(path)
-
-
 def serve(asked: Sequence[Sequence[tuple[str, dict[str, Any]]]], folder: Path, go: TextIO) -> int:
     """Runs the jobs and writes their answers."""
     from jaxcompare.bench.gpu import jobs
@@ -57,7 +52,7 @@ def serve(asked: Sequence[Sequence[tuple[str, dict[str, Any]]]], folder: Path, g
         for work, early in zip(works, ended, strict=True):
             found = early or go_on(work)
             work.close()  # and so lets go of what it holds on the device
-            write(folder / f"answer{place}", found or {"error": "it waits twice"})
+            write_json(folder / f"answer{place}", found or {"error": "it waits twice"})
             place += 1
     return 0
 

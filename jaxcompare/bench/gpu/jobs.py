@@ -31,6 +31,7 @@ from jaxcompare.bench.ours import runner
 from jaxcompare.bench.workloads import WORKLOADS, loaded, operations, streamed, traffic
 from jaxcompare.cgroups import usable_cores
 from jaxcompare.experiment import Comparison
+from jaxcompare.settings import Settings
 
 Row = dict[str, Any]
 Work = Generator[None, None, Any]
@@ -136,15 +137,35 @@ def trainers(plans: Sequence[planning.Plan], mesh: Any) -> list[trainer.Trainer 
     return list(COMPILING.map(one, plans))
 
 
+def costs(widths: Sequence[int], settings: Settings) -> Row:
+    """Of one step of one replica, by arithmetic."""
+    optimizer = settings.optimizer
+    return {
+        "optimizer": optimizer,
+        "operations": operations(widths, settings.batch_size),
+        "traffic": traffic(widths, optimizer),
+        "streamed": streamed(widths, optimizer),
+    }
+
+
+def held(made: trainer.Trainer) -> Row:
+    """A program's bytes by XLA's account."""
+    account = made.executables.memory
+    return {"compiled_bytes": account and account.total, "temporary_bytes": account and account.temporaries}
+
+
+def unit_of(made: trainer.Trainer) -> Unit:
+    """One tile of a program, which stands for all of its tiles."""
+    return Unit(runner(made, made.plan.tiles[:1]), len(made.plan.tiles))
+
+
 def tile_row(made: trainer.Trainer | str, repeats: int, seconds: float) -> Row:
     """The rate of one tile, and what it holds by XLA's account."""
     if isinstance(made, str):
         return {"error": made}
-    plan, account = made.plan, made.executables.memory
-    row: Row = {"shape": list(plan.shape), "replicas": plan.replicas}
-    row |= {"compiled_bytes": account and account.total, "temporary_bytes": account and account.temporaries}
+    row = held(made)
     try:
-        row |= measured(Prepared([Unit(runner(made, plan.tiles[:1]))], plan.replicas), repeats, seconds)
+        row |= measured(Prepared([unit_of(made)], made.plan.replicas), repeats, seconds)
     except Exception as error:  # too much for the device, say: the smaller ones stand
         row["error"] = failure(error)
     made.release()
@@ -160,15 +181,10 @@ def tiles(
     for seeds, variants in shapes:
         made = networks.comparison(network, seeds, variants, **{**settings_of(kind), **base})
         plans.append(networks.plan_of(made))
-    widths = networks.widths(network)
-    batch, optimizer = plans[0].program.settings.batch_size, plans[0].program.settings.optimizer
     shared = {
         "network": network,
         "kind": kind,
-        "optimizer": optimizer,
-        "operations": operations(widths, batch),
-        "traffic": traffic(widths, optimizer),
-        "streamed": streamed(widths, optimizer),
+        **costs(networks.widths(network), plans[0].program.settings),
     }
     every = trainers(plans, mesh)
     yield
@@ -185,31 +201,26 @@ def engine(workload: str, replicas: int, kind: str, repeats: int, seconds: float
     """
     comparison = WORKLOADS[workload].comparison(replicas, **settings_of(kind))
     plans = planning.plan(comparison, loaded(comparison), platform="gpu")
-    widths, batch, every = WORKLOADS[workload].widths, 128, trainers(plans, one_device())
+    every = trainers(plans, one_device())
     yield
     units, rows = [], []
     for plan, made in zip(plans, every, strict=True):
-        optimizer = plan.program.settings.optimizer
         row: Row = {
             "program": plan.program.name,
-            "optimizer": optimizer,
             "replicas": len(plan.program.seeds) * len(plan.program.variants),
             "tile": list(plan.shape),
-            "operations": operations(widths, batch),
-            "traffic": traffic(widths, optimizer),
-            "streamed": streamed(widths, optimizer),
+            **costs(WORKLOADS[workload].widths, plan.program.settings),
         }
         rows.append(row)
         if isinstance(made, str):
             row["error"] = made
             continue
-        account = made.executables.memory
-        row |= {"compiled_bytes": account and account.total, "temporary_bytes": account and account.temporaries}
+        row |= held(made)
         text = getattr(made.executables.train, "as_text", lambda: None)() or ""
         row["hlo"] = hlo.summary(text)
-        if keep and optimizer == "adamw":
-            Path(keep, f"hlo_{optimizer}_{kind}.txt.gz").write_bytes(gzip.compress(text.encode()))
-        unit = Unit(runner(made, plan.tiles[:1]), len(plan.tiles))
+        if keep and row["optimizer"] == "adamw":
+            Path(keep, f"hlo_adamw_{kind}.txt.gz").write_bytes(gzip.compress(text.encode()))
+        unit = unit_of(made)
         row |= measured(Prepared([replace(unit, count=1)], plan.replicas), repeats, seconds)
         units.append(unit)
     found: Row = {"workload": workload, "replicas": replicas, "kind": kind, "programs": rows}
@@ -243,7 +254,7 @@ def choices(workload: str, replicas: int, key: str, kind: str, repeats: int, sec
         if errors:
             found[way] = {"error": errors[0]}
             continue
-        units = [Unit(runner(one, one.plan.tiles[:1]), len(one.plan.tiles)) for one in made if not isinstance(one, str)]
+        units = [unit_of(one) for one in made if not isinstance(one, str)]
         found[way] = measured(Prepared(units, replicas), repeats, seconds)
         found[way]["tiles"] = [[*plan.shape, len(plan.tiles)] for plan in each]
     return found
@@ -272,15 +283,15 @@ def planner(network: str, seeds: int, variants: int, kind: str, **base: Any) -> 
     return found
 
 
-def over_ask(network: str, times: float) -> Work:
+def over_ask(network: str, variants: int, times: float) -> Work:
     """A tile that needs so many times of what the device has, trained all the same: what became of it."""
     mesh, limit = one_device(), device_bytes("bytes_limit")
     if limit is None:
         return {"skipped": "this device does not say how much memory it has"}
-    small = networks.plan_of(networks.comparison(network, 4, networks.VARIANTS, epochs=1))
+    small = networks.plan_of(networks.comparison(network, 4, variants, epochs=1))
     planned = fitting.compiled(small, mesh)  # of the small one, because the large one may not even compile
-    seeds = max(1, math.ceil((times * limit - planned.of(0)) / max(1, planned.replica) / networks.VARIANTS))
-    plan = networks.plan_of(networks.comparison(network, seeds, networks.VARIANTS, epochs=1))
+    seeds = max(1, math.ceil((times * limit - planned.of(0)) / max(1, planned.replica) / variants))
+    plan = networks.plan_of(networks.comparison(network, seeds, variants, epochs=1))
     asked = planned.of(plan.replicas)
     (job,) = trainer.prepare([plan], mesh, trainer.Forgetful())  # not fitted: so it asks for too much
     yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -19,18 +18,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "fashion_mnist": {"dataset": "fashion_mnist", "hidden": [256, 128]},
     "wide": {"dataset": "fashion_mnist", "hidden": [2048, 2048]},
 }
-VARIANTS = 8  # of a seed, where there are enough replicas: they share their batches, as a study's do
 LOWEST, STEP = 1e-4, 1.02  # learning rates: so mild and so close that all train alike
-
-
-def shape_of(replicas: int) -> tuple[int, int]:
-    """Seeds and variants of a tile of so many replicas, as a study would have them.
-
-    >>> shape_of(4), shape_of(1024)
-    ((1, 4), (128, 8))
-    """
-    variants = min(VARIANTS, replicas)
-    return -(-replicas // variants), variants
 
 
 def comparison(network: str, seeds: int, variants: int, **base: Any) -> Comparison:
@@ -61,12 +49,3 @@ def widths(network: str) -> tuple[int, ...]:
     """
     shape = SHAPES[NETWORKS[network]["dataset"]]
     return (shape.features, *NETWORKS[network]["hidden"], shape.classes)
-
-
-def parameters(network: str) -> int:
-    """How many numbers the network has.
-
-    >>> parameters("fashion_mnist")
-    235146
-    """
-    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths(network)))

@@ -188,7 +188,7 @@ def _program(kind: str, row: Row, machine: Row, float32: Row) -> list[tuple[str,
         ("products", kind),
         ("optimizer", row["optimizer"]),
         ("tile, seeds x variants", _shape(row["tile"])),
-        ("replica-steps/s", number(row.get("median")) or f"failed: {row.get('error')}"),
+        ("replica-steps/s", _median(row)),
         ("of the roofline, least", percent(share(row, machine, "traffic"))),
         ("of the roofline, each pass", percent(share(row, machine, "streamed"))),
         ("which binds", binding if allowed else None),
@@ -199,6 +199,11 @@ def _program(kind: str, row: Row, machine: Row, float32: Row) -> list[tuple[str,
         ("bytes of the program", size(row.get("compiled_bytes"))),
         ("to float32", ratio(row.get("compiled_bytes"), float32.get(row["optimizer"]))),
     ]
+
+
+def _median(row: Row) -> str:
+    """A rate, or why there is none."""
+    return number(row.get("median")) or f"failed: {row.get('error')}"
 
 
 def _shape(shape: Sequence[int]) -> str:
@@ -216,7 +221,7 @@ def _torch(answers: Answers, machine: Row) -> list[str]:
                 row["workload"],
                 row["replicas"],
                 _way(row),
-                number(row.get("median")) or f"failed: {row.get('error')}",
+                _median(row),
                 f"[{number(row['least'])}, {number(row['greatest'])}]" if "least" in row else None,
                 ratio(ours.get((row["workload"], row["replicas"])), row.get("median")),
                 number(row.get("compile_seconds")),
@@ -247,7 +252,7 @@ def _tile_table(rows: Sequence[Row], machine: Row) -> list[str]:
             row["network"],
             _shape(row["shape"]),
             row["replicas"],
-            number(row.get("median")) or f"failed: {row.get('error')}",
+            _median(row),
             percent(share(row, machine, "streamed")),
             size(row["compiled_bytes"] / row["replicas"]) if row.get("compiled_bytes") else None,
         )
@@ -265,10 +270,7 @@ def _tile_table(rows: Sequence[Row], machine: Row) -> list[str]:
 def _flags(answers: Answers, machine: Row) -> list[str]:
     found = {name: rows[0] for name, rows in answered(answers).items()}
     plain = found.get("as they are", {}).get("median")
-    body = [
-        (name, number(row.get("median")) or f"failed: {row.get('error')}", ratio(row.get("median"), plain))
-        for name, row in found.items()
-    ]
+    body = [(name, _median(row), ratio(row.get("median"), plain)) for name, row in found.items()]
     return table(("XLA's options", "replica-steps/s", "to as they are"), body)
 
 
@@ -334,10 +336,7 @@ def _studies(answers: Answers, machine: Row, *, rates: bool = False) -> list[str
         tables = (
             table(
                 ("variant", "n", "failed", "test accuracy [95% interval]"),
-                (
-                    [row["label"], row["n"], row["n_failed"], _interval(row, "test_accuracy_mean", "test_accuracy_low")]
-                    for row in one["summary"]
-                ),
+                ([row["label"], row["n"], row["n_failed"], _accuracy(row)] for row in one["summary"]),
             ),
             table(
                 ("first - second", "the second", "n", "points of test accuracy [95% interval]", "p, Holm"),
@@ -389,21 +388,24 @@ def _scale(row: Row) -> str:
     return " ".join(number(value) or NONE for value in _thinned(row["scale"]))
 
 
-def _interval(row: Row, mean: str, low: str) -> str:
-    high = low.replace("_low", "_high")
-    if row[mean] is None:
-        return NONE
-    if row[low] is None:
-        return f"{row[mean]:.4f}"
-    return f"{row[mean]:.4f} [{row[low]:.4f}, {row[high]:.4f}]"
+def _accuracy(row: Row) -> str:
+    mean, low, high = (row[f"test_accuracy_{part}"] for part in ("mean", "low", "high"))
+    return _interval(mean, low, high, "{:.4f}".format)
 
 
 def _difference(row: Row) -> str:
-    if row["difference"] is None:
+    return _interval(row["difference"], row["low"], row["high"], lambda value: f"{100 * value:+.2f}")
+
+
+def _interval(middle: float | None, low: float | None, high: float | None, spell: Callable[[float], str]) -> str:
+    """What is known of a figure and its interval.
+
+    >>> _interval(1.0, 0.0, 2.0, str), _interval(1.0, None, None, str), _interval(None, None, None, str)
+    ('1.0 [0.0, 2.0]', '1.0', '-')
+    """
+    if middle is None:
         return NONE
-    if row["low"] is None:
-        return f"{100 * row['difference']:+.2f}"
-    return f"{100 * row['difference']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    return spell(middle) if low is None or high is None else f"{spell(middle)} [{spell(low)}, {spell(high)}]"
 
 
 def _thinned(values: Sequence[float], most: int = 8) -> list[float]:
@@ -426,9 +428,9 @@ def _choices(answers: Answers, machine: Row) -> list[str]:
             row["workload"],
             row["replicas"],
             f"{row['key']}: {', '.join(row['values'])}",
-            number(one.get("median")) or f"failed: {one.get('error')}",
+            _median(one),
             _tiles_of(one),
-            number(each.get("median")) or f"failed: {each.get('error')}",
+            _median(each),
             _tiles_of(each),
             ratio(each.get("median"), one.get("median")),
         ]

@@ -100,6 +100,9 @@ def _more(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     return [_bench(name, name, size, COMPILED, scale) for name, size in {**cells, "a_fashion": 2}.items()]
 
 
+VARIANTS = 8  # of a seed, where there are enough replicas: they share their batches, as a study's do
+
+
 def _powers(most: int, factor: int) -> list[int]:
     found = [1]
     while found[-1] * factor <= most:
@@ -107,16 +110,25 @@ def _powers(most: int, factor: int) -> list[int]:
     return found
 
 
-def _shapes(replicas: list[int]) -> list[list[int]]:
-    variants = [min(8, count) for count in replicas]
-    return [[-(-count // width), width] for count, width in zip(replicas, variants, strict=True)]
+def shape_of(replicas: int) -> tuple[int, int]:
+    """Seeds and variants of a tile of so many replicas, as a study would have them.
+
+    >>> shape_of(4), shape_of(1024)
+    ((1, 4), (128, 8))
+    """
+    variants = min(VARIANTS, replicas)
+    return -(-replicas // variants), variants
 
 
 def _replicas(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     shared = {"kind": "tensorfloat32", **_timing(scale)}
     most = {"fashion_mnist": scale.most, "moons": scale.most, "digits": scale.most, "wide": min(scale.most, 64)}
     return [
-        Job(network, "tiles", {"network": network, "shapes": _shapes(_powers(limit, scale.factor)), **shared})
+        Job(
+            network,
+            "tiles",
+            {"network": network, "shapes": [shape_of(count) for count in _powers(limit, scale.factor)], **shared},
+        )
         for network, limit in most.items()
     ]
 
@@ -147,7 +159,7 @@ def _planner(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
         ("fashion_mnist, bfloat16", {"network": "fashion_mnist", "seeds": 16, "kind": "bfloat16"}),
         ("deep, remat", {"seeds": 4, "kind": "float32", "remat": True, **deep}),
     ]
-    return [Job(name, "planner", {"variants": 8, **arguments}) for name, arguments in asked]
+    return [Job(name, "planner", {"variants": VARIANTS, **arguments}) for name, arguments in asked]
 
 
 SMALL_DEVICE = 4 * 2**30  # bytes that a run is left with, so that asking for more takes seconds, not minutes
@@ -159,7 +171,14 @@ def _over_ask(scale: Scale, machine: dict[str, Any], folder: str) -> list[Job]:
     limit = machine.get("memory_bytes")
     fraction = min(0.75, 0.75 * SMALL_DEVICE / limit) if limit else 0.1
     environment = {"XLA_CLIENT_MEM_FRACTION": f"{fraction:.4f}"}
-    return [Job("fashion_mnist", "over_ask", {"network": "fashion_mnist", "times": TOO_MUCH}, environment)]
+    return [
+        Job(
+            "fashion_mnist",
+            "over_ask",
+            {"network": "fashion_mnist", "variants": VARIANTS, "times": TOO_MUCH},
+            environment,
+        )
+    ]
 
 
 # The six studies of precision and memory; those of batch sizes need Fashion-MNIST where it is looked for first. What recomputed
