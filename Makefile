@@ -30,14 +30,14 @@ validate: data
 	$(BIN)/python -m jaxcompare.validate $(ARGS)
 
 bench: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
-	$(BIN)/python -m jaxcompare.bench --seconds 0.5 $(ARGS)
+	$(BIN)/python -m benchmarks --seconds 0.5 $(ARGS)
 
 # With the Python that has what it needs, so that nothing is fetched: .venv's, or else the one that is found first.
 bench-gpu: $(if $(TORCH),$(VENV)/.torch)
 	@python=$(BIN)/python; test -x $$python || python="$(PYTHON)"; \
 	if ! $$python -c 'import flax, jax, optax, pandas, sklearn' 2>/dev/null; then \
 		$(MAKE) --no-print-directory $(INSTALLED) && python=$(BIN)/python; fi && \
-	$$python -m jaxcompare.bench.gpu $(ARGS)
+	$$python -m benchmarks.gpu $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxcompare import experiment, memory, names, outputs, overrides
-from jaxcompare.registry import nearest
-from jaxcompare.settings import ConfigError
+from jaxcompare.config import experiment, names, outputs, overrides
+from jaxcompare.config.registry import nearest
+from jaxcompare.config.settings import ConfigError
+from jaxcompare.planning import memory
 
 EXAMPLES = """\
 examples:
@@ -131,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Where a user's own functions may lie: beside the config, or where the command was given.
         sys.path[:0] = [str(Path(arguments.exp).parent)] if arguments.exp.endswith(".toml") else []
         sys.path.append(str(Path.cwd()))
-        from jaxcompare import pipeline  # NumPy and pandas: only once the config is known to be good
+        from jaxcompare.execution import pipeline  # NumPy and pandas: only once the config is known to be good
 
         if arguments.list:
             print(pipeline.listing(comparisons, configs, arguments.data_dir), flush=True)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from jaxcompare.devices import start_jax
+from jaxcompare.execution.devices import start_jax
 from jaxcompare.known import Check, checks
 
 

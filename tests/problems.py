@@ -7,9 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcompare import assemble, loading, models, planning, segment, sweep, train, words
-from jaxcompare.experiment import parse
-from jaxcompare.programs import tiles_of
+from jaxcompare import words
+from jaxcompare.components import models
+from jaxcompare.config.experiment import parse
+from jaxcompare.data import loading
+from jaxcompare.engine import segment, sweep, train_step
+from jaxcompare.planning import assemble, layout
+from jaxcompare.planning.programs import tiles_of
 from jaxcompare.report.draw import Picture, names_of, wanted_of
 from jaxcompare.types import Batch
 
@@ -49,7 +53,7 @@ def comparison(grid=None, name="tiny", **base):
 
 
 def plans(made, **options):
-    return planning.plan(made, loading.load_datasets([made]), platform="cpu", **options)
+    return layout.plan(made, loading.load_datasets([made]), platform="cpu", **options)
 
 
 def blobs(size=64, features=4, classes=3, seed=0):
@@ -60,7 +64,7 @@ def blobs(size=64, features=4, classes=3, seed=0):
 
 
 def recipe(**options):
-    return train.make_recipe(models.mlp(hidden=(8, 8), classes=3), **options)
+    return train_step.make_recipe(models.mlp(hidden=(8, 8), classes=3), **options)
 
 
 def one_replica(plan, variant, seed, dtype=None):
@@ -91,7 +95,7 @@ def train_tiles(plan, devices, segment_steps=None, data=1):
         chosen = tiles[begin : begin + devices]
         padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
         group = sweep.shard(mesh, assemble.group(plan.program, padded, plan.shape, plan.total_steps))
-        built = sweep.build(planning.blueprint(plan, mesh))
+        built = sweep.build(layout.blueprint(plan, mesh))
         carry, measured = sweep.train_group(
             built, on_mesh, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
             levels=assemble.levels(plan.program.settings), rows=plan.rows, segment_steps=segment_steps,

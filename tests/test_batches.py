@@ -4,11 +4,14 @@ import jax
 import pytest
 from problems import BASE, comparison
 
-from jaxcompare import batches, compare, fitting, loading, manifest, sweep
-from jaxcompare.experiment import parse
-from jaxcompare.memory import Cost
-from jaxcompare.overrides import parse_assignment
-from jaxcompare.settings import AUTO, ConfigError
+from jaxcompare.config.experiment import parse
+from jaxcompare.config.overrides import parse_assignment
+from jaxcompare.config.settings import AUTO, ConfigError
+from jaxcompare.data import loading
+from jaxcompare.engine import sweep
+from jaxcompare.execution import compare, manifest
+from jaxcompare.planning import batches, fitting
+from jaxcompare.planning.memory import Cost
 
 
 def resolve(made, limit, book=None):

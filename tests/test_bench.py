@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcompare import assemble, planning, train
-from jaxcompare.bench import __main__ as command
-from jaxcompare.bench import measure, measured, picture, process, summary, ways, workloads
+from benchmarks import __main__ as command
+from benchmarks import measure, measured, picture, process, summary, ways, workloads
+from jaxcompare.engine import train_step
+from jaxcompare.planning import assemble, layout
 from jaxcompare.types import Batch
 
 
@@ -26,17 +27,19 @@ def test_operations_against_a_count_by_hand():
 
 def test_operations_against_the_compiler():
     """XLA's own count of a step's operations is ours and the elementwise ones, which are few."""
-    recipe = train.make_recipe(workloads_model(), optimizer="sgd", clip=False)
-    hparams = train.make_hparams(0.1)
+    recipe = train_step.make_recipe(workloads_model(), optimizer="sgd", clip=False)
+    hparams = train_step.make_hparams(0.1)
     batch = Batch(jnp.zeros((128, 64)), jnp.zeros(128, jnp.int32))
-    state = train.init_state(jax.random.key(0), recipe, hparams, batch.x)
-    counted = jax.jit(train.make_train_step(recipe)).lower(state, batch, hparams).compile().cost_analysis()["flops"]
+    state = train_step.init_state(jax.random.key(0), recipe, hparams, batch.x)
+    counted = (
+        jax.jit(train_step.make_train_step(recipe)).lower(state, batch, hparams).compile().cost_analysis()["flops"]
+    )
     expected = workloads.operations((64, 256, 128, 10), 128)
     assert expected <= counted <= 1.05 * expected
 
 
 def workloads_model():
-    from jaxcompare import models
+    from jaxcompare.components import models
 
     return models.mlp(hidden=(256, 128), classes=10)
 
@@ -164,13 +167,13 @@ def test_rows_without_a_ceiling_have_no_share_of_it():
 @functools.cache
 def plan_of(workload):
     comparison = workloads.WORKLOADS[workload].comparison(min(workloads.WORKLOADS[workload].sizes))
-    return planning.plan(comparison, workloads.loaded(comparison), platform="cpu")[0]
+    return layout.plan(comparison, workloads.loaded(comparison), platform="cpu")[0]
 
 
 @functools.cache
 def step_of(model, settings):
-    recipe = train.make_recipe(model, optimizer=settings[0], loss=settings[1], activation=settings[2])
-    return recipe, jax.jit(train.make_train_step(recipe))
+    recipe = train_step.make_recipe(model, optimizer=settings[0], loss=settings[1], activation=settings[2])
+    return recipe, jax.jit(train_step.make_train_step(recipe))
 
 
 def ours_after(workload, variants, seeds, steps):
@@ -180,14 +183,14 @@ def ours_after(workload, variants, seeds, steps):
     found = []
     for seed, settings in itertools.product(seeds, variants):
         recipe, step = step_of(model, (settings.optimizer, settings.loss, settings.activation))
-        hparams = train.make_hparams(settings.learning_rate)
+        hparams = train_step.make_hparams(settings.learning_rate)
         x = jnp.zeros((1, plan.material.features))
-        state = train.init_state(train.init_key(jnp.asarray(seed)), recipe, hparams, x)
+        state = train_step.init_state(train_step.init_key(jnp.asarray(seed)), recipe, hparams, x)
         for number in range(steps):
             epoch, within = divmod(number, plan.steps_per_epoch)
             examples = order_of(seed, epoch, len(data.train.y))[within * 128 : (within + 1) * 128]
             state, _ = step(
-                state, Batch(train.scale(data.train.x[examples], data.scaling), data.train.y[examples]), hparams
+                state, Batch(train_step.scale(data.train.x[examples], data.scaling), data.train.y[examples]), hparams
             )
         found.append(layers_of(state.params))
     return found
@@ -195,7 +198,7 @@ def ours_after(workload, variants, seeds, steps):
 
 @functools.cache
 def order_of(seed, epoch, size):
-    return np.asarray(train.epoch_order(jnp.asarray(seed), jnp.asarray(epoch), size))
+    return np.asarray(train_step.epoch_order(jnp.asarray(seed), jnp.asarray(epoch), size))
 
 
 def layers_of(params):
@@ -208,15 +211,15 @@ def torch_task(workload):
     """PyTorch's task with our weights and orders."""
     import torch
 
-    from jaxcompare import models
-    from jaxcompare.bench import torch_parts
+    from benchmarks import torch_parts
+    from jaxcompare.components import models
 
     work = workloads.WORKLOADS[workload]
     task = torch_parts.make_task(work.settings, torch.device("cpu"))
     model = models.mlp(hidden=work.settings.hidden, classes=work.widths[-1])
 
     def weights(seed):
-        layers = layers_of(model.init(train.init_key(jnp.asarray(seed)), jnp.zeros((1, work.widths[0]))))
+        layers = layers_of(model.init(train_step.init_key(jnp.asarray(seed)), jnp.zeros((1, work.widths[0]))))
         return [(torch.tensor(kernel), torch.tensor(bias)) for kernel, bias in layers]
 
     def orders(seeds, epoch):
@@ -257,7 +260,7 @@ def stacked_layers(stack):
 
 def test_stacks_fill_a_group():
     pytest.importorskip("torch")
-    from jaxcompare.bench.torch_ways import shapes
+    from benchmarks.torch_ways import shapes
 
     assert shapes(10, 9) == [(1, 1), (1, 3), (1, 9), (5, 9), (10, 9)]  # all are among them
     assert shapes(1, 2) == [(1, 1), (1, 2)]
@@ -278,7 +281,7 @@ RATES = {(1, 1): 5.0, (1, 3): 3.0, (1, 9): 9.0, (5, 9): 6.0, (10, 9): 7.0}
 )
 def test_stacks_are_tried_until_they_are_slow(device, rates, tried, monkeypatch):
     pytest.importorskip("torch")
-    from jaxcompare.bench.torch_ways import Group, Maker
+    from benchmarks.torch_ways import Group, Maker
 
     asked = []
     made = object.__new__(Maker)
@@ -293,7 +296,7 @@ def test_stacks_are_tried_until_they_are_slow(device, rates, tried, monkeypatch)
 @pytest.mark.parametrize("loader", [True, False])
 def test_torch_loops_do_the_same_work(workload, wanted, loader):
     pytest.importorskip("torch")
-    from jaxcompare.bench.torch_loops import Loop
+    from benchmarks.torch_loops import Loop
 
     variants, task, steps = variants_of(workload, **wanted), torch_task(workload), 3 if "fashion" in workload else STEPS
     loops = [Loop(task, settings, 1, loader=loader) for settings in variants]
@@ -321,7 +324,7 @@ def test_torch_compiled_does_the_same_work(layout):
 
 
 def check_stacks(workload, wanted, layout, compiled):
-    from jaxcompare.bench.torch_stacks import Stack, kind_of, make_step
+    from benchmarks.torch_stacks import Stack, kind_of, make_step
 
     variants, task, steps = variants_of(workload, **wanted), torch_task(workload), 3 if "fashion" in workload else STEPS
     seeds = [1] if layout == "single" else [1, 4]

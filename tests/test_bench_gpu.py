@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from jaxcompare import trainer
-from jaxcompare.bench import gpu, workloads
-from jaxcompare.bench.gpu import __main__ as command
-from jaxcompare.bench.gpu import child, hlo, jobs, networks, page, picture, profile, questions, started
-from jaxcompare.bench.gpu.questions import FULL, QUESTIONS, QUICK, Job
-from jaxcompare.bench.workloads import WORKLOADS
+from benchmarks import gpu, workloads
+from benchmarks.gpu import __main__ as command
+from benchmarks.gpu import child, hlo, jobs, networks, page, picture, profile, questions, started
+from benchmarks.gpu.questions import FULL, QUESTIONS, QUICK, Job
+from benchmarks.workloads import WORKLOADS
+from jaxcompare.execution import trainer
 
 # As XLA writes it, cut short: a loop of one product, an update that reads five arrays, and a counter.
 TEXT = """\
@@ -101,7 +101,7 @@ def test_every_question_has_jobs_that_can_be_called():
                     inspect.signature(getattr(jobs, job.function)).bind(**job.arguments)
                 else:
                     given = command.bench_command(job, page)
-                    from jaxcompare.bench import __main__ as bench
+                    from benchmarks import __main__ as bench
 
                     bench.cells_of(bench.parser().parse_args(given[3:]))
     assert set(page.SECTIONS) == set(QUESTIONS)
@@ -387,10 +387,10 @@ def test_figures_of_two_kinds_are_not_mixed(asked, capsys, other):
 
 def test_a_page_needs_no_matplotlib(asked, monkeypatch, capsys):
     monkeypatch.delattr(gpu, "picture")
-    monkeypatch.setitem(sys.modules, "jaxcompare.bench.gpu.picture", None)
+    monkeypatch.setitem(sys.modules, "benchmarks.gpu.picture", None)
     assert asked.run("--question", "fourth") == 0
     assert (asked.folder / "gpu.md").exists()
-    assert "no picture: import of jaxcompare.bench.gpu.picture halted" in capsys.readouterr().err
+    assert "no picture: import of benchmarks.gpu.picture halted" in capsys.readouterr().err
 
 
 def test_a_run_that_is_stopped_ends_its_processes_and_makes_a_page(asked, monkeypatch, capsys):
@@ -668,7 +668,7 @@ def test_the_whole_from_the_command_line(tmp_path):
     """All but PyTorch's ways, which test_bench.py tries."""
     names = [name for name in QUESTIONS if name not in ("torch", "others", "more")]
     asked = ["--platform", "cpu", "--quick", "--minutes", "30", "--question", *names, "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, "-m", "jaxcompare.bench.gpu", *asked], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu", *asked], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())["questions"]
     assert set(found) == set(names)
@@ -685,7 +685,7 @@ def test_a_step_compiled_for_a_gpu_updates_in_one_pass():
     pytest.importorskip("jax_plugins.xla_cuda13")
     given = ["--shape", "4", "4", "--optimizer", "adamw"]
     done = subprocess.run(
-        [sys.executable, "-m", "jaxcompare.bench.gpu.compiled", *given], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.gpu.compiled", *given], capture_output=True, text=True, check=True
     )
     found = json.loads(done.stdout)
     weights = 4 * workloads.parameters(networks.widths("fashion_mnist"))

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from jaxcompare import data, names
+from jaxcompare import data
+from jaxcompare.config import names
 from jaxcompare.data import base, splits, toys
 
 ARGUMENTS = {"data_seed": 0, "samples": 300, "test_samples": 200, "noise": None, "factor": 0.5}

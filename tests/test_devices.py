@@ -3,9 +3,10 @@
 import jax
 import pytest
 
-from jaxcompare import devices, sweep
-from jaxcompare.devices import MeshShape, parse_mesh
-from jaxcompare.settings import ConfigError, Settings
+from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.engine import sweep
+from jaxcompare.execution import devices
+from jaxcompare.execution.devices import MeshShape, parse_mesh
 
 
 @pytest.mark.parametrize(

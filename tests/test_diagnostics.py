@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcompare import diagnostics, models
+from jaxcompare import diagnostics
+from jaxcompare.components import models
 from jaxcompare.diagnostics.histograms import histograms
 from jaxcompare.types import Layer, Observation
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from jaxcompare import experiment, names, overrides
-from jaxcompare.experiment import parse
-from jaxcompare.programs import layer_epochs, parameters, programs_of, snapshot_epochs, tile_shape, tiles_of
-from jaxcompare.protocol import confirming
-from jaxcompare.settings import KEYS, ConfigError, Settings
+from jaxcompare.config import experiment, names, overrides
+from jaxcompare.config.experiment import parse
+from jaxcompare.config.protocol import confirming
+from jaxcompare.config.settings import KEYS, ConfigError, Settings
+from jaxcompare.planning.programs import layer_epochs, parameters, programs_of, snapshot_epochs, tile_shape, tiles_of
 
 
 def config(grid=None, base=None, **study):
@@ -222,7 +222,7 @@ def test_a_wrong_set_says_what_is_right(assignment, message):
 
 
 def test_a_resolved_config_gives_the_same_variants():
-    from jaxcompare.manifest import resolved
+    from jaxcompare.execution.manifest import resolved
 
     for name in names.EXPERIMENTS:
         made = parse(name, experiment.load(name)[1])

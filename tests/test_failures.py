@@ -100,5 +100,5 @@ def test_a_file_that_raises_stops_no_other(monkeypatch):
 
 @pytest.mark.parametrize(("failures", "code"), [(0, 0), (2, 1)])
 def test_a_run_says_by_its_exit_code_what_its_report_lacks(failures, code, monkeypatch, tmp_path):
-    monkeypatch.setattr("jaxcompare.pipeline.run", lambda *_: failures)
+    monkeypatch.setattr("jaxcompare.execution.pipeline.run", lambda *_: failures)
     assert run.main(["--exp", "b", "--quick", "--out", str(tmp_path / "out")]) == code

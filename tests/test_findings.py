@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import synthetic
 
-from jaxcompare import analysis, names
+from jaxcompare import analysis
 from jaxcompare.analysis.finding import Finding
 from jaxcompare.analysis.rules import RULES
 from jaxcompare.analysis.tuning import SPECIAL_CASES
-from jaxcompare.optimizers import OPTIMIZERS
+from jaxcompare.components.optimizers import OPTIMIZERS
+from jaxcompare.config import names
 from jaxcompare.report import cells, sections
 from jaxcompare.report import findings as told
 from jaxcompare.report.blocks import Table

@@ -9,7 +9,8 @@ import optax
 import pytest
 from scipy import special, stats
 
-from jaxcompare import activations, losses, models, optimizers, registry
+from jaxcompare.components import activations, losses, models, optimizers
+from jaxcompare.config import registry
 
 X = np.linspace(-8, 8, 161)
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import jax
 
-from jaxcompare import manifest
+from jaxcompare.execution import manifest
 from jaxcompare.report.environment import environment
 from jaxcompare.words import ENGLISH
 

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from problems import BASE, comparison, plans
 
-from jaxcompare import cgroups, compare, fitting, memory, planning, store, sweep, trainer
-from jaxcompare.experiment import parse
-from jaxcompare.memory import Cost, Footprint
-from jaxcompare.settings import ConfigError
+from jaxcompare.config.experiment import parse
+from jaxcompare.config.settings import ConfigError
+from jaxcompare.engine import sweep
+from jaxcompare.execution import compare, store, trainer
+from jaxcompare.planning import fitting, layout, memory
+from jaxcompare.planning.memory import Cost, Footprint
+from jaxcompare.system import cgroups
 
 RATES = {"learning_rate": [0.3, 0.2, 0.1, 0.03, 0.01]}
 
@@ -126,7 +129,7 @@ def test_bytes_are_linear_in_replicas_and_arithmetic_is_not_far_off():
     plan = wide()
     cost = fitting.compiled(plan, mesh(2))
     assert cost.of(5) == pytest.approx(fitting.program_bytes(plan, mesh(4)), rel=0.01)
-    smaller = planning.replace(plan, shape=(1, 2))
+    smaller = plan.replace(plan, shape=(1, 2))
     assert cost.of(2) == pytest.approx(fitting.program_bytes(smaller, mesh(2)), rel=0.1)
     assert cost.of(5) / memory.FAR_BELOW < fitting.arithmetic(plan).of(5) < cost.of(5) * memory.FAR_BELOW
 
@@ -134,7 +137,7 @@ def test_bytes_are_linear_in_replicas_and_arithmetic_is_not_far_off():
 @pytest.mark.parametrize("shape", [(2, 5), (4, 3)])
 def test_what_a_tile_of_several_seeds_takes_is_read_off_its_like(shape):
     """One seed is laid out in another way: the line goes through tiles of several."""
-    plan = planning.replace(wide(seeds=4), shape=shape)
+    plan = layout.replace(wide(seeds=4), shape=shape)
     few, more = fitting.probes(shape)
     assert min(few[0], more[0]) > 1
     expected = fitting.program_bytes(plan, mesh(1))
@@ -264,9 +267,9 @@ def test_running_out_of_memory_halves_the_tile_and_goes_on(monkeypatch, tmp_path
 
 
 def test_a_program_that_says_more_when_it_is_compiled_is_halved_before_it_runs(monkeypatch):
-    plan = planning.lower(wide(hidden=[8]))
+    plan = layout.lower(wide(hidden=[8]))
     needed = fitting.program_bytes(plan, mesh(1))
-    tight = planning.replace(wide(hidden=[8]), footprint=Footprint(1, needed + 1000, "arithmetic"))
+    tight = plan.replace(wide(hidden=[8]), footprint=Footprint(1, needed + 1000, "arithmetic"))
     made, missing = trainer.make_trainer(tight, list(tight.tiles), mesh(1), fitting.Book())
     assert made.plan.shape in ((1, 3), (1, 2))
     assert sum(len(tile.seeds) * len(tile.variants) for tile in missing) == 10
@@ -278,7 +281,7 @@ def test_other_errors_are_not_taken_for_it():
     assert not trainer.out_of_memory(jax.errors.JaxRuntimeError("INVALID_ARGUMENT: shapes"))
     assert not trainer.out_of_memory(ValueError("RESOURCE_EXHAUSTED"))
     one = wide(batch_size=1)
-    while (smaller := planning.lower(one)) is not None:
+    while (smaller := layout.lower(one)) is not None:
         one = smaller
     with pytest.raises(ConfigError, match="memory ran out with one replica at a time and micro_batches = 1: no room"):
         trainer.make_smaller(one, mesh(1), list(one.tiles), fitting.Book(), MemoryError("no room"))

@@ -9,7 +9,8 @@ import jax
 import pytest
 from problems import BASE, comparison, plans
 
-from jaxcompare import compare, sweep, trainer
+from jaxcompare.engine import sweep
+from jaxcompare.execution import compare, trainer
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 from problems import blobs, comparison, plans, recipe, train_tiles
 
-from jaxcompare import devices, models, sweep, train
-from jaxcompare.experiment import parse
-from jaxcompare.overrides import parse_assignment
-from jaxcompare.settings import ConfigError, Settings
+from jaxcompare.components import models
+from jaxcompare.config.experiment import parse
+from jaxcompare.config.overrides import parse_assignment
+from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.engine import sweep, train_step
+from jaxcompare.execution import devices
 from jaxcompare.types import Batch
 
 
 def temporaries(made, batch):
     """Bytes that one compiled step needs beside its arguments and results."""
-    hparams = train.make_hparams(0.1)
-    state = jax.eval_shape(lambda x: train.init_state(jax.random.key(0), made, hparams, x), batch.x)
-    step = jax.jit(train.make_train_step(made), compiler_options=sweep.compiler_options(made))
+    hparams = train_step.make_hparams(0.1)
+    state = jax.eval_shape(lambda x: train_step.init_state(jax.random.key(0), made, hparams, x), batch.x)
+    step = jax.jit(train_step.make_train_step(made), compiler_options=sweep.compiler_options(made))
     compiled = step.lower(state, batch, hparams).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
@@ -33,13 +35,13 @@ def test_micro_batches_add_up_to_the_batch(optimizer, count):
     whole, parts = (
         recipe(optimizer=optimizer, activation="tanh", micro_batches=number, clip=True) for number in (1, count)
     )
-    hparams = train.make_hparams(0.01, clip_norm=1.0)
-    states = [train.init_state(jax.random.key(0), whole, hparams, blobs().x)] * 2
-    steps = [jax.jit(train.make_train_step(made)) for made in (whole, parts)]
+    hparams = train_step.make_hparams(0.01, clip_norm=1.0)
+    states = [train_step.init_state(jax.random.key(0), whole, hparams, blobs().x)] * 2
+    steps = [jax.jit(train_step.make_train_step(made)) for made in (whole, parts)]
     for number in range(5):
         batch = blobs(seed=number)
         found = [
-            jax.jit(train._batch_gradients, static_argnums=0)(made, state.params, batch, hparams, None)[0]
+            jax.jit(train_step._batch_gradients, static_argnums=0)(made, state.params, batch, hparams, None)[0]
             for made, state in zip((whole, parts), states, strict=True)
         ]
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *found)
@@ -54,7 +56,7 @@ def test_micro_batches_add_up_to_the_batch(optimizer, count):
 
 def test_micro_batches_under_vmap_are_each_replicas_own():
     batch = Batch(*(jnp.stack(leaves) for leaves in zip(blobs(seed=1), blobs(seed=2), strict=True)))
-    hparams = sweep.stack_hparams([train.make_hparams(rate) for rate in (0.1, 0.03, 0.01)])
+    hparams = sweep.stack_hparams([train_step.make_hparams(rate) for rate in (0.1, 0.03, 0.01)])
     found = []
     for count in (1, 4):
         made = recipe(micro_batches=count)
@@ -80,7 +82,7 @@ def test_a_comparison_in_micro_batches_is_the_same_comparison():
 def test_micro_batches_need_less_memory():
     batch = shapes(2048, 64)
     whole, parts = (
-        temporaries(train.make_recipe(models.mlp(hidden=(256, 256, 256), classes=10), micro_batches=count), batch)
+        temporaries(train_step.make_recipe(models.mlp(hidden=(256, 256, 256), classes=10), micro_batches=count), batch)
         for count in (1, 16)
     )
     assert parts < whole / 3, (whole, parts)
@@ -97,7 +99,7 @@ def test_micro_batches_that_cannot_be_are_errors():
         devices.check_batches(devices.MeshShape(1, 4), [Settings(batch_size=64, micro_batches=32)])
     made = recipe(micro_batches=7)
     with pytest.raises(ValueError, match="micro_batches = 7 do not divide a batch of 64"):
-        train._batch_gradients(made, None, blobs(), train.make_hparams(0.1), None)
+        train_step._batch_gradients(made, None, blobs(), train_step.make_hparams(0.1), None)
 
 
 DEEP = {"hidden": (256,) * 24, "classes": 10}
@@ -105,21 +107,22 @@ DEEP = {"hidden": (256,) * 24, "classes": 10}
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", ("relu", "tanh")])
 def test_recomputed_activations_give_the_same_gradients_and_weights(activation):
-    batch, hparams = blobs(), train.make_hparams(0.1)
+    batch, hparams = blobs(), train_step.make_hparams(0.1)
     kept, again = (  # blocks of 3, 3 and 1 layers
-        train.make_recipe(models.mlp(hidden=(16,) * 7, classes=3, remat=remat), activation=activation)
+        train_step.make_recipe(models.mlp(hidden=(16,) * 7, classes=3, remat=remat), activation=activation)
         for remat in (False, True)
     )
-    states = [train.init_state(jax.random.key(0), made, hparams, batch.x) for made in (kept, again)]
+    states = [train_step.init_state(jax.random.key(0), made, hparams, batch.x) for made in (kept, again)]
     jax.tree.map(np.testing.assert_array_equal, *(state.params for state in states))
     steps = [
-        jax.jit(train.make_train_step(made), compiler_options=sweep.compiler_options(made)) for made in (kept, again)
+        jax.jit(train_step.make_train_step(made), compiler_options=sweep.compiler_options(made))
+        for made in (kept, again)
     ]
     for _ in range(5):
         states = [step(state, batch, hparams)[0] for step, state in zip(steps, states, strict=True)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), *(s.params for s in states))
     seen = [
-        jax.jit(train.observe, static_argnums=0, compiler_options=sweep.compiler_options(made))(
+        jax.jit(train_step.observe, static_argnums=0, compiler_options=sweep.compiler_options(made))(
             made, states[0], batch, hparams
         )
         for made in (kept, again)
@@ -134,7 +137,7 @@ def test_recomputed_activations_give_the_same_gradients_and_weights(activation):
 def test_recomputed_activations_need_less_memory_in_deep_networks(activation):
     """Of 24 layers the inputs of five blocks are left, and one block's own layers."""
     kept, again = (
-        temporaries(train.make_recipe(models.mlp(**DEEP, remat=remat), activation=activation), shapes(512, 256))
+        temporaries(train_step.make_recipe(models.mlp(**DEEP, remat=remat), activation=activation), shapes(512, 256))
         for remat in (False, True)
     )
     assert again < 0.5 * kept, (again, kept)

@@ -5,11 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcompare import assemble, data, diagnostics, models, names, train
-from jaxcompare.compare import compare
-from jaxcompare.experiment import parse
-from jaxcompare.programs import layers, operations, parameters, programs_of
-from jaxcompare.settings import ConfigError, Settings, resolve_defaults
+from jaxcompare import data, diagnostics
+from jaxcompare.components import models
+from jaxcompare.config import names
+from jaxcompare.config.experiment import parse
+from jaxcompare.config.settings import ConfigError, Settings, resolve_defaults
+from jaxcompare.engine import train_step
+from jaxcompare.execution.compare import compare
+from jaxcompare.planning import assemble
+from jaxcompare.planning.programs import layers, operations, parameters, programs_of
 from jaxcompare.types import Batch
 
 SMALL = models.cnn(hidden=(6,), classes=3, channels=(4, 5), kernel_size=3)
@@ -101,13 +105,13 @@ def test_flat_images_and_those_with_channels_are_the_same():
 
 def test_vmapped_equals_a_loop():
     x, y = images(), jnp.arange(7) % 3
-    recipe = train.make_recipe(SMALL, optimizer="sgd")
-    hparams = train.make_hparams(0.1)
-    step = train.make_train_step(recipe)
+    recipe = train_step.make_recipe(SMALL, optimizer="sgd")
+    hparams = train_step.make_hparams(0.1)
+    step = train_step.make_train_step(recipe)
 
     def run(key):
-        state, metrics = step(train.init_state(key, recipe, hparams, x), Batch(x, y), hparams)
-        return state.params, metrics["loss"], train.observe(recipe, state, Batch(x, y), hparams).layers
+        state, metrics = step(train_step.init_state(key, recipe, hparams, x), Batch(x, y), hparams)
+        return state.params, metrics["loss"], train_step.observe(recipe, state, Batch(x, y), hparams).layers
 
     keys = jax.random.split(jax.random.key(3), 3)
     together = jax.jit(jax.vmap(run))(keys)
@@ -134,14 +138,14 @@ def test_a_filter_is_dead_where_it_is_zero_everywhere():
 
 def test_layers_keep_their_order_from_ten_on():
     model = models.mlp(hidden=(3,) * 11, classes=2)
-    recipe = train.make_recipe(model)
-    x, hparams = jnp.ones((4, 2)), train.make_hparams(0.1)
+    recipe = train_step.make_recipe(model)
+    x, hparams = jnp.ones((4, 2)), train_step.make_hparams(0.1)
 
     @jax.jit
     def run(key):
-        state = train.init_state(key, recipe, hparams, x)
+        state = train_step.init_state(key, recipe, hparams, x)
         _, layers_of = model.apply(state.params, x, jax.nn.relu)
-        observed = train.observe(recipe, state, Batch(x, jnp.zeros(4, jnp.int32)), hparams)
+        observed = train_step.observe(recipe, state, Batch(x, jnp.zeros(4, jnp.int32)), hparams)
         found = diagnostics.activation_statistics(observed.layers, jnp.array([jnp.nan, jnp.nan]))
         expected = [jnp.mean(layers_of[f"hidden_{number}"].pre_activation) for number in range(1, 12)]
         return found["pre_activation_mean"], jnp.stack(expected)
@@ -227,12 +231,12 @@ def test_the_product_for_gradients_is_the_plain_one(shape):
 def test_a_step_is_the_same_whichever_way_the_gradient_is_made(model, policy):
     x = images()
     batch = Batch(x if model is SMALL else x.reshape(len(x), -1), jnp.arange(len(x)) % 3)
-    hparams = train.make_hparams(0.1)
+    hparams = train_step.make_hparams(0.1)
 
     def trained(model):
-        made = train.make_recipe(model, optimizer="adamw", policy=policy)
-        state = train.init_state(jax.random.key(0), made, hparams, batch.x)
-        step = jax.jit(train.make_train_step(made))
+        made = train_step.make_recipe(model, optimizer="adamw", policy=policy)
+        state = train_step.init_state(jax.random.key(0), made, hparams, batch.x)
+        step = jax.jit(train_step.make_train_step(made))
         for _ in range(5):
             state, metrics = step(state, batch, hparams)
         return state.params, metrics["loss"]

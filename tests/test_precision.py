@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from problems import blobs, comparison, plans, recipe, train_tiles
 
-from jaxcompare import analysis, compare, diagnostics, names, precision, sweep, train
-from jaxcompare.experiment import asks_precision, parse
-from jaxcompare.names import LOSS_SCALING
-from jaxcompare.precision import LossScaling
-from jaxcompare.settings import ConfigError
+from jaxcompare import analysis, diagnostics
+from jaxcompare.components import precision
+from jaxcompare.components.precision import LossScaling
+from jaxcompare.config import names
+from jaxcompare.config.experiment import asks_precision, parse
+from jaxcompare.config.names import LOSS_SCALING
+from jaxcompare.config.settings import ConfigError
+from jaxcompare.engine import sweep, train_step
+from jaxcompare.execution import compare
 
 
 def half(**options):
@@ -48,7 +52,7 @@ def test_the_scale_follows_overflow_growth_and_floor_exactly():
 
 def test_jit_and_a_save_lose_no_field():
     made = half(initial=4.0, growth_interval=7, factor=4.0, floor=0.5)
-    state = train.init_state(jax.random.key(0), made, train.make_hparams(0.01), blobs().x)
+    state = train_step.init_state(jax.random.key(0), made, train_step.make_hparams(0.01), blobs().x)
     through = jax.jit(lambda state: state)(state)
     leaves, structure = jax.tree.flatten(through)
     loaded = jax.tree.unflatten(structure, [np.asarray(leaf) for leaf in leaves])
@@ -61,9 +65,9 @@ def test_jit_and_a_save_lose_no_field():
 
 def test_an_overflow_skips_the_step_for_parameters_and_optimizer():
     made = half(initial=2.0**40)
-    batch, hparams = blobs(), train.make_hparams(0.01)
-    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
-    after, metrics = train.make_train_step(made)(state, batch, hparams)
+    batch, hparams = blobs(), train_step.make_hparams(0.01)
+    state = train_step.init_state(jax.random.key(0), made, hparams, batch.x)
+    after, metrics = train_step.make_train_step(made)(state, batch, hparams)
     jax.tree.map(np.testing.assert_array_equal, (after.params, after.opt_state), (state.params, state.opt_state))
     assert np.isfinite(metrics["loss"])
     assert float(after.loss_scale.dynamic.scale) == 2.0**39
@@ -72,7 +76,7 @@ def test_an_overflow_skips_the_step_for_parameters_and_optimizer():
 
 def test_an_overflow_in_one_replica_leaves_the_others_bitwise_as_they_were():
     made, batch = half(), jax.tree.map(lambda leaf: leaf[None], blobs())
-    hparams = sweep.stack_hparams([train.make_hparams(rate) for rate in (0.01, 0.02, 0.03)])
+    hparams = sweep.stack_hparams([train_step.make_hparams(rate) for rate in (0.01, 0.02, 0.03)])
     step = sweep.make_step(made)
 
     def run(scales):
@@ -91,10 +95,10 @@ def test_an_overflow_in_one_replica_leaves_the_others_bitwise_as_they_were():
 
 
 def test_a_replica_at_the_floor_that_skips_on_is_marked_as_diverged():
-    made, hparams = half(initial=1.0), train.make_hparams(0.01)
+    made, hparams = half(initial=1.0), train_step.make_hparams(0.01)
     batch = blobs()._replace(x=blobs().x * 1e6)  # more than float16 holds, at any scale
-    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
-    step = jax.jit(train.make_train_step(made))
+    state = train_step.init_state(jax.random.key(0), made, hparams, batch.x)
+    step = jax.jit(train_step.make_train_step(made))
     for _ in range(precision.SKIPS_TO_DIVERGE + 3):
         state, _ = step(state, batch, hparams)
     assert int(state.first_nonfinite_step) == precision.SKIPS_TO_DIVERGE - 1
@@ -103,10 +107,10 @@ def test_a_replica_at_the_floor_that_skips_on_is_marked_as_diverged():
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_without_a_scale_no_step_is_skipped(name):
-    made, hparams = recipe(policy=name), train.make_hparams(0.01)
+    made, hparams = recipe(policy=name), train_step.make_hparams(0.01)
     batch = blobs()._replace(x=jnp.full_like(blobs().x, jnp.inf))
-    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
-    after, _ = train.make_train_step(made)(state, batch, hparams)
+    state = train_step.init_state(jax.random.key(0), made, hparams, batch.x)
+    after, _ = train_step.make_train_step(made)(state, batch, hparams)
     assert state.loss_scale is None
     assert int(after.first_nonfinite_step) == 0
     assert not np.isfinite(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(after.params)])).all()
@@ -114,25 +118,25 @@ def test_without_a_scale_no_step_is_skipped(name):
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_state_and_losses_are_full_and_layers_half(name):
-    made, batch, hparams = recipe(optimizer="adam", policy=name), blobs(), train.make_hparams(0.01)
-    state = train.init_state(jax.random.key(0), made, hparams, batch.x)
-    after, metrics = train.make_train_step(made)(state, batch, hparams)
+    made, batch, hparams = recipe(optimizer="adam", policy=name), blobs(), train_step.make_hparams(0.01)
+    state = train_step.init_state(jax.random.key(0), made, hparams, batch.x)
+    after, metrics = train_step.make_train_step(made)(state, batch, hparams)
     floats = [leaf for leaf in jax.tree.leaves((after, metrics)) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     assert {leaf.dtype for leaf in floats} == {jnp.dtype("float32")}
-    text = str(jax.make_jaxpr(train.make_train_step(made))(state, batch, hparams))
+    text = str(jax.make_jaxpr(train_step.make_train_step(made))(state, batch, hparams))
     products = [line for line in text.splitlines() if "dot_general" in line]
     assert products
     assert all({"bfloat16": "bf16", "float16": "f16"}[name] in line.split("=")[0] for line in products)
 
 
 def test_gradients_and_clipping_see_no_scale():
-    batch, hparams = blobs(), train.make_hparams(0.1, clip_norm=0.01)
+    batch, hparams = blobs(), train_step.make_hparams(0.1, clip_norm=0.01)
     full, found = recipe(), half(initial=1024.0)
-    states = [train.init_state(jax.random.key(0), made, hparams, batch.x) for made in (full, found)]
-    a, b = (train.observe(made, state, batch, hparams) for made, state in zip((full, found), states, strict=True))
+    states = [train_step.init_state(jax.random.key(0), made, hparams, batch.x) for made in (full, found)]
+    a, b = (train_step.observe(made, state, batch, hparams) for made, state in zip((full, found), states, strict=True))
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=0.02, atol=2e-3), a.gradients, b.gradients)
     clipped = recipe(optimizer="sgd", policy=found.policy)
-    update = train.observe(clipped, states[1]._replace(opt_state=train.init_state(
+    update = train_step.observe(clipped, states[1]._replace(opt_state=train_step.init_state(
         jax.random.key(0), clipped, hparams, batch.x).opt_state), batch, hparams).updates  # fmt: skip
     assert float(diagnostics.tree_norm(update)) == pytest.approx(0.1 * 0.01, rel=1e-3)
 
@@ -251,17 +255,17 @@ def test_what_cannot_be_is_an_error(base, grid, message):
 
 
 def test_micro_batches_scale_and_skip_as_a_whole_batch_does():
-    batch, hparams = blobs(), train.make_hparams(0.01)
+    batch, hparams = blobs(), train_step.make_hparams(0.01)
     for initial, skipped in ((1024.0, 0), (2.0**40, 1)):
         whole = half(initial=initial)
         parts = whole._replace(micro_batches=4)
-        state = train.init_state(jax.random.key(0), whole, hparams, batch.x)
-        (a, _), (b, _) = (train.make_train_step(made)(state, batch, hparams) for made in (whole, parts))
+        state = train_step.init_state(jax.random.key(0), whole, hparams, batch.x)
+        (a, _), (b, _) = (train_step.make_train_step(made)(state, batch, hparams) for made in (whole, parts))
         assert int(b.loss_scale.skipped_steps) == skipped
         jax.tree.map(np.testing.assert_array_equal, a.loss_scale, b.loss_scale)
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-3), a.params, b.params)
     one_bad = batch._replace(x=batch.x.at[1].set(1e6))  # the second part alone overflows
-    after, _ = train.make_train_step(half()._replace(micro_batches=4))(
-        train.init_state(jax.random.key(0), half(), hparams, batch.x), one_bad, hparams
+    after, _ = train_step.make_train_step(half()._replace(micro_batches=4))(
+        train_step.init_state(jax.random.key(0), half(), hparams, batch.x), one_bad, hparams
     )
     assert (int(after.loss_scale.skipped_steps), float(after.loss_scale.dynamic.scale)) == (1, 2.0**15)

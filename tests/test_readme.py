@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jaxcompare import run
-from jaxcompare.experiment import parse
+from jaxcompare.config.experiment import parse
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

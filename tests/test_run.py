@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 from problems import dots, quickly_compiled
 
-from jaxcompare import fitting, run, sweep, trainer
-from jaxcompare.memory import Cost
+from jaxcompare import run
+from jaxcompare.engine import sweep
+from jaxcompare.execution import trainer
+from jaxcompare.planning import fitting
+from jaxcompare.planning.memory import Cost
 
 CONFIG = """
 title = "Tiny"
@@ -55,7 +58,7 @@ def quick_compilation():
 def same_devices():
     """JAX has started by now: the number of devices is the tests'."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jaxcompare.pipeline.start_jax", lambda shape: jax)
+        patch.setattr("jaxcompare.execution.pipeline.start_jax", lambda shape: jax)
         yield
 
 
@@ -79,7 +82,7 @@ def command(*arguments, whole=False):
     """The command's exit code. What is written is whole, or else in one language and with dots for pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "jaxcompare.pipeline.usable_cores", lambda: 1
+            "jaxcompare.execution.pipeline.usable_cores", lambda: 1
         )  # drawn here, not by processes that must start first
         if not whole:
             patch.setattr("jaxcompare.report.draw_all", dots)
@@ -142,11 +145,11 @@ def test_a_stopped_run_goes_on_and_ends_equal(config, finished, tmp_path, monkey
             yield measured
 
     original = trainer.train_job
-    monkeypatch.setattr("jaxcompare.compare.train_job", stop_in_the_second_program)
+    monkeypatch.setattr("jaxcompare.execution.compare.train_job", stop_in_the_second_program)
     assert command("--exp", config, "--out", stopped) == 130
     assert "goes on from there" in capsys.readouterr().err
     assert not (stopped / "report.md").exists()
-    monkeypatch.setattr("jaxcompare.compare.train_job", original)
+    monkeypatch.setattr("jaxcompare.execution.compare.train_job", original)
 
     assert command("--exp", config, "--out", stopped, "--set", "base.epochs=1") == 2
     assert "unfinished work of another config" in capsys.readouterr().err

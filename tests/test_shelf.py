@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from problems import comparison, plans
 
-from jaxcompare import store, sweep, trainer
-from jaxcompare.shelf import ProgramStore
+from jaxcompare.engine import sweep
+from jaxcompare.execution import store, trainer
+from jaxcompare.execution.program_cache import ProgramStore
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from jaxcompare import analysis
 from jaxcompare.analysis.curves import jumps_and_spikes, late_deviation
-from jaxcompare.compare import compare
+from jaxcompare.execution.compare import compare
 
 STUDIES = 2000
 

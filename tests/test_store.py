@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from problems import comparison
 
-from jaxcompare import store
-from jaxcompare.programs import programs_of, tiles_of
+from jaxcompare.execution import store
+from jaxcompare.planning.programs import programs_of, tiles_of
 
 
 @pytest.fixture

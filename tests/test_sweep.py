@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from problems import blobs, comparison, one_replica, plans, recipe, train_tiles, whole_window
 
-from jaxcompare import assemble, compare, planning, segment, sweep, train
-from jaxcompare.programs import tiles_of
+from jaxcompare.engine import segment, sweep, train_step
+from jaxcompare.execution import compare
+from jaxcompare.planning import assemble, layout
+from jaxcompare.planning.programs import tiles_of
 from jaxcompare.types import Batch
 
 
@@ -125,7 +127,7 @@ def test_each_activation_has_a_program_where_that_is_worth_a_compilation():
 
 
 def test_splitting_programs_changes_rounding_only(tiled, monkeypatch):
-    monkeypatch.setitem(planning.SECONDS_TO_SPLIT, "cpu", 0.0)
+    monkeypatch.setitem(layout.SECONDS_TO_SPLIT, "cpu", 0.0)
     split = plans(comparison(), tile_replicas=8)
     assert len(split) == 2
     found = {}
@@ -188,7 +190,7 @@ def test_a_program_compiles_its_training_once():
 def test_public_step_trains_and_compiles_once():
     made = recipe(optimizer="adamw", activation=("relu", "tanh"))
     step = sweep.make_step(made)
-    hparams = sweep.stack_hparams([train.make_hparams(0.01, activation=index) for index in (0, 1, 0)])
+    hparams = sweep.stack_hparams([train_step.make_hparams(0.01, activation=index) for index in (0, 1, 0)])
     batches = [blobs(seed=seed) for seed in range(2)]
     batch = Batch(*(jnp.stack(leaves) for leaves in zip(*batches, strict=True)))
     state = sweep.init_states(made, jnp.arange(2), hparams, batches[0].x)
@@ -205,7 +207,7 @@ def test_public_step_trains_and_compiles_once():
 
 def test_compiled_training_has_no_collective(plan):
     mesh = sweep.local_mesh(jax.devices()[:8])
-    text = sweep.build(planning.blueprint(plan, mesh)).train.as_text()
+    text = sweep.build(layout.blueprint(plan, mesh)).train.as_text()
     assert "while" in text
     for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
         assert collective not in text

@@ -13,8 +13,10 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 from tensorboardX.record_writer import masked_crc32c
 
-from jaxcompare import analysis, compare, outputs, run, tensorboard
-from jaxcompare.settings import KEYS, NOT_FACTORS, ConfigError
+from jaxcompare import analysis, run, tensorboard
+from jaxcompare.config import outputs
+from jaxcompare.config.settings import KEYS, NOT_FACTORS, ConfigError
+from jaxcompare.execution import compare
 
 GRID = {"activation": ["relu", "tanh"], "learning_rate": [0.1, 1e6]}  # at the second rate runs diverge
 

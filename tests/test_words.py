@@ -6,9 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from jaxcompare import outputs, words
+from jaxcompare import words
+from jaxcompare.config import outputs
+from jaxcompare.config.settings import KEYS, ConfigError
 from jaxcompare.run import parser
-from jaxcompare.settings import KEYS, ConfigError
 from jaxcompare.words.english import EN
 from jaxcompare.words.korean import KO
 from jaxcompare.words.particles import PAIRS, final_sound, with_particles

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxcompare.protocol import CONFIRMED
+from jaxcompare.config.protocol import CONFIRMED
 
 __all__ = [
     "CONFIRMED",

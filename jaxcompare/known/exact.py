@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcompare import diagnostics, losses, models, train
+from jaxcompare import diagnostics
+from jaxcompare.components import losses, models
+from jaxcompare.engine import train_step
 from jaxcompare.known.check import Check, near
 from jaxcompare.types import Batch
 
@@ -29,12 +31,12 @@ def fresh_loss() -> float:
     are of the order of 0.01, and what they add to ln 10 is of the order of their square, far below the range's 0.01.
     """
     model = models.mlp(hidden=(64, 64), classes=10, init="truncated_normal", init_scale=0.01)
-    recipe, hparams = train.make_recipe(model), train.make_hparams(0.1)
+    recipe, hparams = train_step.make_recipe(model), train_step.make_hparams(0.1)
 
     def loss() -> jax.Array:
         batch = Batch(jax.random.normal(jax.random.key(0), (500, 32)), jnp.arange(500) % 10)
-        state = train.init_state(jax.random.key(1), recipe, hparams, batch.x)
-        return train.make_train_step(recipe)(state, batch, hparams)[1]["loss"]
+        state = train_step.init_state(jax.random.key(1), recipe, hparams, batch.x)
+        return train_step.make_train_step(recipe)(state, batch, hparams)[1]["loss"]
 
     return _at_once(loss)
 
@@ -78,12 +80,12 @@ def sigmoid_shrinks_gradients() -> float:
     of 0.2 to 0.24, so that the range goes down to 0.18^7.
     """
     model = models.mlp(hidden=(32,) * 8, classes=32, init="orthogonal")
-    recipe, hparams = train.make_recipe(model, activation="sigmoid"), train.make_hparams(0.1)
+    recipe, hparams = train_step.make_recipe(model, activation="sigmoid"), train_step.make_hparams(0.1)
 
     def ratio() -> jax.Array:
         batch = Batch(jax.random.normal(jax.random.key(0), (1, 32)), jnp.zeros(1, jnp.int32))
-        state = train.init_state(jax.random.key(1), recipe, hparams, batch.x)
-        gradients = train.observe(recipe, state, batch, hparams).gradients
+        state = train_step.init_state(jax.random.key(1), recipe, hparams, batch.x)
+        gradients = train_step.observe(recipe, state, batch, hparams).gradients
         norms = [jnp.linalg.norm(gradients[name]["bias"]) for name in ("hidden_1", "hidden_8")]
         return norms[0] / norms[1]
 
@@ -127,13 +129,13 @@ def adam_first_step() -> float:
 
     After one step the corrected moments are g and g^2, so the update is rate * g / (|g| + epsilon) (Kingma and Ba 2015).
     """
-    recipe = train.make_recipe(models.mlp(hidden=(8,), classes=3), optimizer="adam")
-    hparams = train.make_hparams(0.01)
+    recipe = train_step.make_recipe(models.mlp(hidden=(8,), classes=3), optimizer="adam")
+    hparams = train_step.make_hparams(0.01)
 
     def deviation() -> jax.Array:
         batch = Batch(jax.random.normal(jax.random.key(0), (64, 5)), jnp.arange(64) % 3)
-        state = train.init_state(jax.random.key(1), recipe, hparams, batch.x)
-        seen = train.observe(recipe, state, batch, hparams)
+        state = train_step.init_state(jax.random.key(1), recipe, hparams, batch.x)
+        seen = train_step.observe(recipe, state, batch, hparams)
         pairs = zip(jax.tree.leaves(seen.gradients), jax.tree.leaves(seen.updates), strict=True)
         off = [jnp.max(jnp.where(jnp.abs(g) > 1e-4, jnp.abs(update + 0.01 * jnp.sign(g)), 0.0)) for g, update in pairs]
         return jnp.max(jnp.stack(off))

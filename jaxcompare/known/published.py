@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import Any
 
-from jaxcompare.compare import compare
+from jaxcompare.execution.compare import compare
 from jaxcompare.known.check import Check, near
 
 PAPER = "Xiao et al. 2017, table 3"

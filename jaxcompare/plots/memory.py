@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
-from jaxcompare.names import PRECISIONS
+from jaxcompare.config.names import PRECISIONS
 from jaxcompare.plots import groups, panels, style
 from jaxcompare.words import level, say
 

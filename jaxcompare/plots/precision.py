@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
-from jaxcompare.names import PRECISIONS
+from jaxcompare.config.names import PRECISIONS
 from jaxcompare.plots import groups, panels, style
 from jaxcompare.words import level, say, value_of
 

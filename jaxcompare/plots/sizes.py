@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
-from jaxcompare.names import LEARNING_RATE_RULES
+from jaxcompare.config.names import LEARNING_RATE_RULES
 from jaxcompare.plots import groups, panels, style
 from jaxcompare.words import level, say
 

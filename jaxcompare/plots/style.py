@@ -20,7 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
 from PIL import Image
 
-from jaxcompare import names
+from jaxcompare.config import names
 from jaxcompare.plots import fonts
 from jaxcompare.words import say, spoken
 

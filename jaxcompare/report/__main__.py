@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxcompare import outputs
-from jaxcompare.cgroups import usable_cores
+from jaxcompare.config import outputs
+from jaxcompare.config.settings import ConfigError
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
-from jaxcompare.settings import ConfigError
+from jaxcompare.system.cgroups import usable_cores
 from jaxcompare.words import say
 
 

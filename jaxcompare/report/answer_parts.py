@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from jaxcompare import names
+from jaxcompare.config import names
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table

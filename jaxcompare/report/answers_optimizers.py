@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from jaxcompare import analysis, names
+from jaxcompare import analysis
+from jaxcompare.config import names
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.answer_parts import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from jaxcompare.memory import spell_bytes
+from jaxcompare.planning.memory import spell_bytes
 from jaxcompare.report.blocks import Block, Code, Details, Heading, Paragraph, Table
 from jaxcompare.report.cells import number, size
 from jaxcompare.words import Words

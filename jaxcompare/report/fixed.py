@@ -7,8 +7,8 @@ import math
 import pandas as pd
 
 from jaxcompare import analysis
+from jaxcompare.config.settings import OPTIONS
 from jaxcompare.report.view import View
-from jaxcompare.settings import OPTIONS
 
 # Keys that act only where another has one of these values.
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -13,7 +13,7 @@ import pyarrow
 
 from jaxcompare.analysis import FIGURES, STEPS
 from jaxcompare.analysis.pairs import COLUMNS as CLAIMS
-from jaxcompare.settings import ConfigError
+from jaxcompare.config.settings import ConfigError
 from jaxcompare.words import say
 
 BEST = ("best_validation_accuracy", "test_accuracy_at_best")  # found from the others

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcompare import tables
-from jaxcompare.experiment import Variant
-from jaxcompare.programs import layers
+from jaxcompare.config.experiment import Variant
+from jaxcompare.execution import tables
+from jaxcompare.planning.programs import layers
 
 if TYPE_CHECKING:
-    from jaxcompare.trainer import Seen
+    from jaxcompare.execution.trainer import Seen
 
 FOLDER = "tensorboard"  # in the results folder
 PICTURES, OVERVIEW = "pictures", "."  # runs beside the variants'

@@ -16,10 +16,11 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
-from jaxcompare import analysis, tables
-from jaxcompare.experiment import spell
-from jaxcompare.segment import HISTOGRAM_BINS
-from jaxcompare.settings import KEYS, NOT_FACTORS, Settings
+from jaxcompare import analysis
+from jaxcompare.config.experiment import spell
+from jaxcompare.config.settings import KEYS, NOT_FACTORS, Settings
+from jaxcompare.engine.segment import HISTOGRAM_BINS
+from jaxcompare.execution import tables
 
 Runs = Sequence[Mapping[str, np.ndarray]]  # what was measured of each seed at one epoch, by `level/name`
 

@@ -78,7 +78,7 @@ ANSWERS: dict[str, str] = {
     "answer.scaling_no_batch": "By batch size: not measured in this run, whose programs that are alike in all else "
     "have one size.",
     "answer.scaling_replicas": "By replicas: not varied apart from the rest. A tile of the programs below holds "
-    "{counts} replicas side by side; the benchmark (python -m jaxcompare.bench) varies their number.",
+    "{counts} replicas side by side; the benchmark (python -m benchmarks) varies their number.",
     "answer.scaling_replicas_unknown": "By replicas: not measured; how many train side by side was not recorded.",
     "answer.scaling_remat": "{name}: with activations computed anew the program's temporary memory is {bytes} "
     "times what it was, and its speed {speed} times (one timing each, of {seconds} s of training).",
@@ -210,7 +210,7 @@ ANSWERS: dict[str, str] = {
     "them; a CPU without them converts back and forth. This run: {device}.",
     "claimed.gpu": "A GPU is 5 to 10 times as fast as a CPU",
     "claimed.gpu_why": "A run uses one kind of device (this one: {device}). Networks as small as these fill a GPU "
-    "only with many replicas side by side; the benchmark (python -m jaxcompare.bench) on both machines tells.",
+    "only with many replicas side by side; the benchmark (python -m benchmarks) on both machines tells.",
     "claimed.loading": "Pinned memory and worker processes remove the data-loading bottleneck",
     "claimed.loading_why": "There is none to remove: the data lie on the device from the start, and batches are "
     "gathered inside the compiled loop, so that nothing is loaded while training.",

@@ -72,7 +72,7 @@ ANSWERS: dict[str, str] = {
     "answer.scaling_no_batch": "배치 크기에 따라: 이 실행에서는 나머지가 같은 프로그램들의 크기가 하나뿐이어서 "
     "측정하지 않았다.",
     "answer.scaling_replicas": "복제본에 따라: 따로 바꾸어 보지 않았다. 아래 프로그램들의 한 타일에는 복제본이 "
-    "{counts}개씩 나란히 있다. 그 수를 바꾸어 재는 것은 벤치마크(python -m jaxcompare.bench)이다.",
+    "{counts}개씩 나란히 있다. 그 수를 바꾸어 재는 것은 벤치마크(python -m benchmarks)이다.",
     "answer.scaling_replicas_unknown": "복제본에 따라: 측정하지 않았다. 몇 개가 나란히 학습했는지 기록되어 있지 않다.",
     "answer.scaling_remat": "{name}: 활성값을 다시 계산하면 프로그램의 임시 메모리는 원래의 {bytes}배, 속도는 "
     "{speed}배가 된다(각각 한 번 잰 값, 학습 {seconds}초).",
@@ -196,7 +196,7 @@ ANSWERS: dict[str, str] = {
     "CPU는 변환을 되풀이한다. 이 실행의 장치: {device}.",
     "claimed.gpu": "GPU는 CPU보다 5~10배 빠르다",
     "claimed.gpu_why": "한 번의 실행은 한 종류의 장치만 쓴다(이 실행: {device}). 이렇게 작은 신경망은 여러 "
-    "복제본을 나란히 학습해야 GPU를 채운다. 두 컴퓨터에서 벤치마크(python -m jaxcompare.bench)를 돌리면 알 수 "
+    "복제본을 나란히 학습해야 GPU를 채운다. 두 컴퓨터에서 벤치마크(python -m benchmarks)를 돌리면 알 수 "
     "있다.",
     "claimed.loading": "고정(pinned) 메모리와 작업 프로세스가 데이터 로딩 병목을 없앤다",
     "claimed.loading_why": "없앨 병목이 없다. 데이터는 처음부터 장치에 있고 배치는 컴파일된 반복문 안에서 모으므로 "

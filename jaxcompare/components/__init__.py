@@ -1,0 +1,1 @@
+"""What can be compared: activations, losses, optimizers and schedules, precisions, networks."""

@@ -1,0 +1,1 @@
+"""Training: one step and one segment of ONE replica; `sweep` vmaps and compiles MANY. No I/O, no config."""

@@ -1,0 +1,379 @@
+"""Training MANY replicas: vmap over variants and seeds, jit, donation, and tiles spread over the local devices.
+
+The axes are `[T, S, V]`: tiles, seeds, variants. `train` and `segment` know nothing of them. Devices form a mesh of two axes:
+along `replica` each has a tile of its own and runs the same local program, without a word to the others; along `data`, where a
+replica alone is too large or too slow, devices share a tile and each sees a part of every batch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxcompare.engine import segment, train_step
+from jaxcompare.types import Batch, Hparams, Metrics, TrainState
+
+REPLICA, DATA = "replica", "data"  # the mesh's axes
+
+
+def make_step(
+    recipe: train_step.Recipe,
+) -> Callable[[TrainState, Batch, Hparams], tuple[TrainState, Metrics]]:
+    """One step of every replica, jitted: `step(state [S, V], batch [S], hparams [V]) -> (state, metrics [S, V])`.
+
+    Variants of one seed see the same batch. The state's buffers are donated: use what comes back.
+    """
+    over_variants = jax.vmap(train_step.make_train_step(recipe), in_axes=(0, None, 0))
+    over_both = jax.vmap(over_variants, in_axes=(0, 0, None))
+    return jax.jit(over_both, donate_argnums=0, compiler_options=compiler_options(recipe))
+
+
+def compiler_options(recipe: train_step.Recipe) -> dict[str, str] | None:
+    """What `jax.jit` must be told for a recipe: that the activations that a model does not keep be indeed computed anew.
+
+    On CPU, XLA expands the barriers that `jax.checkpoint` puts around them, finds that they were computed before, and keeps
+    them after all. Without that pass it does not, and everything else is compiled as ever.
+    """
+    foil = recipe.model.remat and jax.default_backend() == "cpu"
+    return {"xla_disable_hlo_passes": "cse_barrier_expander"} if foil else None
+
+
+def init_states(recipe: train_step.Recipe, seeds: jax.Array, hparams: Hparams, x: jax.Array) -> TrainState:
+    """Fresh states [S, V] for seeds [S] and hparams [V]; the variants of a seed start from the same weights."""
+
+    def one(seed: jax.Array, hparams: Hparams) -> TrainState:
+        return train_step.init_state(train_step.init_key(seed), recipe, hparams, x)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(seeds, hparams)
+
+
+class Group(NamedTuple):
+    """As many tiles as there are devices, trained at once."""
+
+    seeds: np.ndarray  # [T, S] int32
+    hparams: Hparams  # leaves [T, V]
+    ranges: segment.Ranges  # leaves [T, V, 2]
+
+
+class Blueprint(NamedTuple):
+    """All that decides a compiled program; of arrays only their shapes and types do."""
+
+    recipe: train_step.Recipe
+    mesh: Mesh  # of `local_mesh`
+    data: segment.Data
+    group: Group  # as many tiles as the mesh takes at once
+    batch_size: int  # B
+    rows: int  # K, how many epochs' ends a segment can measure
+    matmul_precision: str = "float32"  # of products of float32: `float32` or `tensorfloat32`
+
+
+class Memory(NamedTuple):
+    """XLA's account of a compiled program, in bytes of each device."""
+
+    arguments: int
+    results: int
+    temporaries: int
+    total: int  # what is donated is an argument and a result, and counted once
+
+
+class Executables(NamedTuple):
+    """A program's compiled functions."""
+
+    init: Callable[..., segment.Carry]  # (data, group) -> carry
+    train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
+    compile_seconds: float
+    memory: Memory | None  # of training, which takes the most; None: XLA does not say
+    measuring_seconds: dict[int, float]  # what a group's measurement of each level took, where it was timed
+
+
+def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
+    """All local devices, or those given, `data` of them to a tile.
+
+    Raises:
+        ValueError: the devices cannot be shared out so.
+    """
+    devices = list(devices or jax.local_devices())
+    if len(devices) % data:
+        raise ValueError(f"{len(devices)} devices cannot be shared out {data} to a tile")
+    shape = (len(devices) // data, data)
+    return jax.make_mesh(shape, (REPLICA, DATA), axis_types=(AxisType.Auto, AxisType.Auto), devices=devices)
+
+
+def tiles_at_once(mesh: Mesh) -> int:
+    """T, how many tiles train side by side."""
+    return mesh.shape[REPLICA]
+
+
+def shard(mesh: Mesh, group: Group) -> Group:
+    """The group with each of its tiles on its device."""
+    return jax.device_put(group, NamedSharding(mesh, P(REPLICA)))
+
+
+def replicate(mesh: Mesh, data: Any) -> Any:
+    """The data on every device."""
+    return jax.device_put(data, NamedSharding(mesh, P()))
+
+
+def _functions(blueprint: Blueprint) -> tuple[Any, Any]:
+    """Init and train for groups of tiles, jitted."""
+    recipe, mesh, batch_size = blueprint.recipe, blueprint.mesh, blueprint.batch_size
+
+    def init(data: segment.Data, group: Group) -> segment.Carry:
+        def one(seed: jax.Array, hparams: Hparams) -> segment.Carry:
+            return segment.init_carry(recipe, seed, hparams, data)
+
+        return _grid(one, (True, False), (False, True))(group.seeds, group.hparams)
+
+    shared = mesh.shape[DATA] > 1
+
+    def share(batch: Batch) -> Batch:
+        # XLA splits the step along the examples, and adds up what each device finds of the gradients.
+        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, P(DATA)), batch) if shared else batch
+
+    def train_tiles(carry: segment.Carry, data: segment.Data, group: Group, window: segment.Window) -> tuple:
+        def one(
+            carry: segment.Carry, seed: jax.Array, hparams: Hparams, ranges: segment.Ranges
+        ) -> tuple[segment.Carry, dict[str, Metrics]]:
+            return segment.train_segment(
+                recipe, carry, data, seed, hparams, ranges, window, batch_size=batch_size, share=share
+            )
+
+        over = _grid(one, (True, True, False, False), (True, False, True, True))
+        return over(carry, group.seeds, group.hparams, group.ranges)
+
+    def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
+        specs = tuple(P(REPLICA) if is_tiled else P() for is_tiled in tiled)
+        local = _single(function, tiled)
+        # Every device runs the same local program on its own tile; there is nothing for the checker to prove. Along the
+        # data axis XLA alone decides who does what.
+        axes = {REPLICA} if shared else {REPLICA, DATA}
+        mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P(REPLICA), axis_names=axes, check_vma=False)
+        return jax.jit(mapped, **options)
+
+    return (
+        spread(init, (False, True), compiler_options=_HASTY.get(jax.default_backend())),
+        spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=compiler_options(recipe)),
+    )
+
+
+# For what runs once a group. On CPU it takes a third of the time to compile, and milliseconds more to run.
+_HASTY = {"cpu": {"xla_backend_optimization_level": 0}}
+
+
+def _grid(function: Callable, seeds: tuple[bool, ...], variants: tuple[bool, ...]) -> Callable:
+    """`function` of one replica over seeds (outside) and variants (inside); which arguments have which axis."""
+    return _over(_over(function, variants), seeds)
+
+
+def _over(function: Callable, mapped: tuple[bool, ...]) -> Callable:
+    """`vmap` over the first axis of some arguments; an axis of length one is taken away instead.
+
+    Most tiles have one seed: without its axis they are traced in three quarters of the time, to the same program.
+    """
+
+    def over(*arguments: Any) -> Any:
+        those = [argument for argument, is_mapped in zip(arguments, mapped, strict=True) if is_mapped]
+        if {leaf.shape[0] for leaf in jax.tree.leaves(those)} == {1}:
+            return _single(function, mapped)(*arguments)
+        return jax.vmap(function, in_axes=tuple(0 if is_mapped else None for is_mapped in mapped))(*arguments)
+
+    return over
+
+
+def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
+    """`function` for arguments of which some have a first axis of length one, as a device's slice of the tiles has."""
+
+    def local(*arguments: Any) -> Any:
+        inside = (
+            jax.tree.map(lambda leaf: leaf[0], argument) if is_mapped else argument
+            for argument, is_mapped in zip(arguments, mapped, strict=True)
+        )
+        return jax.tree.map(lambda leaf: leaf[None], function(*inside))
+
+    local.__name__ = function.__name__  # what profiles and compilation logs call it
+    return local
+
+
+# Data sets of one shape under one recipe share an executable.
+_COMPILED: dict[tuple, Executables] = {}
+_LOCKS: dict[tuple, threading.Lock] = {}
+_LOCK = threading.Lock()
+
+
+def build(blueprint: Blueprint) -> Executables:
+    """Compiles a program; one that was compiled before takes no time."""
+    arrays = (blueprint.data, blueprint.group)
+    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arrays))
+    static = blueprint._replace(data=None, group=None)  # type: ignore[arg-type]
+    key = (static, jax.tree.structure(arrays), shapes)
+    with _LOCK:
+        lock = _LOCKS.setdefault(key, threading.Lock())
+    with lock:  # of two threads that want the same, one compiles and the other waits
+        if key in _COMPILED:
+            return _COMPILED[key]._replace(compile_seconds=0.0)
+        start = time.perf_counter()
+        init, run = (one.compile() for one in lowered(blueprint))
+        seconds = time.perf_counter() - start
+        _COMPILED[key] = Executables(init, run, seconds, memory_of(run), {})
+        return _COMPILED[key]
+
+
+def program_bytes(blueprint: Blueprint) -> int | None:
+    """Bytes that a program takes of each device, the data set among them: compiled as `build` would, but not run.
+
+    Returns:
+        Of training: arguments, results and temporaries; None where XLA does not say.
+    """
+    _, run = lowered(blueprint)
+    found = memory_of(run.compile())
+    return found and found.total
+
+
+def lowered(blueprint: Blueprint) -> tuple[Any, Any]:
+    """Init and train, ready to be compiled; nothing is put on the devices."""
+    mesh = blueprint.mesh
+    start, run = _functions(blueprint)
+    data, group = _shapes(blueprint.data, mesh, P()), _shapes(blueprint.group, mesh, P(REPLICA))
+    with jax.default_matmul_precision(blueprint.matmul_precision):
+        begin = start.trace(data, group)
+        carry = _shapes(begin.out_info, mesh, P(REPLICA))
+        return begin.lower(), run.lower(carry, data, group, _no_window(blueprint.rows))
+
+
+def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
+    sharding = NamedSharding(mesh, spec)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+
+def _no_window(rows: int) -> segment.Window:
+    return make_window(0, 0, 0, [segment.NOTHING] * rows, rows=rows)
+
+
+def memory_of(compiled: Any) -> Memory | None:
+    """What a compiled function takes of each device; None where XLA does not say."""
+    found = compiled.memory_analysis()
+    if found is None:
+        return None
+    sizes = (found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes)
+    return Memory(*sizes, sum(sizes) - found.alias_size_in_bytes)
+
+
+def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], *, rows: int) -> segment.Window:
+    """A Window from plain numbers; `levels` for each epoch that it touches, at most `rows` of them."""
+    padded = np.zeros(rows, np.int32)
+    padded[: len(levels)] = levels
+    begin, end, first, epochs = (jnp.asarray(number, jnp.int32) for number in (start, stop, first_epoch, len(levels)))
+    return segment.Window(begin, end, first, epochs, jnp.asarray(padded))
+
+
+def stack_hparams(each: Sequence[Hparams]) -> Hparams:
+    """Hparams [V] from V of one replica's."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+class Progress(NamedTuple):
+    """What a caller hears after each segment."""
+
+    steps: int  # of the group, done so far
+    seconds: float  # that this segment took
+    epochs: range  # that ended in it
+    measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, T, S, V, ...]
+
+
+def train_group(
+    executables: Executables,
+    data: segment.Data,
+    group: Group,
+    *,
+    epochs: int,
+    steps_per_epoch: int,
+    levels: Sequence[int],
+    rows: int,
+    report: Callable[[Progress], None] = lambda progress: None,
+    seconds_a_segment: float = 2.0,
+    segment_steps: int | None = None,
+) -> tuple[segment.Carry, dict[str, dict[str, np.ndarray]]]:
+    """Trains a group of tiles from start to end, segment by segment.
+
+    Args:
+        executables: of `build`.
+        data: on the mesh.
+        group: on the mesh.
+        epochs: how many.
+        steps_per_epoch: whole batches.
+        levels: [epochs + 1] what to measure at each epoch's end, 0 being before the first step.
+        rows: K of `build`.
+        report: is told of each segment's end.
+        seconds_a_segment: about how long a segment may take before the caller hears of it.
+        segment_steps: a fixed number of steps a segment instead.
+
+    Returns:
+        The carry, and the measurements, each [E, T, S, V, ...] with E = epochs + 1.
+    """
+    carry = executables.init(data, group)
+    total = epochs * steps_per_epoch
+    # The untrained networks are measured in a segment of their own, without steps.
+    carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, levels[:1], rows=rows))
+    collected = [_rows_last(kept, 1)]
+    report(Progress(0, 0.0, range(1), _rows_first(collected[-1])))
+    done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
+    while done < total:
+        began = time.perf_counter()
+        stop = min(done + max(1, int(pace)), total, (done // steps_per_epoch + rows) * steps_per_epoch)
+        first = done // steps_per_epoch + 1
+        last = -(-stop // steps_per_epoch)  # the epoch that the last step belongs to
+        window = make_window(done, stop, first, levels[first : last + 1], rows=rows)
+        carry, kept = executables.train(carry, data, group, window)
+        ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
+        collected.append(_rows_last(kept, ended))
+        seconds = time.perf_counter() - began
+        report(Progress(stop, seconds, range(first, first + ended), _rows_first(collected[-1])))
+        if segment_steps is None:
+            pace = (stop - done) * min(4.0, seconds_a_segment / max(seconds, 1e-9))
+        done = stop
+    whole = jax.tree.map(lambda *parts: np.moveaxis(np.concatenate(parts, axis=-1), -1, 0), *collected)
+    return carry, whole
+
+
+def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+    """Rows [T, S, V, ..., K] as [K, T, S, V, ...], without a copy."""
+    return jax.tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), kept)
+
+
+def measuring_seconds(
+    executables: Executables,
+    carry: segment.Carry,
+    data: segment.Data,
+    group: Group,
+    levels: Sequence[int],
+    *,
+    rows: int,
+) -> float:
+    """What the measurements of some levels, one after the other, take of a group that has been trained.
+
+    Each level that occurs is timed once for an executable, however many programs use it; the carry is used up.
+    """
+    timed = executables.measuring_seconds
+    for level in sorted({segment.NOTHING, *levels} - set(timed)):
+        start = time.perf_counter()
+        carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, [level], rows=rows))
+        jax.block_until_ready(kept)
+        timed[level] = time.perf_counter() - start
+    # What the call itself costs is not the measurement's.
+    return sum(max(0.0, timed[level] - timed[segment.NOTHING]) for level in levels)
+
+
+def _rows_last(kept: dict[str, Metrics], count: int) -> dict[str, dict[str, np.ndarray]]:
+    """The first rows of [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements.
+
+    Copied: on CPU a view would hold a segment's whole buffers until the run ends.
+    """
+    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1)[..., :count].copy(), kept)

@@ -1,0 +1,1 @@
+"""Doing it: training, caches, the run folder, devices, progress, tables."""

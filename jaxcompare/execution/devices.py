@@ -1,0 +1,103 @@
+"""Which devices a run uses: decided before JAX starts, since on CPU it must be told how many there shall be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxcompare.config.registry import nearest
+from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.system.cgroups import usable_cores
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+
+class MeshShape(NamedTuple):
+    """How devices are shared out; None: as many as there are."""
+
+    replica: int | None = None  # tiles that train side by side
+    data: int = 1  # devices that share one tile, each with a part of every batch
+
+
+EVERY_DEVICE = MeshShape()
+
+
+def parse_mesh(text: str) -> MeshShape:
+    """A MeshShape from `replica=4,data=2`; either may be left out.
+
+    Raises:
+        ConfigError: an unknown axis, an axis given twice, or a number that is none.
+
+    >>> parse_mesh("replica=4,data=2")
+    MeshShape(replica=4, data=2)
+    """
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        axis, _, number = part.strip().partition("=")
+        if axis not in MeshShape._fields:
+            raise ConfigError(f"--mesh {text}: no axis {axis!r}; {nearest(axis, MeshShape._fields)}")
+        if axis in found:
+            raise ConfigError(f"--mesh {text}: {axis} is given twice")
+        if not number.isdecimal() or int(number) < 1:
+            raise ConfigError(f"--mesh {text}: {axis} = {number!r} is not a whole number of at least 1")
+        found[axis] = int(number)
+    return MeshShape(**found)
+
+
+def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
+    """A batch must fall into equal parts, and so must each of its micro-batches.
+
+    Raises:
+        ConfigError: a batch size, or a micro-batch, that the data axis does not divide.
+    """
+    for settings in every:
+        if settings.batch_size % shape.data:
+            raise ConfigError(
+                f"--mesh data={shape.data}: batch_size = {settings.batch_size} is not a multiple of {shape.data}"
+            )
+        if settings.batch_size // settings.micro_batches % shape.data:
+            raise ConfigError(
+                f"--mesh data={shape.data}: micro_batches = {settings.micro_batches} of batch_size = "
+                f"{settings.batch_size} are not multiples of {shape.data}"
+            )
+
+
+def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
+    """Imports JAX with one CPU device a core, or as many as the mesh needs, and a cache of compiled programs.
+
+    Products this small gain nothing from two threads: replicas spread over cores do. There are at least two devices, because
+    XLA compiles for one alone by other passes, which round otherwise: so a replica's bits are the same on any CPU count.
+    """
+    import jax
+
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        wanted = shape.replica * shape.data if shape.replica else -(-usable_cores() // shape.data) * shape.data
+        jax.config.update("jax_num_cpu_devices", max(2, wanted))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcompare" / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    return jax
+
+
+def make_mesh(shape: MeshShape) -> Mesh:
+    """The mesh of that shape, over this process's first devices.
+
+    Raises:
+        ConfigError: there are too few devices, or they cannot be shared out so.
+    """
+    import jax
+
+    from jaxcompare.engine import sweep
+
+    devices = jax.local_devices()
+    replica = shape.replica or len(devices) // shape.data
+    if replica * shape.data > len(devices) or not replica:
+        raise ConfigError(
+            f"--mesh replica={replica or 1},data={shape.data}: needs {max(replica, 1) * shape.data} devices; "
+            f"there {'is' if len(devices) == 1 else 'are'} {len(devices)} ({devices[0].device_kind})"
+        )
+    return sweep.local_mesh(devices[: replica * shape.data], data=shape.data)

@@ -1,0 +1,310 @@
+"""What is kept on disk: measured tiles while a run goes on, tables and manifest when it is done. All writes are atomic.
+
+    <out>/                what is published: tables, pictures, report, manifest.json
+    <out>/.run/           the run's state, not published: state.json, parts/ (measured tiles), staging/
+
+A tile is found again by all that decides its numbers, so that a run that was stopped goes on where it was, and one that is
+extended trains only what is new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+from jaxcompare.config.experiment import digest
+from jaxcompare.config.registry import is_plugin
+from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.planning.programs import Program, Tile, identity
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+DECIDE = (
+    "types.py",
+    "config",
+    "components",
+    "data",
+    "engine",
+    "diagnostics",
+    "planning",
+)  # numbers: folders of the package
+
+
+BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
+
+
+class StoreError(ConfigError):
+    """A results folder that cannot be used as asked."""
+
+
+def versions() -> dict[str, str]:
+    """What decides numbers beside the config."""
+    return {package: metadata.version(package) for package in PACKAGES}
+
+
+def code_digest() -> str:
+    """The sha256 of the sources that decide numbers: results are never mixed from two states of the code."""
+    root = Path(__file__).parent.parent
+    sources = {
+        str(path.relative_to(root)): path.read_text(encoding="utf-8")
+        for path in sorted(root.rglob("*.py"))
+        if path.relative_to(root).parts[0] in DECIDE
+    }
+    return digest(sources)
+
+
+def plugin_digests(settings: Settings) -> dict[str, str]:
+    """The sha256 of each module that a variant's own functions come from: a function that was edited is another one.
+
+    What such a module imports is not followed. A module that is not there is told of when it is used.
+    """
+    found = {}
+    for key in ("activation", "loss", "optimizer", "schedule"):
+        name = getattr(settings, key)
+        if is_plugin(name):
+            module = name.partition(":")[0]
+            with contextlib.suppress(ImportError, ValueError, OSError, TypeError):
+                spec = importlib.util.find_spec(module)
+                if spec is not None and spec.origin is not None:
+                    found[module] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    return found
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file is either as it was or whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class TileStore:
+    """Measured tiles in a folder, those of each version of the code in one of their own; a file is named by what decides it."""
+
+    def __init__(self, root: Path, device: str) -> None:
+        self.root, self.folder = root, root / code_digest()[:16]
+        self.common = {"versions": versions(), "code": code_digest(), "device": device}
+
+    def _path(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> Path:
+        plugins = [plugin_digests(variant.settings) for variant in tile.variants]
+        content = {**self.common, "tile": identity(program, tile), "shape": shape, "data": data, "plugins": plugins}
+        return self.folder / f"{digest(content)[:32]}.npz"
+
+    def get(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> dict[str, np.ndarray] | None:
+        """The tile's measurements, or None; a file that was damaged is none."""
+        path = self._path(program, tile, shape, data)
+        try:
+            return _read_arrays(path)
+        except FileNotFoundError:
+            return None
+        except BROKEN:
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(
+        self, program: Program, tile: Tile, shape: tuple[int, int], data: str, arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        """Keeps a tile's measurements."""
+        path = self._path(program, tile, shape, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}")
+        with temporary.open("wb") as file:
+            np.savez(file, **dict(arrays))  # type: ignore[arg-type]
+        temporary.replace(path)
+
+    def prune(self) -> None:
+        """Removes the tiles of other versions of the code, which this one cannot use."""
+        for other in self.root.iterdir() if self.root.is_dir() else ():
+            if other != self.folder:
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
+
+
+class RunFolder:
+    """A results folder and the state of the run into it."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.run = out / ".run"
+        self.staging = self.run / "staging"
+        self.state_path = self.run / "state.json"
+        self.unlock: Callable[[], Any] = lambda: None
+
+    def state(self) -> dict[str, Any]:
+        """What the last run into this folder was; empty if there was none."""
+        try:
+            return json.loads(self.state_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise StoreError(f"--out {self.out}: {self.state_path} cannot be read ({error}); move it away") from error
+
+    def is_complete(self, run_digest: str, wanted: Mapping[str, Sequence[str]] | None = None) -> bool:
+        """Whether this very run has been finished and published here, with all that is wanted (languages, say)."""
+        state = self.state()
+        finished = state.get("complete") is True and state.get("digest") == run_digest
+        written = state.get("written", {})
+        there = all(set(values) <= set(written.get(name, ())) for name, values in (wanted or {}).items())
+        return finished and there and (self.out / "manifest.json").is_file()
+
+    def begin(self, run_digest: str, command: str, *, force: bool = False) -> None:
+        """Marks the folder as this run's.
+
+        Raises:
+            StoreError: it is a file, cannot be written, holds unfinished work of another config, or another run writes there.
+        """
+        state = self.state()
+        if not state and not force and not is_results(self.out) and any(_visible(self.out)):
+            raise StoreError(
+                f"--out {self.out}: holds files that no run wrote ({next(_visible(self.out)).name} is one); choose an "
+                "empty or a new folder, or add results to it with --force"
+            )
+        if state and not state.get("complete") and state.get("digest") != run_digest and not force:
+            raise StoreError(
+                f"--out {self.out}: holds unfinished work of another config or version ({state.get('command')}). "
+                "Finish that with its own command, choose another --out, or give it up with --force"
+            )
+        try:
+            self._lock()
+            write_atomically(self.state_path, _json({"digest": run_digest, "command": command, "complete": False}))
+        except OSError as error:
+            raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}") from error
+
+    def _lock(self) -> None:
+        """Keeps others out until the run is complete or this object is gone (where the system can lock files)."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.unlock()
+        descriptor = os.open(self.run / "lock", os.O_CREAT | os.O_RDWR)
+        self.unlock = weakref.finalize(self, os.close, descriptor)
+        if fcntl is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(f"--out {self.out}: another run writes there now; choose another --out") from error
+
+    def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Marks the run as finished, and what of its kinds was written."""
+        state = {"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})}
+        write_atomically(self.state_path, _json(state))
+        self.unlock()
+
+    def fresh_staging(self) -> Path:
+        """An empty folder to write the results into."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir(parents=True)
+        return self.staging
+
+    def publish(self) -> None:
+        """Moves what was staged into place: every file is the old one or the new one, never a half.
+
+        Files of the last run that this one has not are removed; files that no run wrote are left alone.
+        """
+        old = set(read_manifest(self.out)["files"]) if is_results(self.out) else set()
+        new = [path.relative_to(self.staging) for path in sorted(self.staging.rglob("*")) if path.is_file()]
+        last = Path("manifest.json")  # it says that the rest is there
+        for path in [*(path for path in new if path != last), last]:
+            (self.out / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.staging / path).replace(self.out / path)
+        for name in old - {str(path) for path in new}:
+            target = (self.out / name).resolve()
+            if self.out.resolve() in target.parents:
+                target.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    target.parent.rmdir()
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+
+def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], fields: Mapping[str, np.ndarray]) -> None:
+    """Every table as Parquet (exact) and CSV (five digits), and `fields.npz`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        shown = frame
+        if "counts" in frame:
+            shown = frame.assign(counts=[" ".join(map(str, counts)) for counts in frame["counts"]])
+        shown.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
+    if fields:
+        np.savez_compressed(folder / "fields.npz", **dict(fields))  # type: ignore[arg-type]
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What made the results in a folder.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    path = folder / "manifest.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def is_results(folder: Path) -> bool:
+    """Whether a run of ours was published here: its manifest says so."""
+    try:
+        manifest = read_manifest(folder)
+    except StoreError:
+        return False
+    return isinstance(manifest, dict) and {"jaxcompare", "experiments", "files"} <= manifest.keys()
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("*") if not path.name.startswith("."))
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """The manifest, with the list of the files that lie in the folder now."""
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    write_atomically(folder / "manifest.json", _json({**manifest, "files": [*files, "manifest.json"]}))
+
+
+def merge(old: Mapping[str, pd.DataFrame], new: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """New tables, with the old ones' rows of the comparisons that the new ones do not have."""
+    kept = old["replicas"][~old["replicas"]["experiment"].isin(new["replicas"]["experiment"])]
+    if kept.empty:
+        return dict(new)
+    merged = {}
+    for name, frame in new.items():
+        before = old.get(name)
+        if before is not None:
+            if "experiment" in before:
+                before = before[before["experiment"].isin(kept["experiment"])]
+            else:
+                before = before[before["replica_id"].isin(kept["replica_id"])]
+            parts = [part for part in (before, frame) if not part.empty]
+            frame = pd.concat(parts, ignore_index=True) if parts else frame
+        merged[name] = frame
+    return merged
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, sort_keys=True, default=str) + "\n").encode()

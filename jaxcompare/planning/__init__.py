@@ -1,0 +1,1 @@
+"""What trains with what: programs, tiles, data on the host, memory."""
