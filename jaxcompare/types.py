@@ -1,31 +1,25 @@
-"""The words of the design as types. Imports nothing of ours.
+"""The words of the design as types. Imports nothing of ours, and JAX for type checkers alone.
 
-Shapes: B examples of a batch, D features, C classes, N examples of a split. Every type here is for *one* replica; the
-replica axes `[S, V]` (seeds, variants) are added by `sweep`.
+Shapes: B examples of a batch, D features, C classes, N examples of a split. Every type is for *one* replica;
+`engine.sweep` adds the replica axes `[S, V]` (seeds, variants).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import jax
+if TYPE_CHECKING:
+    import jax
 
 Params = Any  # {layer: {"kernel": [inputs, outputs], "bias": [outputs]}}
-Metrics = dict[str, jax.Array]
+Metrics: TypeAlias = "dict[str, jax.Array]"
 
 
 class Batch(NamedTuple):
-    """Examples that one step sees."""
+    """Examples with their labels: the batch of a step, or a whole split (N in place of B), on the host or on a device."""
 
-    x: jax.Array  # [B, ...] the features, scaled
-    y: jax.Array  # [B] int32, the class
-
-
-class Split(NamedTuple):
-    """The examples of one split, as they lie on the device: unscaled, so that images stay uint8."""
-
-    x: jax.Array  # [N, ...]
-    y: jax.Array  # [N] int32
+    x: jax.Array  # [B, ...] features: scaled for a step; unscaled in a split, where images stay uint8
+    y: jax.Array  # [B] int32 classes
 
 
 class Hparams(NamedTuple):

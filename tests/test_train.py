@@ -13,7 +13,7 @@ from problems import blobs, recipe
 from jaxcompare.components import losses, models
 from jaxcompare.diagnostics import tree_norm
 from jaxcompare.engine import train_step
-from jaxcompare.types import Batch, Split
+from jaxcompare.types import Batch
 
 
 def start(made, hparams=None, seed=0):
@@ -49,7 +49,7 @@ def test_fresh_network_is_near_ln_c():
     made = train_step.make_recipe(models.mlp(hidden=(64,), classes=10, init="lecun_normal"))
     batch = Batch(0.1 * jax.random.normal(jax.random.key(0), (500, 20)), jnp.arange(500) % 10)
     state = train_step.init_state(jax.random.key(1), made, train_step.make_hparams(0.1), batch.x)
-    (found,) = train_step.evaluate(made, state.params, [Split(*batch)], train_step.make_hparams(0.1), (1.0, 0.0))
+    (found,) = train_step.evaluate(made, state.params, [Batch(*batch)], train_step.make_hparams(0.1), (1.0, 0.0))
     assert float(found["loss"]) == pytest.approx(np.log(10), abs=0.05)
 
 
@@ -105,7 +105,7 @@ def test_divergence_is_marked_once_and_the_update_applied():
 
 @pytest.mark.parametrize("sizes", [(1,), (249, 3), (250,), (251, 0, 997)])
 def test_evaluation_is_over_every_example_of_each_split(sizes):
-    made, splits = recipe(), [Split(*blobs(size, seed=size)) for size in sizes]
+    made, splits = recipe(), [Batch(*blobs(size, seed=size)) for size in sizes]
     state, hparams = start(made), train_step.make_hparams(0.1)
     for split, found in zip(splits, train_step.evaluate(made, state.params, splits, hparams, (1.0, 0.0)), strict=True):
         if not len(split.y):  # nothing was measured
@@ -121,7 +121,7 @@ def test_evaluation_is_over_every_example_of_each_split(sizes):
 def test_answers_that_are_not_finite_are_wrong():
     made = recipe()
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, start(made).params)
-    (found,) = train_step.evaluate(made, broken, [Split(*blobs())], train_step.make_hparams(0.1), (1.0, 0.0))
+    (found,) = train_step.evaluate(made, broken, [Batch(*blobs())], train_step.make_hparams(0.1), (1.0, 0.0))
     assert float(found["accuracy"]) == 0.0
 
 

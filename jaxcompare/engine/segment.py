@@ -18,7 +18,7 @@ from jax.extend.core import jaxpr_as_fun
 from jaxcompare import diagnostics
 from jaxcompare.components import activations
 from jaxcompare.engine import train_step
-from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Split, TrainState
+from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, TrainState
 
 HISTOGRAM_BINS = 50
 
@@ -29,11 +29,11 @@ NOTHING, FIGURES, LAYERS, SNAPSHOT = range(4)
 class Data(NamedTuple):
     """A data set on the device, shared by all replicas."""
 
-    train: Split
-    train_subset: Split  # a fixed part of the training set, for evaluation
-    validation: Split
-    test: Split
-    probe: Split  # for the diagnostics
+    train: Batch
+    train_subset: Batch  # a fixed part of the training set, for evaluation
+    validation: Batch
+    test: Batch
+    probe: Batch  # for the diagnostics
     scaling: tuple[jax.Array, jax.Array]  # factor and shift, [] or [D]
     grid: jax.Array | None = None  # [G, D], unscaled: where decisions are drawn, if they can be
 

@@ -17,7 +17,7 @@ import optax
 
 from jaxcompare.components import activations, losses, models, optimizers, precision
 from jaxcompare.diagnostics import layer_names, tree_norm
-from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, Split, TrainState
+from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, TrainState
 
 EVALUATION_CHUNK = 250  # examples at a time: activations of all of a tile's replicas stay in the cache
 
@@ -259,7 +259,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
 
 
 def evaluate(
-    recipe: Recipe, params: Params, splits: Sequence[Split], hparams: Hparams, scaling: tuple
+    recipe: Recipe, params: Params, splits: Sequence[Batch], hparams: Hparams, scaling: tuple
 ) -> tuple[Metrics, ...]:
     """Mean loss and accuracy over each of some splits, every example counted.
 
@@ -282,7 +282,7 @@ def evaluate(
         filled = jnp.pad(whole, [(0, count * chunk - sum(sizes))] + [(0, 0)] * (whole.ndim - 1))
         return filled.reshape(count, chunk, *whole.shape[1:])
 
-    def one_chunk(part: Split) -> tuple[jax.Array, jax.Array]:
+    def one_chunk(part: Batch) -> tuple[jax.Array, jax.Array]:
         logits, _ = _forward(recipe, params, scale(part.x, scaling), hparams)
         return _example_losses(recipe, logits, part.y, hparams), _correct(logits, part.y)
 

@@ -16,7 +16,7 @@ from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import OPTIONS, ConfigError, Settings
 from jaxcompare.engine import segment, sweep, train_step
 from jaxcompare.planning.programs import Program, Tile, evaluated_epochs, layer_epochs, parameters, snapshot_epochs
-from jaxcompare.types import Hparams, Split
+from jaxcompare.types import Batch, Hparams
 
 FIELD_POINTS = 64  # decision fields are this many points wide and high
 FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
@@ -48,7 +48,7 @@ def material(dataset: datasets.Dataset, settings: Settings) -> Material:
     """Splits and scales a data set; picks the examples that are evaluated and probed: what `MATERIAL` names decides it."""
     splits = datasets.split(dataset, validation_fraction=settings.validation_fraction, seed=settings.data_seed)
 
-    def head(count: int) -> Split:
+    def head(count: int) -> Batch:
         """A random sample: a split's examples are in drawn order."""
         return _on_host(datasets.Examples(splits.train.x[:count], splits.train.y[:count]))
 
@@ -68,9 +68,9 @@ def material(dataset: datasets.Dataset, settings: Settings) -> Material:
     return Material(data, dataset.classes, features, chance, dataset.digest, dataset.source)
 
 
-def _on_host(examples: datasets.Examples) -> Split:
+def _on_host(examples: datasets.Examples) -> Batch:
     # The types speak of the device, where the arrays go; until then they are NumPy's.
-    return Split(*cast(Any, examples))
+    return Batch(*cast(Any, examples))
 
 
 def recipe(program: Program, classes: int) -> train_step.Recipe:
