@@ -21,7 +21,7 @@ from benchmarks.process import write_json
 from benchmarks.ways import WAYS
 from benchmarks.workloads import WORKLOADS
 from jaxcompare.config.registry import nearest
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
 BUSY = 0.5  # processes that want to run, over the last minute

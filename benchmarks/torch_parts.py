@@ -18,7 +18,7 @@ from torch.nn import functional
 from benchmarks.workloads import SHAPES, made_up
 from jaxcompare import data as datasets
 from jaxcompare.config.settings import Settings
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 Layers = list[tuple[Tensor, Tensor]]
 

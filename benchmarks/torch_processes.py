@@ -8,7 +8,7 @@ from collections.abc import Callable
 from benchmarks.measured import Prepared, Unit
 from benchmarks.process import Child
 from benchmarks.torch_ways import idling
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 TARGET = "torch_ways:baddbmm_one_thread"
 _WORKERS: list[Child] = []

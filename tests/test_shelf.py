@@ -117,7 +117,7 @@ def test_what_cannot_be_read_now_stays_and_what_cannot_be_kept_is_not(tmp_path, 
         patch.setattr(type(path), "read_bytes", refuse)
         assert ProgramStore(tmp_path, where).get(made) is None
     assert files(tmp_path) == [path]
-    monkeypatch.setattr(store, "write_atomically", refuse)
+    monkeypatch.setattr("jaxcompare.execution.program_cache.write_atomically", refuse)
     other = plan_of(38)
     assert trained(other, where, ProgramStore(tmp_path, where))[1]
 

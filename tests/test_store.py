@@ -9,6 +9,7 @@ from problems import comparison
 
 from jaxcompare.execution import store
 from jaxcompare.planning.programs import programs_of, tiles_of
+from jaxcompare.system.files import write_atomically
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ OURS = {"jaxcompare": "0.1.0", "experiments": {}}
 def publish(folder, files, manifest=None):
     staging = folder.fresh_staging()
     for name, content in files.items():
-        store.write_atomically(staging / name, content.encode())
+        write_atomically(staging / name, content.encode())
     store.write_manifest(staging, manifest or OURS)
     folder.publish()
 

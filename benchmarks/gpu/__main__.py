@@ -23,7 +23,7 @@ from benchmarks.gpu import page
 from benchmarks.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Job, Scale
 from benchmarks.gpu.started import PAUSE, Started
 from benchmarks.process import ROOT, own_caches, path_with_ours, write_json
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 LEAST_SECONDS = 10.0  # nothing is begun with less time left
 CORES_TO_COMPILE = 4  # for each process of those that compile side by side

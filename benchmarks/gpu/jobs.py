@@ -33,7 +33,7 @@ from jaxcompare.config.settings import Settings
 from jaxcompare.engine import sweep
 from jaxcompare.execution import trainer
 from jaxcompare.planning import fitting, layout
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 Row = dict[str, Any]
 Work = Generator[None, None, Any]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.gpu.questions import QUESTIONS
-from jaxcompare.planning.memory import spell_bytes
+from jaxcompare.system.memory import spell_bytes
 
 Row = dict[str, Any]
 Answers = dict[str, Row]  # of one question's jobs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import ConfigError, Settings
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh

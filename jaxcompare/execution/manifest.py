@@ -19,7 +19,7 @@ from jaxcompare import __version__
 from jaxcompare.config import experiment
 from jaxcompare.execution import store
 from jaxcompare.planning import layout
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 
 
 def record(

@@ -21,7 +21,8 @@ from jaxcompare.execution import store
 from jaxcompare.execution.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax
 from jaxcompare.execution.progress import Progress
 from jaxcompare.planning import memory
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
+from jaxcompare.system.files import write_atomically
 from jaxcompare.words import language_of, say
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def publish(
     staging = folder.fresh_staging()
     store.write_tables(staging / "tables", frames, fields)
     for name, one in manifest["experiments"].items():
-        store.write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
+        write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
     written = report.write(
         staging,
         frames,

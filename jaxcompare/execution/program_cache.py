@@ -27,6 +27,7 @@ from jaxcompare.execution import store
 from jaxcompare.planning import assemble
 from jaxcompare.planning.layout import Plan, blueprint
 from jaxcompare.planning.programs import STATIC
+from jaxcompare.system.files import write_atomically
 
 SUPPORTED = ("cpu",)  # platforms; on others it has not been tried
 DAYS_KEPT = 30  # without being used
@@ -119,7 +120,7 @@ class ProgramStore:
         with contextlib.suppress(Exception):
             compiled: list[Any] = [executables.init, executables.train]
             parts = [serialize_executable.serialize(part) for part in compiled]
-            store.write_atomically(path, pickle.dumps(parts))
+            write_atomically(path, pickle.dumps(parts))
 
     def _path(self, plan: Plan) -> Path | None:
         """Where the plan's program is kept; None: nowhere."""

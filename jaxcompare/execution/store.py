@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import shutil
-import tempfile
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ from jaxcompare.config.experiment import digest
 from jaxcompare.config.registry import is_plugin
 from jaxcompare.config.settings import ConfigError, Settings
 from jaxcompare.planning.programs import Program, Tile, identity
+from jaxcompare.system.files import write_atomically
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 DECIDE = (
@@ -88,20 +89,6 @@ def plugin_digests(settings: Settings) -> dict[str, str]:
     return found
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file is either as it was or whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 class TileStore:
     """Measured tiles in a folder, those of each version of the code in one of their own; a file is named by what decides it."""
 
@@ -130,11 +117,9 @@ class TileStore:
     ) -> None:
         """Keeps a tile's measurements."""
         path = self._path(program, tile, shape, data)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        with temporary.open("wb") as file:
-            np.savez(file, **dict(arrays))  # type: ignore[arg-type]
-        temporary.replace(path)
+        content = io.BytesIO()
+        np.savez(content, **dict(arrays))  # type: ignore[arg-type]
+        write_atomically(path, content.getvalue())
 
     def prune(self) -> None:
         """Removes the tiles of other versions of the code, which this one cannot use."""

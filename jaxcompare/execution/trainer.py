@@ -20,9 +20,10 @@ from jaxcompare.engine import sweep
 from jaxcompare.execution import tables
 from jaxcompare.planning import assemble, fitting
 from jaxcompare.planning.layout import Plan, blueprint, lower, recut, step_seconds, widest_first
-from jaxcompare.planning.memory import Footprint, spell_bytes
+from jaxcompare.planning.memory import Footprint
 from jaxcompare.planning.programs import Program, Tile
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
+from jaxcompare.system.memory import spell_bytes
 
 Arrays = dict[str, np.ndarray]
 

@@ -22,11 +22,12 @@ from jax.sharding import Mesh
 from jaxcompare.config.experiment import digest
 from jaxcompare.config.settings import ConfigError
 from jaxcompare.engine import segment, sweep, train_step
-from jaxcompare.execution import store
 from jaxcompare.planning import assemble, memory
 from jaxcompare.planning.layout import Plan, blueprint, lower, widest_first
-from jaxcompare.planning.memory import Cost, Footprint, spell_bytes
+from jaxcompare.planning.memory import Cost, Footprint
 from jaxcompare.planning.programs import LayerShape, Tile, identity, layers, parameters
+from jaxcompare.system.files import write_atomically
+from jaxcompare.system.memory import spell_bytes
 
 
 class Book:
@@ -80,7 +81,7 @@ class Book:
         if self.path is not None:
             with self.lock:
                 text = json.dumps({"tiles": self.entries, "batches": self.batches}, indent=2, sort_keys=True) + "\n"
-                store.write_atomically(self.path, text.encode())
+                write_atomically(self.path, text.encode())
 
     def latest(self, plans: Sequence[Plan], mesh: Mesh) -> list[Plan]:
         """The plans as they were trained in the end."""

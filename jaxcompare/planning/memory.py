@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxcompare.config.settings import ConfigError
-from jaxcompare.system.cgroups import folders
+from jaxcompare.system.memory import free_ram
 
 NUMBER = 4  # bytes of a float32
 
@@ -20,7 +18,6 @@ NUMBER = 4  # bytes of a float32
 FAR_BELOW = 4
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-UNLIMITED = 2**60  # cgroup v1 writes a number near 2**63 where there is no limit
 
 
 class Cost(NamedTuple):
@@ -107,17 +104,6 @@ def parse_bytes(text: str, where: str = "--memory") -> int:
     return size
 
 
-def spell_bytes(size: int) -> str:
-    """Bytes for people.
-
-    >>> spell_bytes(1536), spell_bytes(5 * 2**30)
-    ('1.5 KiB', '5 GiB')
-    """
-    power = min(4, max(0, (max(1, size).bit_length() - 1) // 10))
-    unit = ("bytes", "KiB", "MiB", "GiB", "TiB")[power]
-    return f"{size / 2 ** (10 * power):.3g} {unit}"
-
-
 def free_bytes(devices: Sequence[Any]) -> int | None:
     """What is free on each of these devices, the fullest of them; CPU devices share the RAM. None: they do not say."""
     if devices[0].platform == "cpu":
@@ -127,44 +113,3 @@ def free_bytes(devices: Sequence[Any]) -> int | None:
     if any("bytes_limit" not in one for one in statistics):
         return None
     return min(one["bytes_limit"] - one.get("bytes_in_use", 0) for one in statistics)
-
-
-def free_ram(root: Path = Path("/")) -> int | None:
-    """Available RAM in bytes, within this process's cgroup limits (v1 and v2); None where the system does not say."""
-    available = _meminfo(root)
-    return min((bytes for bytes in (available, *_cgroups(root)) if bytes is not None), default=None)
-
-
-def _meminfo(root: Path) -> int | None:
-    try:
-        for line in (root / "proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    if root == Path("/") and "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
-
-
-# Where a cgroup's files lie, and what they are called: limit, usage, and of the usage the file cache that can be given up.
-CGROUPS = (
-    ("sys/fs/cgroup", "", "memory.max", "memory.current", "inactive_file"),
-    ("sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-)
-
-
-def _cgroups(root: Path) -> list[int]:
-    """What each limit on this process leaves it: its group's, and those of the groups that hold it."""
-    found = []
-    for base, controller, limit_name, usage_name, cache_name in CGROUPS:
-        for folder in folders(root, base, controller):
-            try:
-                limit = (folder / limit_name).read_text().strip()
-                usage = int((folder / usage_name).read_text())
-                statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            except (OSError, ValueError):
-                continue
-            if limit != "max" and int(limit) < UNLIMITED:
-                found.append(max(0, int(limit) - usage + int(statistics.get(cache_name, 0))))
-    return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from jaxcompare.config import outputs
 from jaxcompare.config.settings import ConfigError
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
-from jaxcompare.system.cgroups import usable_cores
+from jaxcompare.system.cores import usable_cores
 from jaxcompare.words import say
 
 

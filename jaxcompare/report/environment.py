@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from jaxcompare.planning.memory import spell_bytes
 from jaxcompare.report.blocks import Block, Code, Details, Heading, Paragraph, Table
 from jaxcompare.report.cells import number, size
+from jaxcompare.system.memory import spell_bytes
 from jaxcompare.words import Words
 
 SECONDS = ("compile_seconds", "train_seconds", "evaluate_seconds")

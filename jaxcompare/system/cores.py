@@ -1,4 +1,4 @@
-"""What a container leaves this process, by Linux' control groups. Standard library only."""
+"""How many CPU cores this process may use, and where its Linux control groups lie. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Where a group's files lie, the controller's name in version 1, and what says how long its processes may run in what time.
+# A cgroup's folder, its controller in version 1, and the files that hold the CPU quota and the period it applies to.
 QUOTAS = (
     ("sys/fs/cgroup", "", ("cpu.max",)),
     ("sys/fs/cgroup/cpu", "cpu", ("cpu.cfs_quota_us", "cpu.cfs_period_us")),
@@ -16,12 +16,12 @@ UNLIMITED = ("max", "-1")
 
 
 def folders(root: Path, base: str, controller: str) -> Iterator[Path]:
-    """This process's groups of a controller, and those that hold them: up to the mount's own root, all that it may see.
+    """Yield the folders of this process's cgroups, each followed by its parents up to the mount's root.
 
     Args:
-        root: of the file system.
-        base: where the controller is mounted.
-        controller: its name in version 1; empty for version 2.
+        root: the root of the file system.
+        base: the folder where the controller is mounted, below `root`.
+        controller: the controller's name in cgroups of version 1; empty for version 2.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -34,14 +34,14 @@ def folders(root: Path, base: str, controller: str) -> Iterator[Path]:
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """How many CPU cores this process may use: those it may run on, or fewer where a quota allows less (`docker --cpus=2`)."""
-    found = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    """Return how many CPU cores this process may use, by its affinity and by its cgroups' quotas (`docker --cpus=2`)."""
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     for base, controller, names in QUOTAS:
         for folder in folders(root, base, controller):
             try:
                 quota, period = " ".join((folder / name).read_text() for name in names).split()
                 if quota not in UNLIMITED:
-                    found.append(math.ceil(int(quota) / int(period)))
+                    limits.append(math.ceil(int(quota) / int(period)))
             except (OSError, ValueError, ZeroDivisionError):
                 continue
-    return max(1, min(found))
+    return max(1, min(limits))

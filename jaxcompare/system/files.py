@@ -1,0 +1,25 @@
+"""Files that are written whole, and where caches lie."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file and its folder; a reader sees the old file or the whole new file, never a part.
+
+    Raises:
+        OSError: the file cannot be written; an older file at `path` is then unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).chmod(0o644)  # mkstemp lets only its owner read, and users may share a folder
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
