@@ -1,0 +1,73 @@
+"""Names of a report's files by kind: the rule, and what a config's table `[files]` may say instead. Standard library only.
+
+A pattern is a file name with placeholders. The rule has the comparison's name in every pattern, so that two comparisons on
+one data set never share a file.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from pathlib import PurePath
+
+# The rule: the pattern of each kind of file. `level` is a variant's cell of the factors compared; `rate` its learning rate.
+FILES: dict[str, str] = {
+    "results": "experiment_{comparison}_results_{dataset}.png",
+    "optimizer_at_rate": "experiment_{comparison}_results_{dataset}_{level}_lr_{rate}.png",
+    "lr_comparison": "lr_comparison_{comparison}_{dataset}_{level}.png",
+    "rate_map": "rate_map_{comparison}_{dataset}.png",
+    "gradient_norms": "gradient_norms_{comparison}_{dataset}.png",
+    "activation_distributions": "activation_distributions_{comparison}_{dataset}.png",
+    "dead_heatmap": "dead_heatmap_{comparison}_{dataset}.png",
+    "dead_units": "dead_units_{comparison}_{dataset}.png",
+    "decision_boundary": "decision_boundary_{comparison}_{dataset}_{level}.png",
+    "decision_gallery": "decision_gallery_{comparison}_{dataset}.png",
+    "decision_animation": "decision_animation_{comparison}_{dataset}.gif",
+    "study": "experiment_{comparison}_study_{study}_{dataset}.png",
+    "loss_scale": "experiment_{comparison}_study_{study}_{dataset}_loss_scale.png",
+    "comparison": "experiment_{comparison}_comparison_{dataset}.csv",
+    "study_table": "experiment_{comparison}_study_{study}_{dataset}.csv",
+}
+NOT_NEEDED = {"comparison", "dataset"}  # placeholders that a pattern may leave out
+
+
+def placeholders(pattern: str) -> set[str]:
+    """Return the names of the placeholders in a pattern; raise ValueError where its braces do not match."""
+    return {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
+
+
+def problem(kind: str, pattern: str) -> str:
+    """Say what is wrong with a pattern for a known kind of file; an empty text where nothing is.
+
+    An empty pattern is right: files of that kind are then left out.
+    """
+    if not pattern:
+        return ""
+    known = placeholders(FILES[kind])
+    try:
+        used = placeholders(pattern)
+        pattern.format_map(dict.fromkeys(known, "x"))
+    except (ValueError, LookupError, AttributeError):
+        return f"may use the placeholders {_listed(known)} only"
+    if missing := known - used - NOT_NEEDED:
+        return f"needs the placeholders {_listed(missing)}: without them, several files would have one name"
+    ending = PurePath(FILES[kind]).suffix
+    if PurePath(pattern).suffix != ending:
+        return f"must end with {ending}"
+    if re.search(r"[^\w.{}-]", pattern) or pattern.startswith("."):
+        return "may have letters, digits, '_', '-' and '.' only, and not begin with '.'"
+    return ""
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names))
+
+
+def file_name(kind: str, values: Mapping[str, str], patterns: Mapping[str, str] | None = None) -> str:
+    """Return the name of a file: by the pattern in `patterns`, else by the rule; empty where the pattern is empty.
+
+    Signs in `values` that a file name should not have become underscores.
+    """
+    pattern = FILES[kind] if patterns is None else patterns.get(kind, FILES[kind])
+    return pattern.format_map({key: re.sub(r"[^\w.-]", "_", value) for key, value in values.items()})
