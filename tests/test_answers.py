@@ -19,8 +19,9 @@ from jaxcompare.report.fixed import fixed
 from jaxcompare.report.measured import Measured
 from jaxcompare.report.records import records
 from jaxcompare.report.view import views
-from jaxcompare.words import EN, ENGLISH
+from jaxcompare.words import ENGLISH
 
+EN = ENGLISH.catalogue
 EVERY = [key for questions in QUESTIONS.values() for key in questions]
 STUDIED = ("mixed_losses", "large_batches", "mixed_activations", "clipping", "rate_by_batch")
 EXTRA = {"precision": "float32", "clip_norm": np.inf, "learning_rate_rule": "fixed", "reference_batch_size": 128}

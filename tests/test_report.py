@@ -255,7 +255,7 @@ def test_every_word_that_the_code_asks_for_is_there():
     for path in [*folder.glob("plots/*.py"), *folder.glob("report/*.py")]:
         asked |= set(re.findall(r'say\(\s*"([\w.]+)"', path.read_text(encoding="utf-8")))
     assert len(asked) > 50
-    assert asked <= set(words.EN)
+    assert asked <= set(words.ENGLISH.catalogue)
     with pytest.raises(KeyError):
         words.say("no.such.key")
 

@@ -2,22 +2,38 @@
 
 import re
 import string
+import subprocess
+import sys
 from datetime import datetime
 
 import pytest
 
 from jaxcompare import words
 from jaxcompare.config import outputs
-from jaxcompare.config.settings import KEYS, ConfigError
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.settings import KEYS
 from jaxcompare.run import parser
-from jaxcompare.words.english import EN
-from jaxcompare.words.korean import KO
 from jaxcompare.words.particles import PAIRS, final_sound, with_particles
+
+EN, KO = words.ENGLISH.catalogue, words.KOREAN.catalogue
 
 
 def fields(text):
     """The names that a format string asks for, each with its format."""
     return sorted({(name, form) for _, name, form, _ in string.Formatter().parse(text) if name})
+
+
+def test_a_catalogue_is_read_at_its_first_use():
+    lines = ["import sys; from jaxcompare import words"]
+    lines += ["assert not any('catalogue' in vars(language) for language in words.LANGUAGES.values())"]
+    lines += ["assert words.say('axis.epoch') == 'epoch' and 'catalogue' not in vars(words.KOREAN)"]
+    lines += ["assert not {'numpy', 'jax', 'matplotlib', 'pandas'} & set(sys.modules)"]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_catalogues_map_keys_to_texts():
+    for catalogue in (EN, KO):
+        assert all(isinstance(text, str) and re.fullmatch(r"\w+(\.\w+)*", key) for key, text in catalogue.items())
 
 
 def test_catalogues_have_the_same_keys():

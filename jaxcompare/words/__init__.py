@@ -1,46 +1,52 @@
-"""Every word that a reader of pictures and reports sees, by key, a catalogue a language (`english.EN`, `korean.KO`).
+"""Messages that readers of pictures, reports and the command line see: one catalogue of texts per language.
 
-A catalogue maps a key to a format string. `level.*` name the values of factors, `factor.*` the factors themselves.
-Nothing here decides what is said: rules over the tables do, in `plots` and `report`.
-
-What is drawn or told speaks the language that it is handed as `Words`, or, where it asks `say` and `level`, the one that
-`speaking` has set around it: a context, as matplotlib's own style is.
+A catalogue is a TOML file beside this module (`en.toml`, `ko.toml`) that maps keys to format strings. `level.*` names the
+values of factors, `factor.*` the factors themselves. Rules in `analysis`, `plots` and `report` decide which message applies.
+Functions receive a language as `Words`; functions of `plots` use `say` and `level`, which follow the context set by
+`speaking`. Every folder but `types`, `system`, `fonts` and `config` may import this one, which needs the standard library only.
 """
 
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Number
-from pathlib import PurePath
-from typing import Any, NamedTuple
+from pathlib import Path, PurePath
+from typing import Any
 
-from jaxcompare.words.english import EN
-from jaxcompare.words.korean import KO
 from jaxcompare.words.particles import with_particles
 from jaxcompare.words.plurals import with_singulars
 
+# Grammar that depends on the inserted values.
+CORRECTIONS = {"en": with_singulars, "ko": with_particles}
 
-class Words(NamedTuple):
-    """What is said in one language."""
 
-    catalogue: Mapping[str, str]
-    language: str = "en"  # as HTML names it
+@dataclass(frozen=True)
+class Words:
+    """The messages of one language."""
+
+    language: str  # as HTML names it
+
+    @cached_property
+    def catalogue(self) -> Mapping[str, str]:
+        """Format strings by key, read at the first use."""
+        return tomllib.loads(Path(__file__).with_name(f"{self.language}.toml").read_text("utf-8"))
 
     def say(self, key: str, /, **values: Any) -> str:
-        """The text of `key`, filled in with `values`; an unknown key is an error."""
-        return POLISHED.get(self.language, str)(self.catalogue[key].format(**values))
+        """Return the message of `key` with `values` inserted; raise KeyError for an unknown key."""
+        return CORRECTIONS[self.language](self.catalogue[key].format(**values))
 
     def level(self, value: object, kind: str = "level") -> str:
-        """A value of a factor (or a data set, a layer, an experiment) as a reader sees it."""
-        if isinstance(value, float):
-            if math.isnan(value):
-                return self.say("number.none")
-            return self.catalogue.get(f"{kind}.{value:g}") or f"{value:g}"
-        if value is None:
+        """Return the name of a factor's value (or of a data set, a layer, an experiment)."""
+        if value is None or (isinstance(value, float) and math.isnan(value)):
             return self.say("number.none")
+        if isinstance(value, float):
+            return self.catalogue.get(f"{kind}.{value:g}") or f"{value:g}"
         known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")
         stem, _, index = str(value).rpartition("_")
         if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
@@ -48,55 +54,52 @@ class Words(NamedTuple):
         return known or str(value).replace("_", " ")
 
     def value(self, value: object, kind: str) -> str:
-        """A value of a factor where no column's head says which: a bare number has its factor's name before it."""
-        told = self.catalogue.get(f"value.{kind}.{value}")
-        if told is None and isinstance(value, Number) and value == value:
+        """Return a value's name for a place that does not show the factor: a number follows its factor's name."""
+        known = self.catalogue.get(f"value.{kind}.{value}")
+        if known is None and isinstance(value, Number) and value == value:
             return self.say("value.named", factor=self.factor(kind), value=self.level(value, kind))
-        return told or self.level(value, kind)
+        return known or self.level(value, kind)
 
     def factor(self, name: str) -> str:
-        """A factor's own name."""
+        """Return the name of a factor."""
         return self.catalogue.get(f"factor.{name}") or name.replace("_", " ")
 
     def interval(self, mean: float, low: float, high: float, form: str = ".4f") -> str:
-        """`0.969 [0.967, 0.971]`; without an interval the mean alone; without a mean a word for that."""
+        """Return `0.969 [0.967, 0.971]`; the mean alone without an interval; a phrase where the mean is not finite."""
         if not math.isfinite(mean):
             return self.say("failed.no_mean")
         return rounded(mean, form) + self.bounds(low, high, form)
 
     def bounds(self, low: float, high: float, form: str) -> str:
-        """` [0.967, 0.971]` to stand behind a figure; nothing where there is no interval."""
+        """Return ` [0.967, 0.971]`, to follow a figure; an empty string where there is no interval."""
         return f" [{rounded(low, form)}, {rounded(high, form)}]" if math.isfinite(low) else ""
 
     def failures(
         self, n: int, n_diverged: int, n_stuck: int, reached: int | None = None, target: float | None = None
     ) -> str:
-        """How many of `n` runs diverged or stayed at chance, and how many reached the target; empty where none failed."""
+        """Return how many of `n` runs diverged, stayed at chance, and reached `target`; empty where no run failed."""
         counts = (("failed.diverged", n_diverged), ("failed.stuck", n_stuck))
-        told = [self.say(key, k=k, n=n) for key, k in counts if k]
-        if told and reached is not None and target is not None:  # what left chance need not have learnt
-            told.append(self.say("failed.reached", k=reached, n=n, target=target))
-        return "; ".join(told)
+        parts = [self.say(key, k=k, n=n) for key, k in counts if k]
+        if parts and reached is not None and target is not None:  # a run above chance may still miss the target
+            parts.append(self.say("failed.reached", k=reached, n=n, target=target))
+        return "; ".join(parts)
 
 
 def rounded(value: float, form: str) -> str:
-    """A number in a format; what rounds to zero has no sign."""
+    """Format a number; zero has no sign, nor has a number that rounds to zero."""
     text = f"{value:{form}}"
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-# What a language does to a sentence whose names are known.
-POLISHED = {"en": with_singulars, "ko": with_particles}
-# What is not translated yet is said in English; a test says what that is.
-ENGLISH, KOREAN = Words(EN), Words(EN | KO, "ko")
-LANGUAGES = {words.language: words for words in (ENGLISH, KOREAN)}
+LANGUAGES = {language: Words(language) for language in CORRECTIONS}
+ENGLISH, KOREAN = LANGUAGES["en"], LANGUAGES["ko"]
 
 _spoken = ContextVar("spoken", default=ENGLISH)
 
 
 @contextmanager
 def speaking(words: Words) -> Iterator[Words]:
-    """Whatever is drawn inside is labelled in this language."""
+    """Use a language for every picture drawn inside the context."""
     token = _spoken.set(words)
     try:
         yield words
@@ -105,27 +108,31 @@ def speaking(words: Words) -> Iterator[Words]:
 
 
 def spoken() -> Words:
-    """The language that is spoken here: English, unless `speaking` says otherwise."""
+    """Return the language of the context: English, unless `speaking` set another."""
     return _spoken.get()
 
 
 def say(key: str, /, **values: Any) -> str:
-    """The text of `key` in the language that is spoken here."""
+    """Return the message of `key` in the language of the context."""
     return spoken().say(key, **values)
 
 
 def level(value: object, kind: str = "level") -> str:
-    """A value of a factor in the language that is spoken here."""
+    """Return the name of a factor's value in the language of the context."""
     return spoken().level(value, kind)
 
 
 def value_of(value: object, kind: str) -> str:
-    """A value of a factor where no column's head says which, in the language that is spoken here."""
+    """Return `Words.value` in the language of the context."""
     return spoken().value(value, kind)
 
 
 def localised(name: str, language: str) -> str:
-    """A file's name in a language: `report.md` as it is in English, `report.ko.md` in Korean; so with `report`."""
+    """Return a file's name in a language.
+
+    >>> localised("report.md", "en"), localised("report.md", "ko"), localised("report", "ko")
+    ('report.md', 'report.ko.md', 'report.ko')
+    """
     if language == ENGLISH.language:
         return name
     path = PurePath(name)
@@ -133,6 +140,10 @@ def localised(name: str, language: str) -> str:
 
 
 def language_of(name: str) -> str:
-    """The language that `localised` gave a file's name, ending and all."""
+    """Return the language of a file that `localised` named.
+
+    >>> language_of("report.md"), language_of("report.ko.md")
+    ('en', 'ko')
+    """
     ending = PurePath(PurePath(name).stem).suffix.removeprefix(".")
     return ending if ending in LANGUAGES else ENGLISH.language
