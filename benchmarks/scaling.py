@@ -37,7 +37,7 @@ def prepared(given: dict[str, Any], mesh: Any) -> tuple[Callable[[], float], int
     import jax
 
     from benchmarks.workloads import loaded
-    from jaxcompare.config.experiment import parse
+    from jaxcompare.config.parse import parse
     from jaxcompare.execution import trainer
     from jaxcompare.planning import layout
 

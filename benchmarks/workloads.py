@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxcompare.config.experiment import Comparison, parse
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.parse import parse
 from jaxcompare.config.settings import Settings
 from jaxcompare.data.base import Dataset, digest
 from jaxcompare.data.loading import data_key

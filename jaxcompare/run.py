@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxcompare.config import experiment, names, outputs, overrides
+from jaxcompare.config import names, outputs, overrides
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.errors import ConfigError, InputError
+from jaxcompare.config.load import load
+from jaxcompare.config.parse import check_shape, parse, quick
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import ConfigError
 from jaxcompare.planning import memory
 
 EXAMPLES = """\
@@ -93,23 +96,23 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def read_comparisons(arguments: argparse.Namespace) -> tuple[list[experiment.Comparison], dict[str, dict[str, Any]]]:
+def read_comparisons(arguments: argparse.Namespace) -> tuple[list[Comparison], dict[str, dict[str, Any]]]:
     """The comparisons that the command line asks for, checked, and their configs after every override.
 
     Raises:
         ConfigError: whatever is wrong, before anything heavy is imported.
     """
     chosen = list(names.EXPERIMENTS) if arguments.exp == "all" else [arguments.exp]
-    configs = dict(experiment.load(one) for one in chosen)
+    configs = dict(load(one) for one in chosen)
     for name, config in configs.items():
-        experiment.check_shape(config, name)
+        check_shape(config, name)
     if arguments.quick:
-        configs = {name: experiment.quick(config) for name, config in configs.items()}
+        configs = {name: quick(config) for name, config in configs.items()}
     shorthands = [
         f"base.{key}={value}" for key in ("epochs", "seeds") if (value := getattr(arguments, key)) is not None
     ]
     configs = overrides.apply(configs, shorthands + arguments.assignments, lambda text: print(text, file=sys.stderr))
-    comparisons = [experiment.parse(name, config) for name, config in configs.items()]
+    comparisons = [parse(name, config) for name, config in configs.items()]
     if arguments.memory is not None:
         memory.parse_bytes(arguments.memory)
     out = Path(arguments.out)
@@ -145,9 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        if not isinstance(error, ConfigError) and type(error).__name__ != "DataError":
-            raise
+    except InputError as error:
         print(f"jaxcompare: error: {error}", file=sys.stderr)
         return 2
     return 1 if failures else 0

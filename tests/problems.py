@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxcompare import words
 from jaxcompare.components import models
-from jaxcompare.config.experiment import parse
+from jaxcompare.config.parse import parse
 from jaxcompare.data import loading
 from jaxcompare.engine import segment, sweep, train_step
 from jaxcompare.planning import assemble, layout

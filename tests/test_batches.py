@@ -4,9 +4,10 @@ import jax
 import pytest
 from problems import BASE, comparison
 
-from jaxcompare.config.experiment import parse
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.overrides import parse_assignment
-from jaxcompare.config.settings import AUTO, ConfigError
+from jaxcompare.config.parse import parse
+from jaxcompare.config.settings import AUTO
 from jaxcompare.data import loading
 from jaxcompare.engine import sweep
 from jaxcompare.execution import compare, manifest

@@ -3,7 +3,8 @@
 import jax
 import pytest
 
-from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.settings import Settings
 from jaxcompare.engine import sweep
 from jaxcompare.execution import devices
 from jaxcompare.execution.devices import MeshShape, parse_mesh

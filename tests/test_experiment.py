@@ -4,10 +4,12 @@ import math
 
 import pytest
 
-from jaxcompare.config import experiment, names, overrides
-from jaxcompare.config.experiment import parse
-from jaxcompare.config.protocol import confirming
-from jaxcompare.config.settings import KEYS, ConfigError, Settings
+from jaxcompare.config import names, overrides
+from jaxcompare.config.confirmation import confirming
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.load import load
+from jaxcompare.config.parse import check_shape, parse, quick
+from jaxcompare.config.settings import KEYS, Settings
 from jaxcompare.planning.programs import layer_epochs, parameters, programs_of, snapshot_epochs, tile_shape, tiles_of
 
 
@@ -153,7 +155,7 @@ def test_plugins_are_names_too():
 
 @pytest.mark.parametrize("name", names.EXPERIMENTS)
 def test_shipped_configs_are_what_the_readme_says(name):
-    loaded, read = experiment.load(name)
+    loaded, read = load(name)
     comparison = parse(loaded, read)
     assert comparison.question.endswith("?")
     for study in comparison.studies:
@@ -164,15 +166,15 @@ def test_shipped_configs_are_what_the_readme_says(name):
             assert variant.settings.epochs >= (5 if tuned else 1)
             if name == "b":
                 assert len(variant.settings.hidden) >= 4
-    quick = parse(name, experiment.quick(read))
-    assert [len(study.variants) for study in quick.studies] == [len(study.variants) for study in comparison.studies]
-    assert all(len(study.seeds) == 2 for study in quick.studies)
+    short = parse(name, quick(read))
+    assert [len(study.variants) for study in short.studies] == [len(study.variants) for study in comparison.studies]
+    assert all(len(study.seeds) == 2 for study in short.studies)
 
 
 @pytest.mark.parametrize("wrong", [{"study": {"name": "main"}}, {"base": 3, "study": [{}]}, {"study": [{"base": 3}]}])
 def test_a_config_of_the_wrong_shape_is_refused_before_it_is_changed(wrong):
     with pytest.raises(ConfigError, match=r"no \[\[study\]\]|is not a table"):
-        experiment.check_shape(wrong, "x")
+        check_shape(wrong, "x")
 
 
 def test_optimizers_of_ones_own_split_by_what_they_are_given():
@@ -182,7 +184,7 @@ def test_optimizers_of_ones_own_split_by_what_they_are_given():
 
 
 def applied(*assignments):
-    configs = {name: experiment.load(name)[1] for name in ("a", "c")}
+    configs = {name: load(name)[1] for name in ("a", "c")}
     return {name: parse(name, one) for name, one in overrides.apply(configs, assignments).items()}
 
 
@@ -225,7 +227,7 @@ def test_a_resolved_config_gives_the_same_variants():
     from jaxcompare.execution.manifest import resolved
 
     for name in names.EXPERIMENTS:
-        made = parse(name, experiment.load(name)[1])
+        made = parse(name, load(name)[1])
         again = parse(name, resolved(made))
         assert [study.variants for study in again.studies] == [
             tuple(type(v)(v.variant_id, w.label, v.settings) for v, w in zip(s.variants, t.variants, strict=True))
@@ -341,7 +343,7 @@ def test_a_confirmations_name_must_be_free():
 def test_confirmation_is_reached_from_the_command_line():
     changed = overrides.apply({"x": config({})}, ["study.main.confirm=10"])
     assert parse("x", changed["x"]).studies[0].confirm == 10
-    assert parse("x", experiment.quick(changed["x"])).studies[0].confirm == 2
+    assert parse("x", quick(changed["x"])).studies[0].confirm == 2
 
 
 def test_claims_about_levels_that_an_override_takes_away_go_with_them():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from problems import BASE, comparison, plans
 
-from jaxcompare.config.experiment import parse
-from jaxcompare.config.settings import ConfigError
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.parse import parse
 from jaxcompare.engine import sweep
 from jaxcompare.execution import compare, store, trainer
 from jaxcompare.planning import fitting, layout, memory

@@ -7,9 +7,10 @@ import pytest
 from problems import blobs, comparison, plans, recipe, train_tiles
 
 from jaxcompare.components import models
-from jaxcompare.config.experiment import parse
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.overrides import parse_assignment
-from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.config.parse import parse
+from jaxcompare.config.settings import Settings
 from jaxcompare.engine import sweep, train_step
 from jaxcompare.execution import devices
 from jaxcompare.types import Batch

@@ -8,8 +8,10 @@ import pytest
 from jaxcompare import data, diagnostics
 from jaxcompare.components import models
 from jaxcompare.config import names
-from jaxcompare.config.experiment import parse
-from jaxcompare.config.settings import ConfigError, Settings, resolve_defaults
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.parse import parse
+from jaxcompare.config.settings import Settings
+from jaxcompare.config.values import resolve_defaults
 from jaxcompare.engine import train_step
 from jaxcompare.execution.compare import compare
 from jaxcompare.planning import assemble

@@ -12,9 +12,9 @@ from jaxcompare import analysis, diagnostics
 from jaxcompare.components import precision
 from jaxcompare.components.precision import LossScaling
 from jaxcompare.config import names
-from jaxcompare.config.experiment import asks_precision, parse
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.names import LOSS_SCALING
-from jaxcompare.config.settings import ConfigError
+from jaxcompare.config.parse import asks_precision, parse
 from jaxcompare.engine import sweep, train_step
 from jaxcompare.execution import compare
 

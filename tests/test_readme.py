@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jaxcompare import run
-from jaxcompare.config.experiment import parse
+from jaxcompare.config.parse import parse
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

@@ -15,7 +15,8 @@ from tensorboardX.record_writer import masked_crc32c
 
 from jaxcompare import analysis, run, tensorboard
 from jaxcompare.config import outputs
-from jaxcompare.config.settings import KEYS, NOT_FACTORS, ConfigError
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.settings import KEYS, NOT_FACTORS
 from jaxcompare.execution import compare
 
 GRID = {"activation": ["relu", "tanh"], "learning_rate": [0.1, 1e6]}  # at the second rate runs diverge

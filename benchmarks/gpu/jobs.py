@@ -28,7 +28,7 @@ from benchmarks.measure import spread
 from benchmarks.measured import Prepared, Unit, rate, steps_for
 from benchmarks.ours import runner
 from benchmarks.workloads import WORKLOADS, loaded, operations, streamed, traffic
-from jaxcompare.config.experiment import Comparison
+from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.settings import Settings
 from jaxcompare.engine import sweep
 from jaxcompare.execution import trainer
@@ -316,7 +316,8 @@ def over_ask(network: str, variants: int, times: float) -> Work:
 
 def study(experiment: str, name: str, seeds: int, epochs: int | None = None) -> Work:
     """A shipped study, trained on its real data: what half precision does to accuracy, steps skipped, the scale, bytes."""
-    from jaxcompare.config.experiment import load, parse
+    from jaxcompare.config.load import load
+    from jaxcompare.config.parse import parse
     from jaxcompare.data import fashion_mnist, sources
     from jaxcompare.data.loading import load_datasets
     from jaxcompare.execution import compare

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.workloads import SHAPES, loaded
-from jaxcompare.config.experiment import Comparison, parse
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.parse import parse
 from jaxcompare.planning import layout
 from jaxcompare.planning.programs import tiles_of
 

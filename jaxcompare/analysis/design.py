@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxcompare.config.protocol import CONFIRMED
+from jaxcompare.config.confirmation import CONFIRMED
 
 __all__ = [
     "CONFIRMED",
@@ -29,7 +29,6 @@ NOT_FACTORS = {
     *("first_nonfinite_step", "chance_accuracy", "train_examples", "validation_examples", "test_examples"),
     *("data_digest", "program", "compared", "tuned", "fixed", "confirms"),
 }
-SCIENTIFIC = {"a": "loss", "b": "activation", "c": "optimizer"}
 # What a factor's options follow from comes first, so that an option that only follows is not taken for a choice.
 FACTOR_ORDER = (
     *("optimizer", "activation", "loss", "model", "hidden", "init", "schedule", "batch_size", "epochs"),
@@ -92,8 +91,7 @@ def _comparison(rows: pd.DataFrame, experiment: str, study: str, dataset: str) -
     names = [name for name in varying(rows) if name not in tuned]
     declared = _roles(rows, "compared")
     scientific = names if declared is None else [name for name in names if name in declared]
-    expected = SCIENTIFIC.get(experiment, "")
-    factor = expected if expected in scientific else next(iter(scientific), "learning_rate")
+    factor = next(iter(scientific), "learning_rate")
     apart = [name for name in varying(rows, (factor,)) if name not in tuned]
     if "learning_rate" in (*(declared or ()), *fixed) and _varies(rows, "learning_rate", (factor, *apart)):
         apart.append("learning_rate")  # compared, or told of, as the others are, so nobody chooses it

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxcompare.config import names
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import ConfigError
 
 BOTH = "both"
 FORMATS = ("png", "pdf", "svg")  # of pictures; the pages show the first

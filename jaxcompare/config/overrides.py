@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from jaxcompare.config.experiment import STUDY_KEYS, TOP_KEYS, studies_of
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.parse import STUDY_KEYS, TOP_KEYS, studies_of
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import KEYS, ConfigError
+from jaxcompare.config.settings import KEYS
 
 
 def parse_assignment(text: str) -> tuple[list[str], Any]:

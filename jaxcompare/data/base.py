@@ -1,4 +1,4 @@
-"""What a data set is: arrays with their names and where they came from. Imports nothing of ours.
+"""What a data set is: arrays with their names and where they came from. It needs nothing of ours but the base of errors.
 
 Shapes: N examples of a split, D features.
 """
@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxcompare.config.errors import InputError
+
 Array = NDArray[Any]
 
 
-class DataError(Exception):
+class DataError(InputError):
     """Data that are missing, damaged or impossible to make; the message is for the user."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxcompare import data as datasets
-from jaxcompare.config.experiment import Comparison
+from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.settings import Settings
 
 DATA_KEYS = ("data_seed", "samples", "test_samples", "noise", "factor")

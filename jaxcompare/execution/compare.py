@@ -11,8 +11,9 @@ from jax.sharding import Mesh
 
 from jaxcompare import analysis
 from jaxcompare.components import precision
-from jaxcompare.config.experiment import Comparison, asks_precision, parse
-from jaxcompare.config.protocol import confirming
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.confirmation import confirming
+from jaxcompare.config.parse import asks_precision, parse
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.engine import sweep
 from jaxcompare.execution import tables

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.config.settings import Settings
 from jaxcompare.system.cores import usable_cores
 
 if TYPE_CHECKING:

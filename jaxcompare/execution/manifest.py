@@ -16,14 +16,14 @@ import jax
 from jax.sharding import Mesh
 
 from jaxcompare import __version__
-from jaxcompare.config import experiment
+from jaxcompare.config.comparison import Comparison
 from jaxcompare.execution import store
 from jaxcompare.planning import layout
 from jaxcompare.system.cores import usable_cores
 
 
 def record(
-    comparison: experiment.Comparison,
+    comparison: Comparison,
     plans: Sequence[layout.Plan],
     mesh: Mesh,
     arguments: argparse.Namespace,
@@ -135,7 +135,7 @@ def _tile(plan: layout.Plan) -> dict[str, int]:
     return {"seeds": plan.shape[0], "variants": plan.shape[1]}
 
 
-def resolved(comparison: experiment.Comparison) -> dict[str, Any]:
+def resolved(comparison: Comparison) -> dict[str, Any]:
     """The comparison as a config that says everything: each variant a grid of its own, with every key."""
 
     def plain(value: Any) -> Any:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from jaxcompare import __version__
-from jaxcompare.config import experiment, outputs
+from jaxcompare.config import outputs
+from jaxcompare.config.comparison import Comparison, digest
+from jaxcompare.config.confirmation import confirming_share
+from jaxcompare.config.parse import asks_precision, parse
 from jaxcompare.config.settings import AUTO
 from jaxcompare.data import loading
 from jaxcompare.execution import store
@@ -33,9 +36,7 @@ if TYPE_CHECKING:
 COMPILE_SECONDS = 8.0  # of a program, for --list
 
 
-def listing(
-    comparisons: Sequence[experiment.Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None
-) -> str:
+def listing(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None) -> str:
     """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
     comparisons, _ = settle(comparisons, configs, EVERY_DEVICE)
     loaded = loading.load_datasets(comparisons, data_dir)
@@ -50,7 +51,7 @@ def listing(
             layout.check(plan)
         for study in comparison.studies:
             own = [plan for plan in plans if plan.program.study == study.name]
-            seconds = sum(_seconds(plan, cores) for plan in own) * (1 + experiment.confirming_share(study))
+            seconds = sum(_seconds(plan, cores) for plan in own) * (1 + confirming_share(study))
             whole += seconds
             steps = ", ".join(str(steps) for steps in sorted({plan.total_steps for plan in own}))
             lines.append(
@@ -71,7 +72,7 @@ def _seconds(plan: layout.Plan, cores: int) -> float:
 
 
 def run(
-    comparisons: Sequence[experiment.Comparison],
+    comparisons: Sequence[Comparison],
     configs: Mapping[str, Mapping[str, Any]],
     arguments: argparse.Namespace,
     command: str,
@@ -93,7 +94,7 @@ def run(
     described = [comparison.as_dict() for comparison in comparisons]
     # Where memory decides the training itself, another amount of it is another run.
     amount = [arguments.memory] if any(settings.batch_size == AUTO for settings in every) else []
-    run_digest = experiment.digest([described, plugins, store.versions(), store.code_digest(), __version__, *amount])
+    run_digest = digest([described, plugins, store.versions(), store.code_digest(), __version__, *amount])
     wanted = outputs.parse(arguments)
     if folder.is_complete(run_digest, wanted._asdict()) and not arguments.again:
         print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
@@ -134,7 +135,7 @@ def run(
     with tensorboard.logging(folder.out, list(plans), wanted.tensorboard) as log:
         with report.Background(wanted.languages, wanted.formats) as background:
 
-            def trained(comparison: experiment.Comparison, tables: Tables) -> None:
+            def trained(comparison: Comparison, tables: Tables) -> None:
                 if comparison is not comparisons[-1]:  # nothing trains after the last one
                     summary = analysis.summarise(
                         tables.frames["replicas"], tables.frames["history"], {comparison.name: comparison.target}
@@ -143,7 +144,7 @@ def run(
 
             with Progress(sum(map(layout.plan_seconds, everything))) as progress:
 
-                def planner(second: experiment.Comparison) -> list[layout.Plan]:
+                def planner(second: Comparison) -> list[layout.Plan]:
                     made = layout.plan(second, loaded, platform=platform)
                     made = fitting.fit(made, mesh, limit=limit, book=book)
                     progress.more(sum(map(layout.plan_seconds, made)))
@@ -185,17 +186,17 @@ def run(
 
 
 def settle(
-    comparisons: Sequence[experiment.Comparison], configs: Mapping[str, Mapping[str, Any]], shape: MeshShape
-) -> tuple[list[experiment.Comparison], dict[str, list[dict[str, Any]]]]:
+    comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], shape: MeshShape
+) -> tuple[list[Comparison], dict[str, list[dict[str, Any]]]]:
     """The comparisons expanded anew where they leave a precision to the device, and what the manifest keeps of that."""
     found, chosen = [], {}
     for one in comparisons:
-        if experiment.asks_precision(configs[one.name]):
+        if asks_precision(configs[one.name]):
             device = start_jax(shape).local_devices()[0]  # else JAX is not needed yet
             from jaxcompare.components import precision
 
             value = precision.fastest(device)
-            one = experiment.parse(one.name, configs[one.name], precision=value)
+            one = parse(one.name, configs[one.name], precision=value)
             chosen[one.name] = [{"key": "precision", "value": value, "device": device.device_kind}]
             print(f"{one.name}: {say('auto.precision', **chosen[one.name][0])}", file=sys.stderr)
         found.append(one)
@@ -238,7 +239,7 @@ def publish(
     return len(written.failures)
 
 
-def _check_larger(out: Path, comparisons: Sequence[experiment.Comparison]) -> None:
+def _check_larger(out: Path, comparisons: Sequence[Comparison]) -> None:
     """Raises StoreError where results of more seeds or epochs would give way to less."""
     if not store.is_results(out):
         return
@@ -255,7 +256,7 @@ def _check_larger(out: Path, comparisons: Sequence[experiment.Comparison]) -> No
                     )
 
 
-def _previous(out: Path, comparisons: Sequence[experiment.Comparison]) -> dict[str, Any]:
+def _previous(out: Path, comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """The manifest of results that are there, where they have comparisons that this run has not: those are kept."""
     if not store.is_results(out):
         return {}

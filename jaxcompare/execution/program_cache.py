@@ -21,7 +21,7 @@ import jax
 from jax.experimental import serialize_executable
 from jax.sharding import Mesh
 
-from jaxcompare.config.experiment import digest
+from jaxcompare.config.comparison import digest
 from jaxcompare.engine import sweep
 from jaxcompare.execution import store
 from jaxcompare.planning import assemble

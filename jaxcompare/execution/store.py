@@ -31,9 +31,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from jaxcompare.config.experiment import digest
+from jaxcompare.config.comparison import digest
+from jaxcompare.config.errors import InputError
 from jaxcompare.config.registry import is_plugin
-from jaxcompare.config.settings import ConfigError, Settings
+from jaxcompare.config.settings import Settings
 from jaxcompare.planning.programs import Program, Tile, identity
 from jaxcompare.system.files import write_atomically
 
@@ -52,7 +53,7 @@ DECIDE = (
 BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
 
 
-class StoreError(ConfigError):
+class StoreError(InputError):
     """A results folder that cannot be used as asked."""
 
 

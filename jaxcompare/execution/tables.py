@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare.components import activations
-from jaxcompare.config.experiment import Comparison, Study, Variant, spell
+from jaxcompare.config.comparison import Comparison, Study, Variant, spell
 from jaxcompare.config.settings import KEYS, Settings
 from jaxcompare.engine.segment import HISTOGRAM_BINS
 from jaxcompare.planning import assemble

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxcompare.config.settings import ConfigError
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.engine import sweep
 from jaxcompare.execution import tables
 from jaxcompare.planning import assemble, fitting

@@ -9,7 +9,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxcompare import data as datasets
-from jaxcompare.config.experiment import Comparison, Study, digest, variant_id
+from jaxcompare.config.comparison import Comparison, Study, digest, variant_id
 from jaxcompare.config.settings import AUTO, Settings
 from jaxcompare.engine import sweep
 from jaxcompare.planning import fitting, memory

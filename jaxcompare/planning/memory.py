@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jaxcompare.config.settings import ConfigError
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.system.memory import free_ram
 
 NUMBER = 4  # bytes of a float32

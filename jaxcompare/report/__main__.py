@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxcompare.config import outputs
-from jaxcompare.config.settings import ConfigError
+from jaxcompare.config.errors import InputError
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.words import say
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             languages=wanted.languages,
             formats=wanted.formats,
         )
-    except (ConfigError, OSError) as error:
+    except (InputError, OSError) as error:
         print(f"jaxcompare.report: {error}", file=sys.stderr)
         return 2
     print(say("done", count=len(written.paths), folder=given.results))

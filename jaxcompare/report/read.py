@@ -13,7 +13,7 @@ import pyarrow
 
 from jaxcompare.analysis import FIGURES, STEPS
 from jaxcompare.analysis.pairs import COLUMNS as CLAIMS
-from jaxcompare.config.settings import ConfigError
+from jaxcompare.config.errors import InputError
 from jaxcompare.words import say
 
 BEST = ("best_validation_accuracy", "test_accuracy_at_best")  # found from the others
@@ -45,7 +45,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pyarrow.ArrowException)
 
 
-class ReportError(ConfigError):
+class ReportError(InputError):
     """The results cannot be reported; its text is for the user."""
 
 

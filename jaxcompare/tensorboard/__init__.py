@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcompare.config.experiment import Variant
+from jaxcompare.config.comparison import Variant
 from jaxcompare.execution import tables
 from jaxcompare.planning.programs import layers
 

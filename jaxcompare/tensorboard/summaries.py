@@ -17,7 +17,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from jaxcompare import analysis
-from jaxcompare.config.experiment import spell
+from jaxcompare.config.comparison import spell
 from jaxcompare.config.settings import KEYS, NOT_FACTORS, Settings
 from jaxcompare.engine.segment import HISTOGRAM_BINS
 from jaxcompare.execution import tables

@@ -6,128 +6,25 @@ config file -> load -> (override, quick) -> parse -> Comparison -> expand -> [St
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jaxcompare.config import names
+from jaxcompare.config.claims import check_claims, check_roles
+from jaxcompare.config.comparison import Comparison, Study, Variant, label, value_of, variant_id
+from jaxcompare.config.confirmation import check_confirm
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.names import AUTO_PRECISION
-from jaxcompare.config.protocol import Claim, check_claims, check_confirm, check_roles
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import AUTO, KEYS, NOT_FACTORS, ConfigError, Settings, check_value, resolve_defaults
+from jaxcompare.config.settings import AUTO, KEYS, NOT_FACTORS, Settings
+from jaxcompare.config.values import check_value, resolve_defaults
 
 TOP_KEYS = ("title", "question", "target", "words", "base", "study")
 TEXTS = ("title", "question")
 STUDY_KEYS = ("name", "base", "grid", "roles", "claims", "confirm")
 QUICK_EPOCHS, QUICK_SEEDS = 0.2, 2  # what --quick leaves: a share of the epochs, at least one; so many seeds
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One cell of a study's grid: every choice but the seed."""
-
-    variant_id: str
-    label: str  # what varies in its study, but for the data set, in words
-    settings: Settings
-
-
-@dataclass(frozen=True)
-class Study:
-    """A grid expanded."""
-
-    name: str
-    variants: tuple[Variant, ...]
-    varied: tuple[str, ...]  # the factors that take more than one value
-    roles: dict[str, str] = field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()  # what is to be tested; none: every pair of levels
-    confirm: int = 0  # on how many fresh seeds the selected variants are trained again
-    confirms: str = ""  # the study whose selected variants these are
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds that every variant is trained at."""
-        first = self.variants[0].settings.first_seed
-        return tuple(range(first, first + self.variants[0].settings.seeds))
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One question with its studies."""
-
-    name: str
-    title: str
-    question: str
-    target: float | None  # validation accuracy for time-to-target
-    studies: tuple[Study, ...]
-    words: dict[str, dict[str, str]] = field(default_factory=dict)  # by language: title and question in it
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything that decides its results, for the record."""
-        return asdict(self)
-
-    def declared(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
-        """The claims of its studies, as `analysis.claims` takes them."""
-        return {(self.name, study.name): [claim.as_table() for claim in study.claims] for study in self.studies}
-
-
-def choices(settings: Settings) -> dict[str, Any]:
-    """What decides a replica's numbers beside its seed: the same however many seeds there are."""
-    return {key: value for key, value in asdict(settings).items() if key not in ("seeds", "first_seed")}
-
-
-def confirming_share(study: Study) -> float:
-    """About how much more training its confirmation is, as a share of the study's own."""
-    kept = [key for key in study.varied if study.roles.get(key) != "nuisance"]
-    levels = len({repr([_value(variant.settings, key) for key in kept]) for variant in study.variants})
-    return study.confirm * levels / (len(study.seeds) * len(study.variants))
-
-
-def digest(content: Any) -> str:
-    """The sha256 of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def config_path(experiment: str) -> Path:
-    """Where the config of `a`, `b`, `c` or of a file lies.
-
-    Raises:
-        ConfigError: neither a known name nor a file.
-    """
-    if experiment in names.EXPERIMENTS:
-        package = Path(__file__).parent.parent
-        inside, beside = package / "configs", package.parent / "configs"  # in an installed package; in a checkout
-        return (inside if inside.is_dir() else beside) / names.EXPERIMENTS[experiment]
-    path = Path(experiment)
-    if path.suffix != ".toml":
-        raise ConfigError(
-            f"--exp: no comparison {experiment!r}; {nearest(experiment, [*names.EXPERIMENTS, 'all'])}, or a FILE.toml"
-        )
-    if not path.is_file():
-        near = path.parent.glob("*.toml") if path.parent.is_dir() else []
-        raise ConfigError(f"--exp: there is no file {experiment}; {nearest(path.name, sorted(p.name for p in near))}")
-    return path
-
-
-def load(experiment: str) -> tuple[str, dict[str, Any]]:
-    """A comparison's name and its config, read but not checked.
-
-    Raises:
-        ConfigError: no such comparison or file, or the file is not TOML.
-    """
-    path = config_path(experiment)
-    name = experiment if experiment in names.EXPERIMENTS else path.stem
-    if experiment not in names.EXPERIMENTS and name in names.EXPERIMENTS:
-        raise ConfigError(f"--exp: a file named {path.name} would take the place of comparison {name!r}; rename it")
-    try:
-        return name, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def studies_of(config: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
@@ -287,18 +184,13 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any], p
         raise ConfigError(f"{where}: grid = [] has no variants; leave it out for a single one")
     everything = list(found.values())
     gridded = dict.fromkeys(key for grid in study["grid"] for key in _flatten(grid))
-    varied = tuple(key for key in gridded if len({repr(_value(s, key)) for s in everything}) > 1)
+    varied = tuple(key for key in gridded if len({repr(value_of(s, key)) for s in everything}) > 1)
     labelled = [key for key in varied if key != "dataset"]
     variants = tuple(Variant(variant_id(comparison, study["name"], s), label(s, labelled), s) for s in everything)
     roles = check_roles(study["roles"], varied, where)
-    levels = {key: list(dict.fromkeys(_value(s, key) for s in everything)) for key in varied}
+    levels = {key: list(dict.fromkeys(value_of(s, key) for s in everything)) for key in varied}
     claims = check_claims(study["claims"], levels, roles, where)
     return Study(study["name"], variants, varied, roles, claims, study["confirm"])
-
-
-def variant_id(comparison: str, study: str, settings: Settings) -> str:
-    """The name of a variant, the same however its study is extended."""
-    return f"{comparison}-{digest([study, choices(settings)])[:8]}"
 
 
 def _checked(table: Any, where: str) -> dict[str, Any]:
@@ -330,30 +222,3 @@ def _axis(key: str, values: Any, where: str) -> list[Any]:
             "machine, and may be another value of the grid; name the values here, or set it in [base]"
         )
     return found
-
-
-def _value(settings: Settings, key: str) -> Any:
-    return settings.options.get(key.removeprefix("options.")) if "." in key else getattr(settings, key)
-
-
-SHORT = {"learning_rate": "rate", "batch_size": "batch", "clip_norm": "clip", "weight_decay": "decay"}
-
-
-def label(settings: Settings, keys: Iterable[str]) -> str:
-    """The values of some keys in words: `mse, rate 0.1`."""
-    words = []
-    for key in keys:
-        value = _value(settings, key)
-        if value is None:
-            continue
-        name = SHORT.get(key, key.replace("_", " "))
-        shown = value if isinstance(value, str) else f"{name} {spell(value)}"
-        words.append(shown)
-    return ", ".join(words) or "the only variant"
-
-
-def spell(value: Any) -> str:
-    """A value as it stands in tables: `256-128` for widths, `%g` for numbers."""
-    if isinstance(value, tuple):
-        return "-".join(str(part) for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
