@@ -1,10 +1,13 @@
 """What the machine offers: memory and cores within a container's limits, and files that are written whole."""
 
 import os
+import stat
+from pathlib import Path
 
 import pytest
 
 from jaxcompare.system.cores import usable_cores
+from jaxcompare.system.files import cache_folder, write_atomically
 from jaxcompare.system.memory import free_ram
 
 
@@ -67,3 +70,29 @@ def test_cores_are_those_that_a_container_leaves(tmp_path, monkeypatch, files, c
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     write(tmp_path, files)
     assert usable_cores(tmp_path) == cores
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_folder() == Path("/xdg/jaxcompare")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/somebody")
+    assert cache_folder() == Path("/somebody/.cache/jaxcompare")
+
+
+def test_a_user_without_a_home_has_no_cache_folder(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user whom the system does not know
+    assert cache_folder() is None
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "folder" / "some.txt"
+    write_atomically(path, b"old")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(path.parent) == ["some.txt"]

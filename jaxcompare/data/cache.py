@@ -1,25 +1,29 @@
-"""The cache of verified arrays: one file, written whole or not at all."""
+"""The cache of verified arrays: one file, written whole."""
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from jaxcompare.data.base import DataError
 from jaxcompare.data.sources import AbsentError, Arrays, verify
+from jaxcompare.system.files import cache_folder, write_atomically
 
 
 def folder() -> Path:
-    """Say where the cache is: `$JAXCOMPARE_CACHE`, else `jaxcompare` in `$XDG_CACHE_HOME` or in ~/.cache."""
-    if own := os.environ.get("JAXCOMPARE_CACHE"):
-        return Path(own).expanduser()
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxcompare"
-    except RuntimeError as error:
-        raise DataError("there is no home directory to keep the cache in: set $JAXCOMPARE_CACHE to a folder") from error
+    """Return the folder of cached data: $JAXCOMPARE_CACHE, which users may share, else the user's cache folder.
+
+    Raises:
+        DataError: the variable is not set, and the user has no home directory.
+    """
+    shared = os.environ.get("JAXCOMPARE_CACHE")
+    found = Path(os.path.expanduser(shared)) if shared else cache_folder()
+    if found is None:
+        raise DataError("there is no home directory to keep the cache in: set $JAXCOMPARE_CACHE to a folder")
+    return found
 
 
 def read(path: Path, expected: str) -> Arrays:
@@ -30,8 +34,8 @@ def read(path: Path, expected: str) -> Arrays:
         expected: the digest of the arrays.
 
     Raises:
-        AbsentError: there is no such file.
-        DataError: it is damaged, or holds other arrays.
+        AbsentError: the file does not exist.
+        DataError: the file is damaged or holds other arrays.
     """
     try:
         with path.open("rb") as file, np.load(file) as entries:
@@ -44,16 +48,7 @@ def read(path: Path, expected: str) -> Arrays:
 
 
 def write(path: Path, arrays: Arrays) -> None:
-    """Write arrays so that a reader sees the old file or the whole new one; OSError where that cannot be done."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **arrays._asdict())  # not compressed: that saves half the space and costs seconds
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # a class may share one cache; mkstemp lets only its owner read
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Write arrays to the cache; a reader sees the old file or the whole new file. Raises OSError where that fails."""
+    content = io.BytesIO()
+    np.savez(content, **arrays._asdict())  # not compressed: that saves half the space and costs seconds
+    write_atomically(path, content.getvalue())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import Settings
 from jaxcompare.system.cores import usable_cores
+from jaxcompare.system.files import cache_folder
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -78,8 +78,8 @@ def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
         wanted = shape.replica * shape.data if shape.replica else -(-usable_cores() // shape.data) * shape.data
         jax.config.update("jax_num_cpu_devices", max(2, wanted))
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxcompare" / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        folder = cache_folder()
+        jax.config.update("jax_compilation_cache_dir", str(folder / "compiled") if folder else None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     return jax
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, re
 from jaxcompare.report.records import records, targets_of
 from jaxcompare.report.view import View
 from jaxcompare.report.views import comparison_csvs
+from jaxcompare.system.files import write_atomically
 from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, say
 
 __all__ = [
@@ -169,9 +169,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, data in built.files.items():
-        partly = folder / f".{name}.partial"
-        partly.write_bytes(data)
-        os.replace(partly, folder / name)
+        write_atomically(folder / name, data)
         paths.append(folder / name)
     for one in built.failures:
         print(say("failure.line", name=one.name, error=one.error), file=sys.stderr)

@@ -1,10 +1,23 @@
-"""Files that are written whole, and where caches lie."""
+"""Files that are written whole, and the user's cache folder. Standard library and platformdirs only."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+import platformdirs
+
+
+def cache_folder() -> Path | None:
+    """Return the user's cache folder: `jaxcompare` in $XDG_CACHE_HOME or ~/.cache on Linux; None for a user without a home.
+
+    platformdirs knows the folder of other systems.
+    """
+    try:
+        return platformdirs.user_cache_path("jaxcompare", appauthor=False)
+    except RuntimeError:
+        return None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
