@@ -1,4 +1,4 @@
-"""Every key of a config's `[base]`, with its default, type and range: the one place where defaults stand.
+"""Every key of a config's `[base]` with its use, default, type and range. Defaults stand nowhere else.
 
 Standard library only: a config is checked before NumPy or JAX is imported.
 """
@@ -8,18 +8,33 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jaxcompare.config import names
 
 AUTO = 0  # `batch_size = "auto"`, until the free memory is known
 
+# What a setting is used for. Every setting names one of these uses; `keys_of` derives all other lists of settings.
+USES = {
+    "data": "which examples there are, how they are split and scaled; static",
+    "data.source": "an argument of the data set's source; static",
+    "static": "part of the compiled program: variants that differ in the setting train in different programs",
+    "static.length": "how long a program trains; static, though one executable serves every length",
+    "static.precision": "the arithmetic that the program is compiled for",
+    "static.loss_scale": "the loss scaling that the program is compiled for",
+    "traced": "an argument of the compiled program: variants that differ in the setting train side by side",
+    "measuring.examples": "the examples on which a replica is evaluated or diagnosed; static",
+    "measuring.epochs": "the epochs at which a replica is measured; static",
+    "run": "which seeds a variant is trained at",
+}
+
 
 def _key(
     default: Any,
-    kind: type | tuple[type, ...],
+    kind: type,
     *,
+    use: str,
     choices: Iterable[str] = (),
     plugin: bool = False,
     low: float = -math.inf,
@@ -28,91 +43,134 @@ def _key(
     open_high: bool = False,
     words: Mapping[str, int] | None = None,
 ) -> Any:
+    """Declare a setting; `plugin` allows a user's own function, `words` are texts that may replace a number."""
     rule = {
         "kind": kind,
+        "use": use,
         "choices": tuple(choices),
         "plugin": plugin,
         "low": low,
         "high": high,
         "open_low": open_low,
         "open_high": open_high,
-        "words": words or {},  # that may stand in a number's place
+        "words": words or {},
     }
-    return dataclasses.field(default=default, metadata=rule)
+    return field(default=default, metadata=rule)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One replica's choices but for its seed; `None` is the optimizer's or data set's own default."""
+    """A replica's choices except its seed; `None` means the default of the optimizer, the data set and so on."""
 
-    dataset: str = _key("fashion_mnist", str, choices=names.DATASETS)
-    validation_fraction: float = _key(0.1, float, low=0, high=1, open_high=True)
-    data_seed: int = _key(0, int, low=0, high=2**31 - 1)  # of generated sets and of every split
-    samples: int | None = _key(None, int, low=10)  # training and validation examples of a generated set
-    test_samples: int | None = _key(None, int, low=10)
-    noise: float | None = _key(None, float, low=0)
-    factor: float | None = _key(None, float, low=0, high=1, open_low=True, open_high=True)  # inner over outer circle
-    input_scaling: str = _key("unit", str, choices=names.INPUT_SCALINGS)
+    dataset: str = _key("fashion_mnist", str, use="data", choices=names.DATASETS)
+    validation_fraction: float = _key(0.1, float, use="data", low=0, high=1, open_high=True)
+    data_seed: int = _key(0, int, use="data.source", low=0, high=2**31 - 1)  # of generated sets and of every split
+    samples: int | None = _key(None, int, use="data.source", low=10)  # training and validation, of a generated set
+    test_samples: int | None = _key(None, int, use="data.source", low=10)
+    noise: float | None = _key(None, float, use="data.source", low=0)
+    # The radius of the inner circle over the outer circle's.
+    factor: float | None = _key(None, float, use="data.source", low=0, high=1, open_low=True, open_high=True)
+    input_scaling: str = _key("unit", str, use="data", choices=names.INPUT_SCALINGS)
 
-    model: str = _key("mlp", str, choices=names.MODELS)
-    hidden: tuple[int, ...] = _key((256, 128), tuple, low=1)
-    channels: tuple[int, ...] | None = _key(None, tuple, low=1)  # of a cnn's convolutions, each followed by 2x2 pooling
-    kernel_size: int | None = _key(None, int, low=1)
-    init: str = _key("he_normal", str, choices=names.INITIALIZERS)
-    init_scale: float = _key(0.05, float, low=0, open_low=True)  # deviation of truncated_normal
-    bias_init: str = _key("zeros", str, choices=names.BIAS_INITIALIZERS)
-    remat: bool = _key(False, bool)  # activations are computed anew for the gradient instead of kept
-    activation: str = _key("relu", str, choices=names.ACTIVATIONS, plugin=True)
+    model: str = _key("mlp", str, use="static", choices=names.MODELS)
+    hidden: tuple[int, ...] = _key((256, 128), tuple, use="static", low=1)
+    # The widths of a cnn's convolutions, each followed by 2x2 pooling.
+    channels: tuple[int, ...] | None = _key(None, tuple, use="static", low=1)
+    kernel_size: int | None = _key(None, int, use="static", low=1)
+    init: str = _key("he_normal", str, use="static", choices=names.INITIALIZERS)
+    init_scale: float = _key(0.05, float, use="static", low=0, open_low=True)  # deviation of truncated_normal
+    bias_init: str = _key("zeros", str, use="static", choices=names.BIAS_INITIALIZERS)
+    remat: bool = _key(False, bool, use="static")  # recompute activations for the gradient instead of keeping them
+    activation: str = _key("relu", str, use="traced", choices=names.ACTIVATIONS, plugin=True)
 
-    loss: str = _key("cross_entropy", str, choices=names.LOSSES, plugin=True)
-    label_smoothing: float = _key(0.0, float, low=0, high=1, open_high=True)
+    loss: str = _key("cross_entropy", str, use="traced", choices=names.LOSSES, plugin=True)
+    label_smoothing: float = _key(0.0, float, use="traced", low=0, high=1, open_high=True)
 
-    optimizer: str = _key("momentum", str, choices=names.OPTIMIZERS, plugin=True)
-    learning_rate: float = _key(0.03, float, low=0, open_low=True, high=1e6)
-    momentum: float | None = _key(None, float, low=0, high=1, open_high=True)
-    beta1: float | None = _key(None, float, low=0, high=1, open_high=True)
-    beta2: float | None = _key(None, float, low=0, high=1, open_high=True)
-    rms_decay: float | None = _key(None, float, low=0, high=1, open_high=True)
-    epsilon: float | None = _key(None, float, low=0)
-    weight_decay: float | None = _key(None, float, low=0)
-    # Of a user's own optimizer; `options.NAME` in a grid.
-    options: dict[str, float] = dataclasses.field(default_factory=dict, metadata={"kind": dict})
-    clip_norm: float = _key(math.inf, float, low=0, open_low=True)
+    optimizer: str = _key("momentum", str, use="static", choices=names.OPTIMIZERS, plugin=True)
+    learning_rate: float = _key(0.03, float, use="traced", low=0, open_low=True, high=1e6)
+    momentum: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
+    beta1: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
+    beta2: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
+    rms_decay: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
+    epsilon: float | None = _key(None, float, use="traced", low=0)
+    weight_decay: float | None = _key(None, float, use="traced", low=0)
+    # The arguments of a custom optimizer; `options.NAME` in a grid.
+    options: dict[str, float] = field(default_factory=dict, metadata={"kind": dict, "use": "traced"})
+    clip_norm: float = _key(math.inf, float, use="traced", low=0, open_low=True)
 
-    precision: str = _key("float32", str, choices=(*names.PRECISIONS, names.AUTO_PRECISION))
-    loss_scale_initial: float | None = _key(None, float, low=1, high=2.0**60)
-    loss_scale_growth_interval: int | None = _key(None, int, low=1)
-    loss_scale_factor: float | None = _key(None, float, low=1, open_low=True, high=1e6)
-    loss_scale_floor: float | None = _key(None, float, low=0, open_low=True)
-    matmul_precision: str = _key("float32", str, choices=names.MATMUL_PRECISIONS)
+    precision: str = _key("float32", str, use="static.precision", choices=(*names.PRECISIONS, names.AUTO_PRECISION))
+    loss_scale_initial: float | None = _key(None, float, use="static.loss_scale", low=1, high=2.0**60)
+    loss_scale_growth_interval: int | None = _key(None, int, use="static.loss_scale", low=1)
+    loss_scale_factor: float | None = _key(None, float, use="static.loss_scale", low=1, open_low=True, high=1e6)
+    loss_scale_floor: float | None = _key(None, float, use="static.loss_scale", low=0, open_low=True)
+    matmul_precision: str = _key("float32", str, use="static.precision", choices=names.MATMUL_PRECISIONS)
 
-    schedule: str = _key("constant", str, choices=names.SCHEDULES, plugin=True)
-    final_factor: float | None = _key(None, float, low=0, high=1)
-    warmup_fraction: float | None = _key(None, float, low=0, high=1, open_high=True)
-    step_interval: float | None = _key(None, float, low=0, open_low=True, high=1)
-    step_factor: float | None = _key(None, float, low=0, open_low=True, high=1)
+    schedule: str = _key("constant", str, use="traced", choices=names.SCHEDULES, plugin=True)
+    final_factor: float | None = _key(None, float, use="traced", low=0, high=1)
+    warmup_fraction: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
+    step_interval: float | None = _key(None, float, use="traced", low=0, open_low=True, high=1)
+    step_factor: float | None = _key(None, float, use="traced", low=0, open_low=True, high=1)
 
-    batch_size: int = _key(128, int, low=1, words={"auto": AUTO})
-    micro_batches: int = _key(1, int, low=1)  # parts of a batch that go through the network one after the other
-    learning_rate_rule: str = _key("fixed", str, choices=names.LEARNING_RATE_RULES)
-    reference_batch_size: int = _key(128, int, low=1)  # at which every rule gives learning_rate itself
-    epochs: int = _key(10, int, low=1)
-    seeds: int = _key(5, int, low=1, high=10_000)  # how many
-    first_seed: int = _key(0, int, low=0, high=2**31 - 10_001)
+    batch_size: int = _key(128, int, use="static", low=1, words={"auto": AUTO})
+    micro_batches: int = _key(1, int, use="static", low=1)  # parts of a batch that the network sees in turn
+    learning_rate_rule: str = _key("fixed", str, use="traced", choices=names.LEARNING_RATE_RULES)
+    reference_batch_size: int = _key(128, int, use="traced", low=1)  # at which every rule gives learning_rate itself
+    epochs: int = _key(10, int, use="static.length", low=1)
+    seeds: int = _key(5, int, use="run", low=1, high=10_000)  # the number of seeds
+    first_seed: int = _key(0, int, use="run", low=0, high=2**31 - 10_001)
 
-    train_subset: int = _key(2000, int, low=1)  # training examples that are evaluated after each epoch
-    probe_size: int = _key(512, int, low=1)  # examples that diagnostics are taken on
-    evaluate_every: int = _key(1, int, low=1)  # epochs between evaluations on the splits
-    measure_every: int = _key(1, int, low=1)  # epochs between diagnostics of the layers
-    snapshots: int = _key(5, int, low=2, high=1000)  # epochs at which units and histograms are kept
+    train_subset: int = _key(2000, int, use="measuring.examples", low=1)  # training examples evaluated after each epoch
+    probe_size: int = _key(512, int, use="measuring.examples", low=1)  # examples on which diagnostics are taken
+    evaluate_every: int = _key(1, int, use="measuring.epochs", low=1)  # epochs between evaluations on the splits
+    measure_every: int = _key(1, int, use="measuring.epochs", low=1)  # epochs between diagnostics of the layers
+    # The number of epochs at which units and histograms are kept.
+    snapshots: int = _key(5, int, use="measuring.epochs", low=2, high=1000)
 
 
-KEYS = {key.name: key for key in dataclasses.fields(Settings)}
+def declared(settings: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields of a class of settings by name.
 
-# What every variant of a study shares, so that it stands in [base] only.
-NOT_FACTORS = ("seeds", "first_seed", "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots")
+    Raises:
+        TypeError: a field has no use, or a use that `USES` lacks.
+    """
+    keys = {key.name: key for key in dataclasses.fields(settings)}
+    for name, key in keys.items():
+        if key.metadata.get("use") not in USES:
+            raise TypeError(f"setting {name!r}: use = {key.metadata.get('use')!r} is not one of {', '.join(USES)}")
+    return keys
 
-# The keys that only some of a kind's members have: kind -> (its members with their options, the union of the options).
+
+KEYS = declared(Settings)
+
+
+def keys_of(*uses: str, keys: Mapping[str, dataclasses.Field[Any]] = KEYS) -> tuple[str, ...]:
+    """Return the names of the settings with these uses, one use after the other, each in the order of declaration.
+
+    A use contains the uses below it: `data` contains `data.source`. A setting that two of `uses` contain goes with the
+    narrower use.
+
+    Raises:
+        ValueError: a use that no entry of `USES` has.
+    """
+    found: dict[str, list[str]] = {use: [] for use in uses}
+    for use in uses:
+        if not any(_contains(use, known) for known in USES):
+            raise ValueError(f"no use {use!r}; known: {', '.join(USES)}")
+    for name, key in keys.items():
+        containing = [use for use in uses if _contains(use, key.metadata["use"])]
+        if containing:
+            found[max(containing, key=len)].append(name)
+    return tuple(name for each in found.values() for name in each)
+
+
+def _contains(use: str, narrower: str) -> bool:
+    return f"{narrower}.".startswith(f"{use}.")
+
+
+# The keys that all variants of a study share: only [base] may set them.
+NOT_FACTORS = keys_of("run", "measuring")
+
+# The keys that only some members of a kind have: kind -> (members with their options, all options).
 OPTIONS = {
     kind: (members, tuple(dict.fromkeys(name for options in members.values() for name in options)))
     for kind, members in (

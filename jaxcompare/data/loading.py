@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from jaxcompare import data as datasets
 from jaxcompare.config.comparison import Comparison
-from jaxcompare.config.settings import Settings
+from jaxcompare.config.settings import Settings, keys_of
 
-DATA_KEYS = ("data_seed", "samples", "test_samples", "noise", "factor")
+DATA_KEYS = keys_of("data.source")
 
 
 def load_datasets(comparisons: Sequence[Comparison], data_dir: str | None = None) -> dict[tuple, datasets.Dataset]:

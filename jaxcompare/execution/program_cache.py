@@ -22,9 +22,9 @@ from jax.experimental import serialize_executable
 from jax.sharding import Mesh
 
 from jaxcompare.config.comparison import digest
+from jaxcompare.config.settings import keys_of
 from jaxcompare.engine import sweep
 from jaxcompare.execution import store
-from jaxcompare.planning import assemble
 from jaxcompare.planning.layout import Plan, blueprint
 from jaxcompare.planning.programs import STATIC
 from jaxcompare.system.files import write_atomically
@@ -33,7 +33,7 @@ SUPPORTED = ("cpu",)  # platforms; on others it has not been tried
 DAYS_KEPT = 30  # without being used
 FORMAT = 1  # of the files
 # Static, but not in the compiled program: shapes and traced numbers stand for them.
-BESIDE = (*assemble.MATERIAL, "epochs", "evaluate_every", "measure_every", "snapshots")
+BESIDE = keys_of("data", "measuring", "static.length")
 
 
 class _Hits(threading.local):
