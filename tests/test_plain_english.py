@@ -22,7 +22,7 @@ TURNS = {
     r"anew": "again, recompute, redraw",
     r"whatever": "any, every, everything that",
     r"one's": "custom, a user's",
-    r"(ours|not ours) to": "say who decides",
+    r"ours to": "say who decides",
     r"(stand|stands|stood)": "is, lies, appears",
     r"shall": "must, should, or the plain verb",
     r"reckon(s|ed|ing)?": "compute, count",

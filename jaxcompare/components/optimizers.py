@@ -1,9 +1,12 @@
-"""OPTIMIZERS and SCHEDULES: name -> factory.
+"""Optimizers and learning rate schedules by name.
 
-An optimizer is a callable `(learning_rate, **options) -> optax.GradientTransformation`; the rate and every option may be
-traced numbers, so the factory is called inside the step. Optax's aliases fit as they are. A schedule is a callable
-`(progress, **options) -> factor`, where progress in [0, 1) is the share of the training that is done and the factor
-multiplies the learning rate: the same schedule serves any length and any rate without another compilation.
+An optimizer is a callable `(learning_rate, **options) -> optax.GradientTransformation`. The rate and every option may be
+traced numbers: the factory is called inside the step. Optax's aliases fit this signature.
+
+A schedule is a callable `(progress, **options) -> factor`. Progress in [0, 1) is the share of the training that is done,
+and the factor multiplies the learning rate. One compiled schedule therefore serves every length and every rate.
+
+A new optimizer or schedule is a row in its registry, and a name with its default options in `config/names.py`.
 """
 
 from __future__ import annotations
@@ -24,21 +27,71 @@ ScheduleFunction = Callable[..., Any]
 
 
 def sgd(learning_rate: Number, *, weight_decay: Number = 0.0) -> optax.GradientTransformation:
-    """Stochastic gradient descent; decay is coupled (L2)."""
+    """Build stochastic gradient descent.
+
+    The update is -learning_rate * gradient.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        weight_decay: the factor of the parameters that is added to the gradient (L2).
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = sgd(0.1)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.2
+    """
     return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate))
 
 
 def momentum(
     learning_rate: Number, *, momentum: Number = 0.9, weight_decay: Number = 0.0
 ) -> optax.GradientTransformation:
-    """SGD with heavy-ball momentum, velocity = momentum * velocity + gradient (Polyak 1964, in PyTorch's form)."""
+    """Build SGD with heavy-ball momentum (Polyak 1964).
+
+    PyTorch's form: velocity = momentum * velocity + gradient, and the update is -learning_rate * velocity.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        momentum: the factor by which the velocity decays in each step.
+        weight_decay: the factor of the parameters that is added to the gradient (L2).
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = momentum(0.1, momentum=0.9)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.2
+    """
     return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
 
 
 def nesterov(
     learning_rate: Number, *, momentum: Number = 0.9, weight_decay: Number = 0.0
 ) -> optax.GradientTransformation:
-    """SGD with Nesterov's momentum (Sutskever et al. 2013)."""
+    """Build SGD with Nesterov's momentum (Sutskever et al. 2013).
+
+    The update is -learning_rate * (gradient + momentum * velocity), with the new velocity of `momentum`.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        momentum: the factor by which the velocity decays in each step.
+        weight_decay: the factor of the parameters that is added to the gradient (L2).
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = nesterov(0.1, momentum=0.9)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.38
+    """
     return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum, nesterov=True))
 
 
@@ -50,7 +103,26 @@ def adam(
     epsilon: Number = 1e-8,
     weight_decay: Number = 0.0,
 ) -> optax.GradientTransformation:
-    """Adam (Kingma and Ba 2015); decay is coupled (L2)."""
+    """Build Adam (Kingma and Ba 2015).
+
+    The implementation is `optax.adam`; both means are corrected for their start at zero.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        beta1: the decay of the mean of the gradients.
+        beta2: the decay of the mean of their squares.
+        epsilon: added to the root of the mean square; keeps the division finite.
+        weight_decay: the factor of the parameters that is added to the gradient (L2).
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = adam(0.1)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.1
+    """
     return optax.chain(optax.add_decayed_weights(weight_decay), optax.adam(learning_rate, beta1, beta2, epsilon))
 
 
@@ -62,14 +134,51 @@ def adamw(
     epsilon: Number = 1e-8,
     weight_decay: Number = 0.01,
 ) -> optax.GradientTransformation:
-    """Adam with decoupled decay, scaled by the learning rate (Loshchilov and Hutter 2019)."""
+    """Build AdamW, Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    The implementation is `optax.adamw`; the decay is scaled by the learning rate.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        beta1: the decay of the mean of the gradients.
+        beta2: the decay of the mean of their squares.
+        epsilon: added to the root of the mean square; keeps the division finite.
+        weight_decay: the factor by which parameters shrink in each step, times the learning rate.
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = adamw(0.1, weight_decay=0.01)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.101
+    """
     return optax.adamw(learning_rate, beta1, beta2, epsilon, weight_decay=weight_decay)
 
 
 def rmsprop(
     learning_rate: Number, *, rms_decay: Number = 0.9, epsilon: Number = 1e-8, weight_decay: Number = 0.0
 ) -> optax.GradientTransformation:
-    """RMSProp (Hinton 2012), epsilon outside the root as in PyTorch; decay is coupled (L2)."""
+    """Build RMSProp (Hinton 2012).
+
+    The implementation is `optax.rmsprop`, with epsilon outside the root as in PyTorch.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        rms_decay: the decay of the mean of the squared gradients.
+        epsilon: added to the root of the mean square; keeps the division finite.
+        weight_decay: the factor of the parameters that is added to the gradient (L2).
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = rmsprop(0.1, rms_decay=0.75)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.2
+    """
     return optax.chain(
         optax.add_decayed_weights(weight_decay),
         optax.rmsprop(learning_rate, rms_decay, epsilon, eps_in_sqrt=False),
@@ -79,7 +188,25 @@ def rmsprop(
 def lion(
     learning_rate: Number, *, beta1: Number = 0.9, beta2: Number = 0.99, weight_decay: Number = 1e-3
 ) -> optax.GradientTransformation:
-    """Lion (Chen et al. 2023); decay is decoupled."""
+    """Build Lion (Chen et al. 2023).
+
+    The implementation is `optax.lion`: the update is the sign of a mean of gradients.
+
+    Args:
+        learning_rate: the step size; an update is minus this times the direction.
+        beta1: the weight of the old mean where the sign is taken.
+        beta2: the decay of the mean of the gradients.
+        weight_decay: the factor by which parameters shrink in each step, times the learning rate.
+
+    Returns:
+        The Optax transformation; its update is added to the parameters.
+
+    Example:
+        >>> optimizer = lion(0.1, weight_decay=0.0)
+        >>> update, _ = optimizer.update(jnp.array(2.0), optimizer.init(jnp.array(1.0)), jnp.array(1.0))
+        >>> round(float(update), 3)
+        -0.1
+    """
     return optax.lion(learning_rate, beta1, beta2, weight_decay=weight_decay)
 
 
@@ -95,31 +222,92 @@ OPTIMIZERS: dict[str, OptimizerFactory] = {
 
 
 def constant(progress: jax.Array) -> jax.Array:
-    """The base rate throughout."""
+    """Keep the base rate throughout.
+
+    Args:
+        progress: [...] in [0, 1), the share of the training that is done.
+
+    Returns:
+        [...] the factor of the learning rate.
+
+    Example:
+        >>> [round(float(constant(jnp.array(progress))), 3) for progress in (0.0, 0.5, 0.75)]
+        [1.0, 1.0, 1.0]
+    """
     return jnp.ones_like(progress)
 
 
 def cosine(progress: jax.Array, *, final_factor: Number = 0.0) -> jax.Array:
-    """Half a cosine from 1 down to `final_factor` (Loshchilov and Hutter 2017)."""
+    """Follow half a cosine from 1 down to `final_factor` (Loshchilov and Hutter 2017).
+
+    Args:
+        progress: [...] in [0, 1), the share of the training that is done.
+        final_factor: the factor at the end.
+
+    Returns:
+        [...] the factor of the learning rate.
+
+    Example:
+        >>> [round(float(cosine(jnp.array(progress))), 3) for progress in (0.0, 0.5, 0.75)]
+        [1.0, 0.5, 0.146]
+    """
     return final_factor + (1.0 - final_factor) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
 def warmup_cosine(progress: jax.Array, *, warmup_fraction: Number = 0.1, final_factor: Number = 0.0) -> jax.Array:
-    """Linear from 0 to 1 over the first `warmup_fraction`, then a cosine down to `final_factor`."""
-    # The floor keeps a warm-up of no length from dividing zero by zero.
+    """Rise linearly from 0 to 1, then follow a cosine down to `final_factor`.
+
+    Args:
+        progress: [...] in [0, 1), the share of the training that is done.
+        warmup_fraction: the share of the training in which the rate rises.
+        final_factor: the factor at the end.
+
+    Returns:
+        [...] the factor of the learning rate.
+
+    Example:
+        >>> [round(float(warmup_cosine(jnp.array(progress), warmup_fraction=0.5)), 3) for progress in (0.0, 0.5, 0.75)]
+        [0.0, 1.0, 0.5]
+    """
+    # The lower limit avoids 0 / 0 for a warm-up of length zero.
     rising = progress / jnp.maximum(warmup_fraction, 1e-6)
     falling = cosine((progress - warmup_fraction) / (1.0 - warmup_fraction), final_factor=final_factor)
     return jnp.where(progress < warmup_fraction, rising, falling)
 
 
 def step(progress: jax.Array, *, step_interval: Number = 1 / 3, step_factor: Number = 0.1) -> jax.Array:
-    """Multiplied by `step_factor` after each `step_interval` of the training."""
-    # Without the margin, rounding in float32 would put a step that starts an interval into the one before.
+    """Multiply the rate by `step_factor` after each `step_interval` of the training.
+
+    Args:
+        progress: [...] in [0, 1), the share of the training that is done.
+        step_interval: the share of the training between two drops.
+        step_factor: the factor of each drop.
+
+    Returns:
+        [...] the factor of the learning rate.
+
+    Example:
+        >>> [round(float(step(jnp.array(progress))), 3) for progress in (0.0, 0.5, 0.75)]
+        [1.0, 0.1, 0.01]
+    """
+    # The margin counters rounding in float32, which could put the first step of an interval into the previous interval.
     return jnp.asarray(step_factor) ** jnp.floor(progress / step_interval + 1e-5)
 
 
 def linear(progress: jax.Array, *, final_factor: Number = 0.0) -> jax.Array:
-    """A straight line from 1 down to `final_factor`."""
+    """Fall along a straight line from 1 down to `final_factor`.
+
+    Args:
+        progress: [...] in [0, 1), the share of the training that is done.
+        final_factor: the factor at the end.
+
+    Returns:
+        [...] the factor of the learning rate.
+
+    Example:
+        >>> [round(float(linear(jnp.array(progress))), 3) for progress in (0.0, 0.5, 0.75)]
+        [1.0, 0.5, 0.25]
+    """
     return 1.0 + (final_factor - 1.0) * progress
 
 
@@ -133,15 +321,47 @@ SCHEDULES: dict[str, ScheduleFunction] = {
 
 
 def resolve_optimizer(name: str) -> OptimizerFactory:
-    """The optimizer called `name`, built in or `"package.module:attribute"` (`"optax:adam"`, say)."""
+    """Return the optimizer called `name`.
+
+    Args:
+        name: a key of `OPTIMIZERS`, or `"package.module:attribute"` for a custom optimizer.
+
+    Returns:
+        A factory `(learning_rate, **options) -> optax.GradientTransformation`.
+
+    Raises:
+        ValueError: the name is unknown, or what it names cannot be imported or called.
+
+    Example:
+        >>> resolve_optimizer("optax:adam") is optax.adam
+        True
+    """
     return registry.resolve(name, OPTIMIZERS, "optimizer")
 
 
 def resolve_schedule(name: str) -> ScheduleFunction:
-    """The schedule called `name`, built in or `"package.module:attribute"`."""
+    """Return the schedule called `name`.
+
+    Args:
+        name: a key of `SCHEDULES`, or `"package.module:attribute"` for a custom schedule.
+
+    Returns:
+        A function `(progress, **options) -> factor`.
+
+    Raises:
+        ValueError: the name is unknown, or what it names cannot be imported or called.
+
+    Example:
+        >>> resolve_schedule("cosine") is cosine
+        True
+    """
     return registry.resolve(name, SCHEDULES, "schedule")
 
 
 def options_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The options that an optimizer or a schedule takes: its arguments after the first."""
+    """Return the names of the options of an optimizer or a schedule: its arguments after the first.
+
+    >>> options_of(momentum)
+    ('momentum', 'weight_decay')
+    """
     return tuple(inspect.signature(function).parameters)[1:]
