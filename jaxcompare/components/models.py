@@ -1,4 +1,4 @@
-"""Networks as a pair of pure functions. Flax stays inside this module."""
+"""Networks by name, each a pair of pure functions, `init` and `apply`. Flax is used inside this module alone."""
 
 from __future__ import annotations
 
@@ -22,25 +22,51 @@ Apply = Callable[[Params, jax.Array, ActivationFunction], tuple[jax.Array, dict[
 
 
 class Model(NamedTuple):
-    """A network, for one replica."""
+    """A network, for a single replica.
+
+    `apply` returns the logits [B, C] and the `Layer` of each hidden layer, whose arrays have their units on the last axis.
+    Layers are called `conv_1`, `conv_2` .., `hidden_1`, `hidden_2` .. and `output`: `diagnostics.layer_names` reads their
+    order from these names.
+
+    A custom network without hidden layers:
+
+    >>> def init(key, x):
+    ...     return {"output": {"kernel": jax.random.normal(key, (x.shape[-1], 3))}}
+    >>> def apply(params, x, activation):
+    ...     return x @ params["output"]["kernel"], {}
+    >>> network = Model(init, apply, classes=3)
+    >>> x = jnp.ones((4, 2))
+    >>> network.apply(network.init(jax.random.key(0), x), x, jnp.tanh)[0].shape
+    (4, 3)
+    """
 
     init: Callable[[jax.Array, jax.Array], Params]  # (key, x [B, ...]) -> params
-    apply: Apply
-    classes: int
-    remat: bool = False  # whether apply computes anew, for the gradient, what it does not keep
-    apply_for_gradient: Apply | None = (
-        None  # the same for `jax.grad`, where that is better done otherwise; see `product`
-    )
+    apply: Apply  # (params, x [B, ...], activation) -> (logits [B, C], hidden layers)
+    classes: int  # C
+    remat: bool = False  # whether the gradient recomputes activations that `apply` does not keep
+    apply_for_gradient: Apply | None = None  # used by `jax.grad` in place of `apply`, on a GPU; see `product`
 
 
 @jax.custom_vjp
 def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`x @ kernel` for x [..., D] and a kernel [D, H], whose gradient is made in the kernel's own order. Reverse mode only.
+    """Compute `x @ kernel` with a gradient in the kernel's own axis order. Reverse mode only.
 
-    JAX makes the gradient as [H, D] and transposes it, which costs one network nothing. But variants of a seed share x: their
-    products are one wide one with kernels [D, V, H], as XLA lays them out with the optimizer's state, the gradient comes as
-    [V, H, D], and on a GPU the update then takes three passes over them instead of one: of 784-256-128-10 with AdamW a step
-    moves 13.3 MB a replica, and 10.9 MB with this; in bfloat16 12.6 and 9.8, in float16 14.7 and 10.3 (docs/performance.md).
+    JAX computes the gradient as [H, D] and transposes it, which costs a single network nothing. Variants of a seed share x,
+    however: XLA merges their products into a wide product, with kernels and optimizer state laid out as [D, V, H].
+    The gradient then comes as [V, H, D], and on a GPU the update takes three passes over the weights instead of one.
+    A step of 784-256-128-10 with AdamW moves 13.3 MB a replica with JAX's gradient and 10.9 MB with this gradient.
+    The figures are 12.6 and 9.8 MB in bfloat16, 14.7 and 10.3 MB in float16 (docs/performance.md).
+
+    Args:
+        x: [..., D].
+        kernel: [D, H].
+
+    Returns:
+        [..., H].
+
+    Example:
+        >>> product(jnp.ones((2, 3)), jnp.ones((3, 4))).shape
+        (2, 4)
     """
     return x @ kernel
 
@@ -89,7 +115,7 @@ BIAS_INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
 
 
 class _Network(nn.Module):
-    """What every network has: dense layers `hidden_1` .. and `output`, and how its weights begin."""
+    """The parts that all networks share: dense layers `hidden_1` .. and `output`, and initial weights."""
 
     hidden: tuple[int, ...]
     classes: int
@@ -97,7 +123,7 @@ class _Network(nn.Module):
     init_scale: float
     bias_init: str
     remat: bool = False
-    multiply: Callable[[jax.Array, jax.Array], jax.Array] | None = None  # None: as JAX does
+    multiply: Callable[[jax.Array, jax.Array], jax.Array] | None = None  # None: JAX's own
 
     def initializers(self, fan_in: int) -> dict[str, Any]:
         return {
@@ -116,20 +142,21 @@ class _Network(nn.Module):
         layers: dict[str, Layer] = {}
 
         def run(module: _Network, x: jax.Array, begin: int, end: int) -> list[Layer]:
-            found = []
+            layers = []
             for name, width in zip(names[begin:end], self.hidden[begin:end], strict=True):
                 pre_activation = module.dense(x, width, name)
                 x = activation(pre_activation)
-                found.append(Layer(pre_activation, x))
-            return found
+                layers.append(Layer(pre_activation, x))
+            return layers
 
-        # Of so many layers at a time only the input is kept for the gradient: that and one block's own layers are least.
+        # For the gradient, remat keeps each block's input, and recomputes the layers of a block. Blocks of the root of the
+        # number of layers need the least memory: the inputs of all blocks and the layers of a single block.
         block = math.isqrt(len(self.hidden) - 1) + 1 if self.remat else len(self.hidden)
         for begin in range(0, len(self.hidden), block):
             part = partial(run, begin=begin, end=begin + block)
-            found = (nn.remat(part) if self.remat else part)(self, x)
-            layers |= zip(names[begin:], found, strict=False)
-            x = found[-1].activation
+            passed = (nn.remat(part) if self.remat else part)(self, x)
+            layers |= zip(names[begin:], passed, strict=False)
+            x = passed[-1].activation
         return self.dense(x, self.classes, "output"), layers
 
 
@@ -163,10 +190,13 @@ class _Convolutional(_Network):
 
 
 def _as_images(x: jax.Array) -> jax.Array:
-    """Images [B, height, width, channels]: as they are, or grey [B, height, width], or grey, square and flat [B, D].
+    """Return images as [B, height, width, channels].
+
+    Args:
+        x: images in that shape, grey images [B, height, width], or grey, square and flat images [B, D].
 
     Raises:
-        ValueError: flat, and not square.
+        ValueError: D is not the square of a whole number.
     """
     if x.ndim == 2:
         side = math.isqrt(x.shape[1])
@@ -177,10 +207,10 @@ def _as_images(x: jax.Array) -> jax.Array:
 
 
 def _convolve(multiply: Callable, x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **_: Any) -> jax.Array:
-    """A convolution with stride 1 that keeps the size ("same"), as one product of patches and kernel.
+    """Compute a convolution of stride 1 and "same" padding as a single product of patches and kernel.
 
-    Replicas have kernels of their own: XLA makes a grouped convolution of a vmapped one, which takes three times as long on CPU
-    (published network, two replicas, batch 128: 1.7 s a step against 0.6 s) as the batched product that this becomes.
+    Each replica has its own kernels. XLA turns a vmapped convolution into a grouped convolution, which is slow on CPU:
+    1.7 s a step against 0.6 s for the batched product used here (published network, two replicas, batch 128).
     """
     size, height, width = kernel.shape[0], x.shape[1], x.shape[2]
     before = (size - 1) // 2
@@ -190,13 +220,13 @@ def _convolve(multiply: Callable, x: jax.Array, kernel: jax.Array, strides: Any,
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """The largest of each 2 by 2 pixels [B, height // 2, width // 2, channels]; an odd last row or column is left out."""
+    """Return the maximum of each 2 by 2 pixels [B, height // 2, width // 2, channels]; drop an odd last row or column."""
     height, width = x.shape[1] // 2, x.shape[2] // 2
     x = x[:, : 2 * height, : 2 * width]
     return x.reshape(x.shape[0], height, 2, width, 2, x.shape[3]).max(axis=(2, 4))
 
 
-@lru_cache(maxsize=256)  # equal networks are one object, so that what is compiled for them is found again
+@lru_cache(maxsize=256)  # equal arguments return the same object, which lets compiled programs be reused
 def mlp(
     *,
     hidden: tuple[int, ...],
@@ -206,22 +236,30 @@ def mlp(
     bias_init: str = "zeros",
     remat: bool = False,
 ) -> Model:
-    """A multilayer perceptron: dense layers `hidden_1` .. `hidden_n` and `output`.
+    """Build a multilayer perceptron: dense layers `hidden_1` .. `hidden_n` and `output`.
 
     Args:
-        hidden: width of each hidden layer, first to last.
+        hidden: the width of each hidden layer, first to last.
         classes: C, the number of logits.
-        init: a key of `INITIALIZERS`, for the kernels.
-        init_scale: the deviation for `truncated_normal`.
-        bias_init: a key of `BIAS_INITIALIZERS`.
-        remat: keeps, for the gradient, the input alone of each block of hidden layers (as many as there are blocks), and
-            computes their activations anew (`jax.checkpoint`). On CPU it needs `sweep.compiler_options`.
+        init: the initializer of the kernels, a key of `INITIALIZERS`.
+        init_scale: the standard deviation of `truncated_normal`; other initializers ignore it.
+        bias_init: the initializer of the biases, a key of `BIAS_INITIALIZERS`.
+        remat: whether the gradient recomputes activations (`jax.checkpoint`). Each block of hidden layers keeps its input
+            alone; a block has as many layers as there are blocks. On CPU the saving needs `engine.sweep.compiler_options`.
 
     Returns:
-        A Model whose `apply(params, x [B, ...], activation)` gives logits [B, C] and each hidden layer's `Layer`.
+        A Model whose `apply(params, x [B, ...], activation)` returns logits [B, C] and each hidden layer's `Layer`.
 
     Raises:
         ValueError: an unknown initializer.
+
+    Example:
+        >>> model = mlp(hidden=(16, 8), classes=3)
+        >>> x = jnp.ones((4, 5))
+        >>> params = model.init(jax.random.key(0), x)
+        >>> logits, layers = model.apply(params, x, jax.nn.relu)
+        >>> logits.shape, {name: layer.activation.shape for name, layer in layers.items()}
+        ((4, 3), {'hidden_1': (4, 16), 'hidden_2': (4, 8)})
     """
     return _model(_Perceptron(tuple(hidden), classes, *_begin(init, init_scale, bias_init), remat))
 
@@ -238,28 +276,37 @@ def cnn(
     bias_init: str = "zeros",
     remat: bool = False,
 ) -> Model:
-    """A small convolutional network: `conv_1` .. `conv_n`, each with 2x2 max pooling behind its activation, then dense layers.
+    """Build a small convolutional network: `conv_1` .. `conv_n`, then dense layers.
 
-    Convolutions have stride 1 and keep the size ("same" padding). With the defaults and `hidden=(1024,)` it is the network of
-    Fashion-MNIST's repository (benchmark/convnet.py) without its dropout. A convolution's `Layer` is [B * pixels, channels]:
-    its units are its filters, dead where they are zero at every pixel of every image.
+    Convolutions have stride 1 and "same" padding, and 2x2 max pooling follows each activation. The defaults and
+    `hidden=(1024,)` give the network of Fashion-MNIST's repository (benchmark/convnet.py) without its dropout.
+    A convolution's `Layer` is [B * pixels, channels]. Its units are its filters: a filter is dead if it is zero at every
+    pixel of every image.
 
     Args:
-        hidden: width of each dense layer after the last pooling.
+        hidden: the width of each dense layer after the last pooling, first to last.
         classes: C, the number of logits.
-        channels: filters of each convolution, first to last.
-        kernel_size: pixels, of a side.
-        init: a key of `INITIALIZERS`, for the kernels.
-        init_scale: the deviation for `truncated_normal`.
-        bias_init: a key of `BIAS_INITIALIZERS`.
-        remat: as for `mlp`, of the dense layers.
+        channels: the number of filters of each convolution, first to last.
+        kernel_size: the side of the square kernels, in pixels.
+        init: the initializer of the kernels, a key of `INITIALIZERS`.
+        init_scale: the standard deviation of `truncated_normal`; other initializers ignore it.
+        bias_init: the initializer of the biases, a key of `BIAS_INITIALIZERS`.
+        remat: whether the gradient recomputes the activations of the dense layers, as for `mlp`.
 
     Returns:
-        A Model whose `apply(params, x, activation)` takes images [B, height, width, channels], grey ones [B, height, width],
-        or square grey ones that are flat [B, D]; ValueError for others.
+        A Model whose `apply(params, x, activation)` returns logits [B, C] and each hidden layer's `Layer`. Images x are
+        [B, height, width, channels]; grey images [B, height, width], or flat [B, D] where D is a square.
+        `apply` and `init` raise ValueError for flat images that are not square.
 
     Raises:
         ValueError: an unknown initializer.
+
+    Example:
+        >>> model = cnn(hidden=(16,), classes=10, channels=(4,), kernel_size=3)
+        >>> images = jnp.ones((2, 8, 8))
+        >>> logits, layers = model.apply(model.init(jax.random.key(0), images), images, jax.nn.relu)
+        >>> logits.shape, layers["conv_1"].activation.shape
+        ((2, 10), (128, 4))
     """
     begin = _begin(init, init_scale, bias_init)
     shape = {"channels": tuple(channels), "kernel_size": kernel_size}
@@ -274,7 +321,7 @@ def _begin(init: str, init_scale: float, bias_init: str) -> tuple[str, float, st
 
 
 def _model(module: _Network) -> Model:
-    plain = module.clone(remat=False)  # initial weights are the same with it and without
+    plain = module.clone(remat=False)  # initial weights do not depend on remat
 
     def initialize(key: jax.Array, x: jax.Array) -> Params:
         return plain.init(key, x, jax.nn.relu)["params"]
