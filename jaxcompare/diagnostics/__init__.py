@@ -1,7 +1,12 @@
-"""What happens inside one network: pure functions from an `Observation` to a flat dict of named arrays.
+"""What happens inside a network: pure functions from arrays to arrays, or to a flat dict of named arrays.
 
-Nothing here knows of replicas, training or files: `vmap` them over anything. Layers come first to last, hidden ones
-before `output`; L counts them all, H the hidden ones.
+The functions know nothing of replicas, training or files: `jax.vmap` them over any axis. Most take an `Observation`, or
+parts of it. Layers are ordered first to last, hidden layers before `output`. L counts all layers, H the hidden layers.
+
+    activations.py   dead, zero and saturated units, moments of activations
+    gradients.py     norms of gradients, parameters and updates; underflow in half precision
+    histograms.py    counts of activations and gradients in fixed bins
+    layers.py        the order of layers, and a function mapped over all layers
 """
 
 from jaxcompare.diagnostics.activations import activation_statistics, dead_units

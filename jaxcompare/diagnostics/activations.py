@@ -1,4 +1,4 @@
-"""What the hidden layers put out on a batch: dead, zero and saturated units, moments, histograms."""
+"""Statistics of the hidden layers' activations on a batch: dead, zero and saturated units, moments."""
 
 from __future__ import annotations
 
@@ -8,25 +8,38 @@ import jax.numpy as jnp
 from jaxcompare.diagnostics.layers import over_layers
 from jaxcompare.types import Layer, Metrics
 
-SATURATION_MARGIN = 0.01  # of the activation's range, at either end
+SATURATION_MARGIN = 0.01  # of the activation's range, at each bound
 
 
 def activation_statistics(layers: dict[str, Layer], bounds: jax.Array) -> Metrics:
-    """Shares and moments of each hidden layer's activations on one batch.
+    """Compute shares and moments of each hidden layer's activations on a batch.
 
     Args:
-        layers: hidden layers, first to last; arrays [B, units].
-        bounds: [2], the activation's least and greatest value; NaN where it is not bounded.
+        layers: the hidden layers by name; arrays [B, units].
+        bounds: [2], the activation's lower and upper bound; NaN or infinite where it is not bounded.
 
     Returns:
-        Each [H]: `dead_fraction`, units that are zero for every example; `zero_fraction`, activations that are zero;
-        `saturated_fraction`, activations within 1% of the range's ends (NaN if unbounded); mean and standard deviation of
-        activations and pre-activations.
+        A dict of arrays [H]:
+
+        - `dead_fraction`: the share of units that are zero for every example.
+        - `zero_fraction`: the share of activations that are zero.
+        - `saturated_fraction`: the share of activations within 1% of the range from a bound; NaN if unbounded.
+        - `activation_mean`, `activation_std`, `pre_activation_mean`, `pre_activation_std`: over examples and units.
+
+    Raises:
+        ValueError: a layer's name is none of `conv_N`, `hidden_N` and `output`.
+
+    Example:
+        >>> before = jnp.array([[-1.0, 2.0], [-2.0, -1.0]])  # two examples, two units
+        >>> layers = {"hidden_1": Layer(before, jax.nn.relu(before))}
+        >>> statistics = activation_statistics(layers, jnp.array([0.0, jnp.inf]))
+        >>> statistics["dead_fraction"].tolist(), statistics["zero_fraction"].tolist()
+        ([0.5], [0.75])
     """
     low, high = bounds
     margin = SATURATION_MARGIN * (high - low)
 
-    def one(layer: Layer) -> Metrics:
+    def statistics(layer: Layer) -> Metrics:
         zero = layer.activation == 0.0
         saturated = (layer.activation < low + margin) | (layer.activation > high - margin)
         return {
@@ -39,15 +52,30 @@ def activation_statistics(layers: dict[str, Layer], bounds: jax.Array) -> Metric
             "pre_activation_std": jnp.std(layer.pre_activation),
         }
 
-    return over_layers(one, layers)
+    return over_layers(statistics, layers)
 
 
 def dead_units(layers: dict[str, Layer]) -> jax.Array:
-    """Which units are zero for every example of the batch: [H, units of the widest layer] bool, False where none is."""
+    """Find the units that are zero for every example of a batch.
+
+    Args:
+        layers: the hidden layers by name; arrays [B, units].
+
+    Returns:
+        [H, units of the widest layer] bool; False where a narrower layer has no unit.
+
+    Raises:
+        ValueError: a layer's name is none of `conv_N`, `hidden_N` and `output`.
+
+    Example:
+        >>> before = jnp.array([[-1.0, 2.0], [-2.0, -1.0]])
+        >>> dead_units({"hidden_1": Layer(before, jax.nn.relu(before))}).tolist()
+        [[True, False]]
+    """
     widest = max(layer.activation.shape[-1] for layer in layers.values())
 
-    def one(layer: Layer) -> jax.Array:
+    def dead_and_padded(layer: Layer) -> jax.Array:
         dead = jnp.all(layer.activation == 0.0, axis=0)
         return jnp.pad(dead, (0, widest - dead.shape[0]))
 
-    return over_layers(one, layers)
+    return over_layers(dead_and_padded, layers)

@@ -1,4 +1,4 @@
-"""The layers' order, and one function over all of them."""
+"""The order of a network's layers, and a function mapped over all layers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,24 @@ KINDS = ("conv", "hidden")  # in this order, before the output
 
 
 def layer_names(params: dict[str, Any]) -> tuple[str, ...]:
-    """The layers first to last, `output` at the end (a dict that has been through `jit` is sorted by key).
+    """Return the names of a network's layers, first to last, `output` at the end.
 
-    >>> layer_names({"hidden_10": 0, "hidden_2": 0, "output": 0})
-    ('hidden_2', 'hidden_10', 'output')
-    >>> layer_names({"hidden_1": 0, "conv_1": 0, "conv_2": 0, "output": 0})
-    ('conv_1', 'conv_2', 'hidden_1', 'output')
+    The order is read from the names, because `jax.jit` sorts a dict by its keys.
+
+    Args:
+        params: a dict by layer name; its values do not matter.
+
+    Returns:
+        The names: `conv_N` by number, `hidden_N` by number, `output`.
 
     Raises:
-        ValueError: a name that is none of `conv_N`, `hidden_N` and `output`: its place cannot be known.
+        ValueError: a name is none of `conv_N`, `hidden_N` and `output`, and its place is unknown.
+
+    Example:
+        >>> layer_names({"hidden_10": 0, "hidden_2": 0, "output": 0})
+        ('hidden_2', 'hidden_10', 'output')
+        >>> layer_names({"hidden_1": 0, "conv_1": 0, "conv_2": 0, "output": 0})
+        ('conv_1', 'conv_2', 'hidden_1', 'output')
     """
 
     def position(name: str) -> tuple[int, int]:
@@ -36,14 +45,24 @@ def layer_names(params: dict[str, Any]) -> tuple[str, ...]:
 
 
 def over_layers(function: Callable[..., Any], *trees: dict[str, Any]) -> Any:
-    """What `function` says of every layer, stacked along a new first axis, first layer to last.
+    """Apply a function to every layer, and stack the results along a new first axis, first layer to last.
 
-    Layers of one shape go through it together, under `vmap`: a deep network is traced and compiled once for each kind of layer,
-    and not once for each layer.
+    Layers of equal shape are computed together, under `jax.vmap`. A deep network is thus traced and compiled once for each
+    kind of layer, not once for each layer.
 
     Args:
-        function: of one layer of each tree; gives a tree of arrays whose shapes are the same for all layers.
-        *trees: by layer, all of the same layers.
+        function: takes a layer of each tree, and returns a tree of arrays whose shapes are the same for all layers.
+        *trees: dicts by layer name, all with the same layers.
+
+    Returns:
+        The function's tree of arrays, each with a new first axis [layers].
+
+    Raises:
+        ValueError: a layer's name is none of `conv_N`, `hidden_N` and `output`.
+
+    Example:
+        >>> over_layers(jnp.sum, {"hidden_1": jnp.ones((2, 3)), "output": jnp.ones(2)}).tolist()
+        [6.0, 2.0]
     """
     kinds: dict[Any, list[int]] = {}
     rows = [tuple(tree[name] for tree in trees) for name in layer_names(trees[0])]
@@ -57,5 +76,5 @@ def over_layers(function: Callable[..., Any], *trees: dict[str, Any]) -> Any:
         return jax.vmap(function)(*jax.tree.map(lambda *leaves: jnp.stack(leaves), *[rows[index] for index in indices]))
 
     back = np.argsort([index for indices in kinds.values() for index in indices])
-    found = [together(indices) for indices in kinds.values()]
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[back], *found)
+    results = [together(indices) for indices in kinds.values()]
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[back], *results)
