@@ -131,7 +131,7 @@ def test_fetch_reports_the_last_words_of_a_failed_child(tmp_path):
 
 
 def test_tfds_downloads_and_verifies(tmp_path):
-    """The real child and TFDS's real downloader, told of a server of ours by a program around the child."""
+    """The real child and TFDS's real downloader, with a server of ours in its list by a program around the child."""
     names = ("one.gz", "two.gz")
     for folder in ("from", "to", "to_changed"):
         (tmp_path / folder).mkdir()
@@ -163,10 +163,8 @@ def tools(tmp_path, monkeypatch):
     folder.mkdir()
     notes = tmp_path / "notes"
     notes.touch()
-    release = tmp_path / "os-release"
-    release.write_text('NAME="Ubuntu"\nID=ubuntu\nID_LIKE="debian"\n')
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(debian, "is_debian", functools.partial(debian.is_debian, release))
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "ubuntu", "ID_LIKE": "debian"})
 
     def write(name, body):
         path = folder / name
@@ -206,7 +204,7 @@ def test_root_updates_the_package_list_once(tools, tmp_path, monkeypatch):
     assert words_of(notes) == ["apt-get download", "apt-get update", "apt-get download", "dpkg-deb -x"]
 
 
-def test_others_are_told_of_the_stale_package_list_and_what_apt_said(tools, tmp_path, monkeypatch):
+def test_others_see_the_hint_of_an_old_package_list_and_the_message_of_apt(tools, tmp_path, monkeypatch):
     write, notes = tools
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     write("apt-get", "echo E: Unable to locate package >&2; exit 100")
@@ -226,13 +224,22 @@ def test_hanging_apt_is_ended(tools, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
-    [("ID=debian\n", True), ('ID=mint\nID_LIKE="ubuntu debian"\n', True), ("ID=fedora\n", False), (None, False)],
+    ("release", "expected"),
+    [
+        ({"ID": "debian"}, True),
+        ({"ID": "mint", "ID_LIKE": "ubuntu debian"}, True),
+        ({"ID": "fedora"}, False),
+        (None, False),
+    ],
 )
-def test_debian_and_its_kin_are_known(tools, tmp_path, content, expected):
+def test_debian_and_systems_derived_from_it_are_known(tools, monkeypatch, release, expected):
     write, _ = tools
     write("apt-get", "")
-    path = tmp_path / "release"
-    if content is not None:
-        path.write_text(content)
-    assert debian.is_debian.func(path) is expected
+
+    def read():
+        if release is None:
+            raise OSError("there is no os-release")
+        return release
+
+    monkeypatch.setattr("platform.freedesktop_os_release", read)
+    assert debian.is_debian() is expected

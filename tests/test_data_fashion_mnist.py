@@ -100,11 +100,11 @@ def test_idx_round_trip(shape):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda content: content[:-1], "x holds 11 values where its header says 12"),
-        (lambda content: content + b"1", "holds 13 values where its header says 12"),
+        (lambda content: content[:-1], "x holds 11 values where the header says 12"),
+        (lambda content: content + b"1", "holds 13 values where the header says 12"),
         (lambda content: content[:6], "cut short within its header, after 6 bytes"),
         (lambda content: b"", "no IDX file"),
-        (lambda content: b"<htm" + content[4:], "no IDX file of unsigned bytes: it begins with 0x3c68746d"),
+        (lambda content: b"<htm" + content[4:], "no IDX file of unsigned bytes: the file begins with 0x3c68746d"),
         (lambda content: b"\0\0\x0d" + content[3:], "no IDX file of unsigned bytes"),  # floats
     ],
 )

@@ -1,4 +1,4 @@
-"""`python -m jaxcompare.data`: put Fashion-MNIST in the cache, from wherever it can be had."""
+"""`python -m jaxcompare.data`: put Fashion-MNIST in the cache, from the first place that has the set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxcompare.data.sources import Pinned
 
 
 def main(arguments: Sequence[str] | None = None, *, pinned: Pinned = fashion_mnist.PINNED) -> int:
-    """Run the command; returns its exit status, 0 or 2."""
+    """Run the command and return its exit status: 0, or 2 where the cache does not hold the set afterwards."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.data", description="Put Fashion-MNIST in the cache.")
     parser.add_argument("--data-dir", type=Path, help="a folder with the four IDX files or a prepared TFDS set")
     data_dir = parser.parse_args(arguments).data_dir

@@ -1,7 +1,4 @@
-"""What a data set is: arrays with their names and where they came from. It needs nothing of ours but the base of errors.
-
-Shapes: N examples of a split, D features.
-"""
+"""What a data set is: arrays with their names and their source. Shapes: N examples of a split, D features."""
 
 from __future__ import annotations
 
@@ -12,42 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxcompare.config.errors import InputError
+from jaxcompare.types import Batch
 
 Array = NDArray[Any]
 
 
 class DataError(InputError):
-    """Data that are missing, damaged or impossible to make; the message is for the user."""
+    """Data that are missing, damaged or impossible to make from the given arguments."""
 
 
 class Dataset(NamedTuple):
-    """A data set as its source gives it, before any validation examples are taken off and before any scaling."""
+    """A data set as its source gives it: before validation examples are taken, and before scaling."""
 
     name: str
     x_train: Array  # [N, D] uint8 (fashion_mnist: D = 784, digits: D = 64) or float32 (moons, circles: D = 2)
-    y_train: Array  # [N] int32
-    x_test: Array  # [N, D]
-    y_test: Array  # [N] int32
-    classes: int
-    class_names: tuple[str, ...]
-    input_max: float  # what scaling to the unit interval divides by
-    source: str  # where it came from, in words
+    y_train: Array  # [N] int32 classes
+    x_test: Array  # [N, D], the dtype of `x_train`
+    y_test: Array  # [N] int32 classes
+    classes: int  # number of classes; labels are in [0, classes)
+    class_names: tuple[str, ...]  # one per class
+    input_max: float  # the divisor that scales inputs to the unit interval
+    source: str  # the origin, in words
     digest: str  # sha256 in hex over the four arrays, see `digest`
 
 
-class Examples(NamedTuple):
-    """The examples of one split."""
-
-    x: Array  # [N, D]
-    y: Array  # [N] int32
-
-
 class Splits(NamedTuple):
-    """What is trained on, what is chosen by and what is reported; no example is in two of them."""
+    """The splits of a data set, as NumPy arrays; no example is in two of them."""
 
-    train: Examples
-    validation: Examples  # empty at a validation fraction of 0
-    test: Examples
+    train: Batch  # x [N, D] and y [N]: for training
+    validation: Batch  # for choosing; empty at a validation fraction of 0
+    test: Batch  # for reporting
 
 
 def digest(*arrays: Array) -> str:

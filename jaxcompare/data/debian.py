@@ -1,8 +1,9 @@
-"""Getting the files of a Debian or Ubuntu package without installing it, and without being root."""
+"""The files of a Debian or Ubuntu package, without installing the package and without being root."""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -10,8 +11,7 @@ from pathlib import Path
 
 from jaxcompare.data.base import DataError
 
-_OS_RELEASE = Path("/etc/os-release")
-# Offline, apt would try each address several times, for minutes.
+# Offline, apt would retry each address for minutes.
 _APT = (
     "apt-get",
     "-q",
@@ -24,27 +24,26 @@ _APT = (
 )
 
 
-def is_debian(os_release: Path = _OS_RELEASE) -> bool:
-    """Say whether this is Debian or one of its kin, with the tools to fetch and unpack a package."""
+def is_debian() -> bool:
+    """Return whether this is Debian or a system derived from it, with the tools to fetch and unpack a package."""
     try:
-        lines = os_release.read_text().splitlines()
+        release = platform.freedesktop_os_release()
     except OSError:
         return False
-    kin = {word for line in lines if line.startswith(("ID=", "ID_LIKE=")) for word in line.partition("=")[2].split()}
-    known = any(word.strip("\"'") in ("debian", "ubuntu") for word in kin)
-    return known and all(shutil.which(tool) for tool in ("apt-get", "dpkg-deb"))
+    systems = {release["ID"], *release.get("ID_LIKE", "").split()}
+    return bool(systems & {"debian", "ubuntu"}) and all(shutil.which(tool) for tool in ("apt-get", "dpkg-deb"))
 
 
 def unpack_package(package: str, folder: Path, *, limit_seconds: float) -> None:
-    """Download a package with apt and unpack it in a folder, as it would lie under / if it were installed.
+    """Download a package with apt and unpack it in a folder, with the paths that installing would create under /.
 
     Args:
-        package: its name.
-        folder: an existing, empty one.
-        limit_seconds: for each of the commands.
+        package: the name of the package.
+        folder: an existing, empty folder.
+        limit_seconds: time limit of each command.
 
     Raises:
-        DataError: apt cannot get it, or it cannot be unpacked.
+        DataError: apt cannot download the package, or the package cannot be unpacked.
     """
     if not is_debian():
         raise DataError("this is no Debian or Ubuntu with apt-get and dpkg-deb")
@@ -53,7 +52,7 @@ def unpack_package(package: str, folder: Path, *, limit_seconds: float) -> None:
         _run(download, folder, limit_seconds)
     except DataError as error:
         if os.geteuid() != 0:
-            raise DataError(f"{error} (a stale package list? `sudo apt-get update` renews it)") from error
+            raise DataError(f"{error} (is the package list old? `sudo apt-get update` renews the list)") from error
         _run([*_APT, "update"], folder, limit_seconds)
         _run(download, folder, limit_seconds)
     archives = sorted(folder.glob("*.deb"))
@@ -63,7 +62,7 @@ def unpack_package(package: str, folder: Path, *, limit_seconds: float) -> None:
 
 
 def _run(command: Sequence[str], folder: Path, limit_seconds: float) -> None:
-    """Run a command, whose output is shown only where it fails."""
+    """Run a command; a failure raises DataError with the output."""
     words = " ".join((command[0], *(word for word in command[-2:] if word != command[0])))
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits of 8 by 8 pixels that come with scikit-learn."""
+"""The 1,797 handwritten digits of 8 by 8 pixels that scikit-learn includes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEST_FRACTION = 0.2
 
 
 def digits(*, seed: int) -> Dataset:
-    """Load the digits and take a fifth off as the test set, stratified by class."""
+    """Load the digits, with a fifth of them as the test set, stratified by class."""
     from sklearn.datasets import load_digits  # takes a second to import
 
     x, y = load_digits(return_X_y=True)

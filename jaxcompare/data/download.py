@@ -1,7 +1,8 @@
-"""Downloading the files of a TFDS data set within a time limit, and at once knowing that one is offline.
+"""The files of a TFDS data set, downloaded within a time limit; being offline is noticed within seconds.
 
 TFDS 4.9.10 cannot prepare Fashion-MNIST without TensorFlow, but its download manager fetches and verifies the files.
-Offline it tries for minutes, and a server that says nothing blocks it for good: hence the probe, and the child process.
+Offline, the manager retries for minutes, and a silent server blocks the manager forever. The probe notices the first,
+and the child process with its time limits ends the second.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CHILD = Path(__file__).with_name("tfds_child.py")
 
 
 def addresses(dataset: str) -> tuple[str, ...]:
-    """List where TFDS gets a data set from, as the installed TFDS says; importing it would take a second."""
+    """Return the addresses of a data set from the files of the installed TFDS; importing TFDS would take a second."""
     spec = importlib.util.find_spec("tensorflow_datasets")
     if spec is None or not spec.submodule_search_locations:
         raise DataError("tensorflow-datasets is not installed")
@@ -37,13 +38,13 @@ def addresses(dataset: str) -> tuple[str, ...]:
 
 
 def probe(address: str, *, seconds: float) -> None:
-    """Ask for the head of one file, through the proxy that the environment names, if any.
+    """Request the head of a file, through the proxy of the environment, if any.
 
     Raises:
-        DataError: no answer within that time, all in all, or one that refuses.
+        DataError: the server does not answer within `seconds` in total, or refuses.
     """
     answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    # A thread, since looking up a name has no time limit of its own; a daemon, so that nobody waits for it.
+    # A thread, because looking up a name has no time limit; a daemon, so that the exit of Python does not wait for it.
     threading.Thread(target=lambda: answers.put(_ask(address, seconds)), daemon=True).start()
     try:
         refusal = answers.get(timeout=seconds)
@@ -55,7 +56,7 @@ def probe(address: str, *, seconds: float) -> None:
 
 def _ask(address: str, seconds: float) -> str | None:
     try:
-        opener = urllib.request.build_opener()  # a new one reads the proxies anew
+        opener = urllib.request.build_opener()  # a new opener reads the proxies again
         with opener.open(urllib.request.Request(address, method="HEAD"), timeout=seconds):
             return None
     except urllib.error.HTTPError as error:
@@ -63,7 +64,7 @@ def _ask(address: str, seconds: float) -> str | None:
         return f"the server answers {error.code} {error.reason}"
     except TimeoutError:
         return f"no answer within {seconds:g} s"
-    except Exception as error:  # whatever it is, it is the reason why there is no answer
+    except Exception as error:  # any error is the reason why there is no answer
         return f"not reachable: {getattr(error, 'reason', error)}"
 
 
@@ -73,15 +74,15 @@ def fetch(
     """Download files into a folder, under the last part of each address.
 
     Args:
-        dataset: its name in TFDS, which knows the files' checksums by it.
-        files: their addresses.
-        folder: an existing one; beside the files it may be left with partial ones.
-        stall_seconds: give up when nothing has arrived for so long.
-        limit_seconds: give up after so long in all.
+        dataset: the data set's name in TFDS, which has the checksums of the files.
+        files: addresses of the files.
+        folder: an existing folder; partial files may remain there.
+        stall_seconds: stop when nothing arrives for this long.
+        limit_seconds: stop after this long in total.
         child: the program that downloads.
 
     Raises:
-        DataError: the download failed or was given up.
+        DataError: the download failed or was stopped.
     """
     command = [sys.executable, "-P", str(child), dataset, str(folder), *files]
     with (
@@ -117,6 +118,6 @@ def _size(folder: Path) -> int:
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_size
-        except FileNotFoundError:  # renamed since it was listed
+        except FileNotFoundError:  # the file was renamed after it was listed
             continue
     return total

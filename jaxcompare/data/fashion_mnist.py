@@ -1,7 +1,7 @@
-"""Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 images of clothes, 28 by 28 grey levels, from wherever they are.
+"""Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 images of clothes, 28 by 28 pixels in grey.
 
-Places are tried in order: the cache, a set prepared by TFDS, the four IDX files in a folder, TFDS's download. Whatever
-is found counts only if its digests are the pinned ones, and is then written to the cache.
+Places are tried in order: the cache, a set prepared by TFDS, the four IDX files in a folder, the download of TFDS. Data
+count only if their digests equal the pinned digests. Data from outside the cache are then written to the cache.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ PINNED = Pinned(
     arrays="1990c143909e426585fea5c5d75e9a9da3bdf611cf989880bd7e479f2fb11aaf",
 )
 PACKAGE = "dataset-fashion-mnist"
-PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts the files
+PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where the Debian package installs the files
 PROBE_SECONDS = 3.0
 STALL_SECONDS = 30.0
 LIMIT_SECONDS = 600.0
 
-_HELP = f"""What helps, any one of these:
-  - `make data`, or `python -m jaxcompare.data`: fetches it and keeps it in the cache
+_HELP = f"""Any of these helps:
+  - `make data`, or `python -m jaxcompare.data`: downloads the set into the cache
   - `--data-dir FOLDER` or $JAXCOMPARE_DATA_DIR: a folder with the four IDX files ({idx.NAMES[0]} and so on,
     plain or .gz), or with a set prepared by TFDS
   - `apt install {PACKAGE}`, on Debian and Ubuntu
@@ -56,26 +56,26 @@ _logger = logging.getLogger(__name__)
 
 
 def cache_path() -> Path:
-    """Say which file of the cache holds the verified arrays."""
+    """Return the file of the cache that holds the verified arrays."""
     return cache.folder() / f"{NAME}.npz"
 
 
 def load(*, data_dir: Path | None = None, pinned: Pinned = PINNED) -> Dataset:
-    """Load Fashion-MNIST from the first place that has it.
+    """Load Fashion-MNIST from the first place that has the set.
 
     Args:
-        data_dir: a folder with the IDX files or a prepared TFDS set, beside the usual places.
-        pinned: the digests by which the data are known.
+        data_dir: a folder with the IDX files or a prepared TFDS set, in addition to the usual places.
+        pinned: the digests of the true data.
 
     Raises:
-        DataError: found nowhere; says where it was looked for, why that failed and what helps.
+        DataError: no place has the set; the message lists the places, why each failed, and what helps.
     """
     found = fetch([*local_sources(data_dir, pinned), tfds_download(pinned)], pinned)
     return as_dataset(found, pinned)
 
 
 def as_dataset(found: Found, pinned: Pinned) -> Dataset:
-    """Name the arrays."""
+    """Return the arrays as a data set."""
     return Dataset(
         NAME,
         *found.arrays,
@@ -88,7 +88,7 @@ def as_dataset(found: Found, pinned: Pinned) -> Dataset:
 
 
 def fetch(sources: Iterable[Source], pinned: Pinned) -> Found:
-    """Take the first source that gives the pinned data, and put them in the cache; DataError where there is none."""
+    """Read the first source that gives the pinned data, and cache them; raise DataError where no source does."""
     found = find(sources)
     if not isinstance(found, Found):
         tried = "\n".join(f"  - {attempt.place}: {attempt.reason}" for attempt in found)
@@ -100,12 +100,12 @@ def fetch(sources: Iterable[Source], pinned: Pinned) -> Found:
         try:
             cache.write(cache_path(), found.arrays)
         except OSError as error:
-            _logger.warning("the cache cannot be written, so the next run will read the source again: %s", error)
+            _logger.warning("the cache cannot be written, and the next run will read the source again: %s", error)
     return found
 
 
 def local_sources(data_dir: Path | None, pinned: Pinned) -> list[Source]:
-    """List the places on this machine, in the order in which they are tried."""
+    """Return the places on this machine, in the order in which they are tried."""
     own_folders = _folders(data_dir, os.environ.get("JAXCOMPARE_DATA_DIR"))
     tfds_folders = _folders(os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets")
     return [
@@ -117,7 +117,7 @@ def local_sources(data_dir: Path | None, pinned: Pinned) -> list[Source]:
 
 
 def tfds_download(pinned: Pinned) -> Source:
-    """Say how to download the IDX files with TFDS."""
+    """Return the download of the IDX files with TFDS, as a source."""
 
     def read() -> Arrays:
         files = download.addresses(NAME)
@@ -131,7 +131,7 @@ def tfds_download(pinned: Pinned) -> Source:
 
 
 def debian_package(pinned: Pinned) -> Source:
-    """Say how to get the IDX files from Debian's package without installing it."""
+    """Return the IDX files of the Debian package as a source; the package is not installed."""
 
     def read() -> Arrays:
         with tempfile.TemporaryDirectory() as folder:
@@ -160,5 +160,5 @@ def _read_idx(folder: Path, pinned: Pinned) -> Arrays:
 
 
 def _folders(*folders: str | Path | None) -> list[Path]:
-    """List each folder once, without those that are not set."""
+    """Return each folder once, without the empty values."""
     return list(dict.fromkeys(Path(os.path.expanduser(folder)) for folder in folders if folder))

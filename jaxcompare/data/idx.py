@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its kin: four files, plain or gzipped, of big-endian headers and unsigned bytes."""
+"""The IDX format of MNIST and similar sets: four files, plain or gzipped, of big-endian headers and unsigned bytes."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from jaxcompare.data.base import Array, DataError
 from jaxcompare.data.sources import AbsentError, Arrays
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-_UNSIGNED_BYTE = 8  # the type code; no other occurs in these sets
+_UNSIGNED_BYTE = 8  # the type code; these sets use no other
 
 
 def parse(payload: bytes, name: str) -> Array:
     """Read one IDX payload: two zero bytes, a type code, the number of axes, their lengths as uint32, the values.
 
     Args:
-        payload: the whole file, not gzipped.
-        name: of the file, for error messages.
+        payload: the whole file, uncompressed.
+        name: the file's name, for error messages.
 
     Returns:
-        uint8, of the shape that the header says.
+        uint8 values, of the shape in the header.
     """
     if len(payload) < 4 or payload[:2] != b"\0\0" or payload[2] != _UNSIGNED_BYTE or payload[3] == 0:
-        raise DataError(f"{name} is no IDX file of unsigned bytes: it begins with 0x{payload[:4].hex()}")
+        raise DataError(f"{name} is no IDX file of unsigned bytes: the file begins with 0x{payload[:4].hex()}")
     start = 4 + 4 * payload[3]
     if len(payload) < start:
         raise DataError(f"{name} is cut short within its header, after {len(payload)} bytes")
     shape = struct.unpack(f">{payload[3]}I", payload[4:start])
     if len(payload) - start != math.prod(shape):
-        raise DataError(f"{name} holds {len(payload) - start} values where its header says {math.prod(shape)}")
+        raise DataError(f"{name} holds {len(payload) - start} values where the header says {math.prod(shape)}")
     return np.frombuffer(payload, np.uint8, offset=start).reshape(shape)
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """Find a file by any of the names it goes by: with a dash or a dot before `idx`, plain or gzipped."""
+    """Find a file by any of its usual names: with a dash or a dot before `idx`, plain or gzipped."""
     dotted = name.replace("-idx", ".idx")
     candidates = (folder / (stem + suffix) for stem in (name, dotted) for suffix in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def read_payload(path: Path) -> bytes:
-    """Read a file, gunzipped where it is gzipped, whatever its name says."""
+    """Read a file, decompressed where the content is gzip; the suffix of the name does not matter."""
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
@@ -60,12 +60,12 @@ def read_folder(folder: Path, payload_digests: Mapping[str, str]) -> Arrays:
     """Read the four files of a folder.
 
     Args:
-        folder: where they are, under any of the names that `find_file` knows.
+        folder: the folder of the files, under any of the names that `find_file` knows.
         payload_digests: {name of `NAMES`: sha256 in hex of the payload}.
 
     Raises:
-        AbsentError: not one of the files is there.
-        DataError: some are missing, or a file's content is not what its digest says.
+        AbsentError: the folder has none of the files.
+        DataError: some files are missing, or the content of a file does not match its digest.
     """
     paths = {name: find_file(folder, name) for name in NAMES}
     missing = [name for name, path in paths.items() if path is None]

@@ -1,4 +1,4 @@
-"""The data sets that comparisons name, loaded once each. Without JAX: what is missing is said before it starts."""
+"""The data sets that comparisons name, each loaded once. Without JAX, so that missing data are reported before JAX starts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ DATA_KEYS = keys_of("data.source")
 
 
 def load_datasets(comparisons: Sequence[Comparison], data_dir: str | None = None) -> dict[tuple, datasets.Dataset]:
-    """Every data set that the comparisons name, by its data keys.
-
-    Raises:
-        DataError: one cannot be found or made.
-    """
+    """Load every data set that the comparisons name; returns them by their data keys. Raises DataError where one is missing."""
     found = {}
     for comparison in comparisons:
         for study in comparison.studies:
@@ -29,5 +25,5 @@ def load_datasets(comparisons: Sequence[Comparison], data_dir: str | None = None
 
 
 def data_key(settings: Settings) -> tuple:
-    """What decides a data set, before it is scaled."""
+    """Return what decides the data set of a variant, before splitting and scaling."""
     return settings.dataset, *(getattr(settings, key) for key in DATA_KEYS)

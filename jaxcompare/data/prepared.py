@@ -1,4 +1,4 @@
-"""Reading a set that TensorFlow Datasets (TFDS) has prepared, without TensorFlow."""
+"""Sets that TensorFlow Datasets (TFDS) has prepared, read without TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def read(root: Path, name: str) -> Arrays:
     """Read the newest version of a set of images.
 
     Args:
-        root: what TFDS calls data_dir, or the set's own folder, or that of one version of it.
+        root: the data_dir of TFDS, the folder of the set, or the folder of a version of the set.
         name: the set's name in TFDS.
 
     Returns:
-        The images as [N, height * width * channels], in the order of the files, which TFDS has shuffled.
+        Images [N, height * width * channels] and labels [N], in the order of the files, which TFDS has shuffled.
 
     Raises:
-        AbsentError: no prepared set of that name is there.
-        DataError: one is there and cannot be read.
+        AbsentError: the folder has no prepared set of that name.
+        DataError: the set cannot be read.
     """
     folder = find_version(root, name)
     _logger.info("reading %s, which takes half a minute", folder)
@@ -38,13 +38,13 @@ def read(root: Path, name: str) -> Arrays:
         with _quiet():
             return _read_version(folder)
     except ImportError as error:
-        raise DataError(f"reading it needs {error.name}, which is not installed") from error
-    except Exception as error:  # TFDS, array_record and Pillow each raise their own
+        raise DataError(f"reading the set needs {error.name}, which is not installed") from error
+    except Exception as error:  # TFDS, array_record and Pillow each raise other kinds
         raise DataError(f"cannot be read: {type(error).__name__}: {error}") from error
 
 
 def find_version(root: Path, name: str) -> Path:
-    """Find the folder of the newest version of a prepared set, or raise AbsentError."""
+    """Return the folder of the newest version of a prepared set, or raise AbsentError."""
     infos = [path for pattern in ("", "*/", f"{name}/*/") for path in root.glob(f"{pattern}dataset_info.json")]
     folders = [path.parent for path in infos if _name_in(path) == name]
     if not folders:
@@ -70,15 +70,15 @@ def _examples(builder: Any, split: str) -> Iterable[dict[str, Any]]:
     if builder.info.file_format.value != "tfrecord":
         source = builder.as_data_source(split=split)
         return (source[index] for index in range(len(source)))
-    # TFDS itself reads this format, its usual one, through TensorFlow only.
+    # TFDS reads TFRecord, its default format, through TensorFlow only.
     paths = builder.info.splits[split].filepaths
     return (builder.info.features.deserialize_example_np(record) for path in paths for record in tfrecords(Path(path)))
 
 
 def tfrecords(path: Path) -> Iterator[bytes]:
-    """Read the records of a TFRecord file: length (uint64), its checksum, content, checksum; all little-endian.
+    """Yield the records of a TFRecord file: length (uint64), its checksum, content, checksum; all little-endian.
 
-    Checksums go unread: whoever reads the content compares the digest of all of it.
+    The checksums are skipped, because the caller verifies the digest of the whole content.
     """
     with path.open("rb") as file:
         while header := file.read(12):
@@ -94,7 +94,7 @@ def _stack(examples: Iterable[dict[str, Any]]) -> tuple[Array, Array]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep TFDS from advising a faster decoder of images, on stderr."""
+    """Silence the advice of TFDS to install a faster image decoder."""
     logger = logging.getLogger("absl")
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Trying one source after another until one gives the very arrays that are expected."""
+"""Sources of a data set, tried in order until a source gives the expected arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxcompare.data.base import Array, DataError, digest
 
 
 class AbsentError(DataError):
-    """A place where there is nothing, as opposed to something that is damaged."""
+    """A place that is empty, as opposed to a place whose data are damaged."""
 
 
 class Arrays(NamedTuple):
@@ -25,14 +25,14 @@ class Arrays(NamedTuple):
 
 
 class Pinned(NamedTuple):
-    """The digests by which the true data are known."""
+    """The digests that identify the true data."""
 
-    payloads: Mapping[str, str]  # {IDX file: sha256 in hex of its content, not gzipped}
+    payloads: Mapping[str, str]  # {IDX file: sha256 in hex of its uncompressed content}
     arrays: str  # `digest` of the arrays in canonical order
 
 
 class Source(NamedTuple):
-    """A place to look in, and how. `read` raises `AbsentError` or another DataError, whose message is the reason."""
+    """A place and how to read it. `read` raises `AbsentError` or another DataError, whose message is the reason."""
 
     place: str
     read: Callable[[], Arrays]
@@ -43,22 +43,22 @@ class Attempt(NamedTuple):
 
     place: str
     reason: str
-    refused: bool  # there was something, and it was wrong
+    refused: bool  # the place held data, and they were wrong
 
 
 class Found(NamedTuple):
-    """The true arrays, and the way to them."""
+    """The true arrays, their place, and the places tried before."""
 
     arrays: Arrays
     place: str
-    attempts: tuple[Attempt, ...]  # the sources tried before
+    attempts: tuple[Attempt, ...]
 
 
 def canonical(arrays: Arrays) -> Arrays:
-    """Put examples in the one order that every source is brought to, with labels as int32.
+    """Sort examples into the order that is the same for every source, with labels as int32.
 
-    Sources differ in their order (TFDS shuffles), and a validation split must not depend on the source. The order is
-    that of a hash of each example, so that any head of it is as good as a random sample.
+    Sources differ in their order (TFDS shuffles), and a validation split must not depend on the source. Examples are
+    sorted by a hash of each, so the first n are as good as a random sample.
     """
     return Arrays(*_by_hash(arrays.x_train, arrays.y_train), *_by_hash(arrays.x_test, arrays.y_test))
 
@@ -73,7 +73,7 @@ def _by_hash(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def verify(arrays: Arrays, expected: str) -> Arrays:
-    """Return the arrays if their digest is the expected one, or raise DataError."""
+    """Return the arrays if they have the expected digest, else raise DataError."""
     actual = digest(*arrays)
     if actual != expected:
         raise DataError(f"other data than expected: their digest is {actual[:12]}... instead of {expected[:12]}...")
@@ -81,11 +81,11 @@ def verify(arrays: Arrays, expected: str) -> Arrays:
 
 
 def find(sources: Iterable[Source]) -> Found | tuple[Attempt, ...]:
-    """Take the first source that gives verified arrays; without one, return what was tried and why it failed."""
+    """Return the arrays of the first source that gives verified arrays, or else all attempts with their reasons."""
     attempts: list[Attempt] = []
     for source in sources:
         try:
             return Found(source.read(), source.place, tuple(attempts))
-        except (DataError, OSError) as error:  # OSError: a folder that may not be looked into, a disk that is full
+        except (DataError, OSError) as error:  # OSError: a folder without permission, a full disk
             attempts.append(Attempt(source.place, str(error), not isinstance(error, AbsentError)))
     return tuple(attempts)

@@ -1,6 +1,6 @@
-"""A program of its own: download the files of a TFDS data set, verified by TFDS, into a folder.
+"""Download the files of a TFDS data set into a folder; TFDS verifies them. `download.fetch` runs this file as a process.
 
-It imports nothing of ours, so that it runs by its path; its parent ends it when it takes too long.
+The file imports nothing of the package, because the process runs the file by its path. The parent ends slow downloads.
 Usage: python -P tfds_child.py DATASET FOLDER ADDRESS...
 """
 
@@ -11,7 +11,7 @@ import sys
 
 
 def main(dataset: str, folder: str, *addresses: str) -> None:
-    """Download each address into the folder, under the last part of its name."""
+    """Download each address into the folder, under the last part of the address."""
     import tensorflow_datasets as tfds
 
     manager = tfds.download.DownloadManager(

@@ -13,7 +13,7 @@ CIRCLES_NOISE = 0.1
 
 
 def moons(*, samples: int, test_samples: int, noise: float | None, seed: int) -> Dataset:
-    """Draw two interleaving half circles; noise None means `MOONS_NOISE`."""
+    """Draw two interleaved half circles; noise None means `MOONS_NOISE`."""
 
     def draw(count: int, random_state: int) -> tuple[Array, Array]:
         from sklearn.datasets import make_moons  # takes a second to import
@@ -26,7 +26,7 @@ def moons(*, samples: int, test_samples: int, noise: float | None, seed: int) ->
 
 
 def circles(*, samples: int, test_samples: int, noise: float | None, factor: float, seed: int) -> Dataset:
-    """Draw a circle in a circle; noise None means `CIRCLES_NOISE`, factor is the inner radius over the outer."""
+    """Draw a circle in a circle; noise None means `CIRCLES_NOISE`, factor is the inner radius over the outer radius."""
     if not 0 <= factor < 1:
         raise DataError(f"circles: factor, the inner radius over the outer, must be in [0, 1), not {factor:g}")
 
