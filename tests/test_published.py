@@ -1,4 +1,4 @@
-"""Training reaches what is known of it: the checks of `python -m jaxcompare.validate`, the long ones marked slow."""
+"""Training reaches the known values: the checks of `python -m jaxcompare.validate`, the long ones marked slow."""
 
 import math
 
@@ -32,7 +32,7 @@ def fashion_mnist():
         pytest.skip(f"Fashion-MNIST is not here: {str(error).splitlines()[0]}")
 
 
-# All but the last: the CNN takes a quarter of an hour.
+# All except the last: the CNN takes a quarter of an hour.
 @pytest.mark.slow
 @pytest.mark.parametrize("check", known.PUBLISHED[:-1], ids=lambda check: check.name)
 def test_fashion_mnist_reaches_what_is_published(check, fashion_mnist):

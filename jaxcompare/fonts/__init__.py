@@ -1,1 +1,1 @@
-"""Letters that are shipped with the package: files only, and `subset`, which made them."""
+"""The fonts of the pictures and pages: font files, `subset`, which made the files, and `page`. Imports nothing of ours."""

@@ -1,4 +1,4 @@
-"""A font for a page: of one that is shipped here only the letters that stand on the page, so that it reads anywhere."""
+"""A font to embed in a page: only the letters that the page uses, so that the page is readable on any machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from importlib import resources
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
-LICENCE_NAMES = [0, 1, 2, 3, 4, 5, 6, 13, 14]  # the font's name, copyright and licence go with it
+LICENCE_NAMES = [0, 1, 2, 3, 4, 5, 6, 13, 14]  # the font's name, copyright and licence, which must stay in the file
 
 
 def woff(name: str, letters: Iterable[str]) -> bytes:
-    """The file `name` of this package with these letters alone, as WOFF; the same letters give the same bytes."""
+    """Return the font file `name` of this package as WOFF, with these letters alone; equal letters give equal bytes."""
     options = Options()
     options.name_IDs, options.layout_features = LICENCE_NAMES, []
     with resources.as_file(resources.files(__package__) / name) as path:
@@ -21,7 +21,7 @@ def woff(name: str, letters: Iterable[str]) -> bytes:
         kept = Subsetter(options)
         kept.populate(text="".join(sorted(set(letters))))
         kept.subset(font)
-    # WOFF 2 is smaller still, but needs a compressor that nothing else here needs.
+    # WOFF 2 is smaller, but needs a compressor that nothing else here needs.
     font.flavor = "woff"
     buffer = io.BytesIO()
     font.save(buffer)

@@ -1,8 +1,8 @@
-"""`python -m jaxcompare.fonts.subset NanumGothic.ttf NanumGothicBold.ttf`: makes the fonts that are shipped here.
+"""`python -m jaxcompare.fonts.subset NanumGothic.ttf NanumGothicBold.ttf`: make the fonts of this package.
 
-From NanumGothic (NAVER Corporation, SIL Open Font License 1.1, `OFL.txt`; Debian's package fonts-nanum 20200506-1) it keeps
-Latin letters, signs and the 2,350 syllables of KS X 1001, without hints. The licence reserves the original's name, so that
-what is made here is called otherwise.
+The source is NanumGothic (NAVER Corporation, SIL Open Font License 1.1, `OFL.txt`; Debian's package fonts-nanum 20200506-1).
+The subset keeps Latin letters, signs and the 2,350 syllables of KS X 1001, without hints. The licence reserves the name of the
+original, so the subset has another name.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ RANGES = (
     *((0x25A0, 0x25D0), (0x3000, 0x3020), (0x3131, 0x318F)),
 )
 LICENCE = "SIL Open Font License, Version 1.1"
-MINUS, DASH = 0x2212, 0x2013  # matplotlib writes negative numbers with the first, which the original has not
+MINUS, DASH = 0x2212, 0x2013  # matplotlib writes negative numbers with the minus, which the original lacks
 BOLD = 700
 
 
 def letters() -> set[int]:
-    """The code points that are kept."""
+    """Return the code points that the subset keeps."""
     syllables = {code for code in range(0xAC00, 0xD7A4) if len(chr(code).encode("euc_kr")) == 2}
     return syllables.union(*(range(*ends) for ends in RANGES))
 
 
 def subset(source: Path, style: str) -> TTFont:
-    """A font with the letters above, under a name of its own."""
+    """Return the font of a style with the code points of `letters`, under its new name."""
     options = Options()
     options.hinting, options.layout_features, options.name_IDs = False, ["kern"], [0]
     options.name_languages = [0x409]
@@ -55,12 +55,12 @@ def subset(source: Path, style: str) -> TTFont:
 
 
 def file_of(style: str) -> Path:
-    """Where a style's file lies."""
+    """Return the path of a style's font file."""
     return Path(__file__).parent / f"{FAMILY.replace(' ', '')}-{style}.ttf"
 
 
 def main(sources: Sequence[str]) -> int:
-    """Makes a file a style."""
+    """Write one font file per style and return 0."""
     for source, style in zip(sources, STYLES, strict=True):
         subset(Path(source), style).save(file_of(style))
         print(f"{file_of(style)}: {file_of(style).stat().st_size} bytes")

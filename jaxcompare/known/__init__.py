@@ -1,4 +1,4 @@
-"""Cases whose outcome is known, exactly or from publications: what `python -m jaxcompare.validate` computes."""
+"""Cases whose outcome is known, exactly or from publications: the checks of `python -m jaxcompare.validate`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from jaxcompare.known.check import Check
 from jaxcompare.known.exact import EXACT
 from jaxcompare.known.published import PUBLISHED, SMALL
 
+__all__ = ["EXACT", "PUBLISHED", "SMALL", "Check", "checks"]
+
 
 def checks(*, quick: bool = False) -> tuple[Check, ...]:
-    """Every check, exact ones first; the quick ones need no download and take less than a minute."""
+    """Return every check, exact checks first; the quick checks need no download and take less than a minute."""
     return (*EXACT, *SMALL) if quick else (*EXACT, *SMALL, *PUBLISHED)
-
-
-__all__ = ["EXACT", "PUBLISHED", "SMALL", "Check", "checks"]

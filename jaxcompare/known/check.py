@@ -1,4 +1,4 @@
-"""What a check is."""
+"""The type of a check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Check(NamedTuple):
-    """A value to compute, the range that it must lie in, and where the range is from."""
+    """A value to compute, the range that the value must be in, and the source of the range."""
 
     name: str
     compute: Callable[[], float]
@@ -17,5 +17,5 @@ class Check(NamedTuple):
 
 
 def near(name: str, compute: Callable[[], float], value: float, tolerance: float, source: str) -> Check:
-    """A check of one value with the same tolerance on both sides."""
+    """Return a check that allows the same tolerance on both sides of a value."""
     return Check(name, compute, value - tolerance, value + tolerance, source)

@@ -1,4 +1,4 @@
-"""Cases with exact values. Ranges are rounding, or four standard errors where the case is drawn at random."""
+"""Cases with exact values. A range allows for rounding, or is four standard errors where the case is random."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from jaxcompare.engine import train_step
 from jaxcompare.known.check import Check, near
 from jaxcompare.types import Batch
 
-NETWORKS = 4000  # drawn at random, where a share of them is exact
+NETWORKS = 4000  # random networks of `dead_at_birth`
 
 
 def _at_once(compute: Callable[[], jax.Array]) -> float:
-    """A computation as one program; operation by operation, each would be compiled for itself."""
+    """Run a computation as one program; outside a program JAX would compile each operation separately."""
     return float(jax.lax.map(lambda _: compute(), jnp.zeros(1))[0])
 
 
 def fresh_loss() -> float:
-    """Cross-entropy of ten classes before training: each example's is near ln 10.
+    """Return the cross-entropy of ten classes before training, which is near ln 10.
 
-    A network whose weights are small gives every class nearly the same probability; with weights of deviation 0.01 the logits
-    are of the order of 0.01, and what they add to ln 10 is of the order of their square, far below the range's 0.01.
+    A network with small weights gives every class nearly the same probability. Weights of standard deviation 0.01 give logits
+    of the order of 0.01. The loss exceeds ln 10 by the order of their square, far below the tolerance of 0.01.
     """
     model = models.mlp(hidden=(64, 64), classes=10, init="truncated_normal", init_scale=0.01)
     recipe, hparams = train_step.make_recipe(model), train_step.make_hparams(0.1)
@@ -46,38 +46,38 @@ def _logits() -> tuple[jax.Array, jax.Array]:
 
 
 def logit_gradient() -> float:
-    """The largest deviation of cross-entropy's gradient in the logits from p - y; rounding alone, in float32."""
+    """Return the largest deviation of the gradient of cross-entropy in the logits from p - y: float32 rounding alone."""
     logits, labels = _logits()
-    found = jax.grad(lambda z: jnp.sum(losses.LOSSES["cross_entropy"](z, labels)))(logits)
-    return float(jnp.max(jnp.abs(found - (jax.nn.softmax(logits) - labels))))
+    gradient = jax.grad(lambda z: jnp.sum(losses.LOSSES["cross_entropy"](z, labels)))(logits)
+    return float(jnp.max(jnp.abs(gradient - (jax.nn.softmax(logits) - labels))))
 
 
 def logit_hessian() -> float:
-    """The largest deviation of cross-entropy's Hessian in the logits from diag(p) - p p^T; rounding alone."""
+    """Return the largest deviation of the Hessian of cross-entropy in the logits from diag(p) - p p^T: rounding alone."""
     logits, labels = _logits()
-    found = jax.vmap(jax.hessian(losses.LOSSES["cross_entropy"]))(logits, labels)
+    hessian = jax.vmap(jax.hessian(losses.LOSSES["cross_entropy"]))(logits, labels)
     p = jax.nn.softmax(logits)
-    return float(jnp.max(jnp.abs(found - (jax.vmap(jnp.diag)(p) - p[:, :, None] * p[:, None, :]))))
+    return float(jnp.max(jnp.abs(hessian - (jax.vmap(jnp.diag)(p) - p[:, :, None] * p[:, None, :]))))
 
 
 def sigmoid_derivative() -> float:
-    """The largest derivative of the sigmoid, which is 1/4, at 0."""
+    """Return the largest derivative of the sigmoid: 1/4, at 0."""
     return float(jnp.max(jax.vmap(jax.grad(jax.nn.sigmoid))(jnp.linspace(-8.0, 8.0, 1601))))
 
 
 def square_loss_gradient() -> float:
-    """The largest gradient of (sigmoid(z) - y)^2 / 2 in z for y = 0 or 1: a^2 (1 - a) has its maximum, 4/27, at a = 2/3."""
+    """Return the largest gradient of (sigmoid(z) - y)^2 / 2 in z for y = 0 or 1: a^2 (1 - a) is at most 4/27, at a = 2/3."""
     z = jnp.linspace(-8.0, 8.0, 16001)
-    found = [jax.vmap(jax.grad(lambda z, y=y: (jax.nn.sigmoid(z) - y) ** 2 / 2))(z) for y in (0.0, 1.0)]
-    return float(jnp.max(jnp.abs(jnp.stack(found))))
+    gradients = [jax.vmap(jax.grad(lambda z, y=y: (jax.nn.sigmoid(z) - y) ** 2 / 2))(z) for y in (0.0, 1.0)]
+    return float(jnp.max(jnp.abs(jnp.stack(gradients))))
 
 
 def sigmoid_shrinks_gradients() -> float:
-    """Of 8 orthogonal sigmoid layers the first one's bias gradient over the last one's, for one example: at most (1/4)^7.
+    """Return the bias gradient of layer 1 over that of layer 8, for orthogonal sigmoid layers and one example.
 
-    Orthogonal square weights keep a vector's norm, so each of the seven layers between shrinks the gradient by a quarter at
-    the least, and by as much more as activations leave the middle: pre-activations of the order of 0.5 to 1 have derivatives
-    of 0.2 to 0.24, so that the range goes down to 0.18^7.
+    Orthogonal square weights keep the norm of a vector, so each of the seven steps multiplies the gradient by at most 1/4:
+    the ratio is at most (1/4)^7. Pre-activations of the order of 0.5 to 1 have derivatives of 0.2 to 0.24, so the range
+    goes down to 0.18^7.
     """
     model = models.mlp(hidden=(32,) * 8, classes=32, init="orthogonal")
     recipe, hparams = train_step.make_recipe(model, activation="sigmoid"), train_step.make_hparams(0.1)
@@ -93,9 +93,10 @@ def sigmoid_shrinks_gradients() -> float:
 
 
 def dead_at_birth() -> float:
-    """The share of ReLU networks of width 2 and depth 10 whose last layer is zero for an input: 1 - (1 - 2^-2)^10 = 0.9437.
+    """Return the share of ReLU networks of width 2 and depth 10 whose last layer is zero for an input.
 
-    Zero biases and symmetric weights; 4,000 networks leave a standard error of 0.0036.
+    With zero biases and symmetric weights the share is 1 - (1 - 2^-2)^10 = 0.9437; 4,000 networks have a standard error of
+    0.0036.
     """
     model = models.mlp(hidden=(2,) * 10, classes=2)
     x = jnp.array([[0.7, -0.4]])
@@ -108,7 +109,7 @@ def dead_at_birth() -> float:
 
 
 def _descend(rate: float) -> float:
-    """How far 200 steps of gradient descent on the quadratic h x^2 / 2 with h = 4 end from 0, begun at 1."""
+    """Return |x| after 200 steps of gradient descent on h x^2 / 2 with h = 4, from x = 1."""
     optimizer = optax.sgd(rate)
 
     def step(x: jax.Array, _: None) -> tuple[jax.Array, None]:
@@ -119,15 +120,15 @@ def _descend(rate: float) -> float:
 
 
 def published_parameters() -> float:
-    """How many parameters the convolutional network of Fashion-MNIST's repository has: 832 + 51,264 + 3,212,288 + 10,250."""
+    """Return the number of parameters of the CNN in Fashion-MNIST's repository: 832 + 51,264 + 3,212,288 + 10,250."""
     shapes = jax.eval_shape(models.cnn(hidden=(1024,), classes=10).init, jax.random.key(0), jnp.zeros((1, 784)))
     return float(sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)))
 
 
 def adam_first_step() -> float:
-    """The largest deviation of Adam's first update from minus the rate times the gradient's sign.
+    """Return the largest deviation of Adam's first update from minus the learning rate times the sign of the gradient.
 
-    After one step the corrected moments are g and g^2, so the update is rate * g / (|g| + epsilon) (Kingma and Ba 2015).
+    After one step the corrected moments are g and g^2, so the update is -rate * g / (|g| + epsilon) (Kingma and Ba 2015).
     """
     recipe = train_step.make_recipe(models.mlp(hidden=(8,), classes=3), optimizer="adam")
     hparams = train_step.make_hparams(0.01)
@@ -144,7 +145,7 @@ def adam_first_step() -> float:
 
 
 def half_dead() -> float:
-    """The share of He-initialised ReLU activations of a first layer that are zero: half, by symmetry about 0.
+    """Return the share of zeros among the ReLU activations of a He-initialised first layer: half, by symmetry about 0.
 
     2,000 inputs of 16 features and 512 units: the standard error is about 0.003.
     """
