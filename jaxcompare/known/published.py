@@ -71,8 +71,8 @@ def digits() -> Check:
 def perceptron(hidden: list[int], activation: str, expected: float) -> Check:
     """Return the check against the paper's MLPClassifier on Fashion-MNIST, whose accuracy the paper gives with three digits.
 
-    The tolerance is 0.02: seeds differ by 0.003 (standard deviation), the paper does not state the number of epochs, and its
-    figure is the mean of runs over shuffled data. A network that does not learn as expected differs by more.
+    The tolerance is 0.02: seeds differ by 0.003 (standard deviation), and the paper does not state the number of epochs. The
+    figure of the paper is the mean of runs over shuffled data. A network that does not learn as expected differs by more.
     """
     name = f"test accuracy of an MLP {hidden} on Fashion-MNIST, {activation}"
     compute = partial(accuracy, hidden=hidden, activation=activation, **PERCEPTRON)
