@@ -48,7 +48,7 @@ def test_the_largest_power_of_two_that_fits(a_byte_an_example, capsys, limit, si
     assert (note["key"], note["value"], note["dataset"]) == ("batch_size", size, "moons")
     told = capsys.readouterr().err
     assert f'batch_size = "auto" is {size} on moons' in told
-    assert "this changes the training itself" in told
+    assert "Batch size changes training itself" in told
 
 
 def test_there_is_a_largest_size_however_much_there_is(monkeypatch, a_byte_an_example):
@@ -95,7 +95,7 @@ def test_the_manifest_says_the_number(a_byte_an_example):
 
 def test_where_auto_cannot_stand_is_said():
     assert sizes(comparison(batch_size=parse_assignment("base.batch_size=auto")[1]))[0] == AUTO
-    with pytest.raises(ConfigError, match=r'grid.batch_size = \[64, .auto.\]: "auto" cannot stand in a grid'):
+    with pytest.raises(ConfigError, match=r'grid.batch_size = \[64, .auto.\]: "auto" cannot be in a grid'):
         comparison(grid={"batch_size": [64, "auto"]})
     with pytest.raises(ConfigError, match=r"micro_batches = 3 is not a power of two, as batch_size = .auto. will be"):
         comparison(batch_size="auto", micro_batches=3)

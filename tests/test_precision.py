@@ -238,7 +238,7 @@ def test_a_comparison_trains_with_auto():
         (
             {},
             {"precision": ["auto", "float32"]},
-            "grid.precision = ['auto', 'float32']: \"auto\" cannot stand in a grid",
+            "grid.precision = ['auto', 'float32']: \"auto\" cannot be in a grid",
         ),
         ({"precision": "float61"}, {}, "did you mean float16?"),
         ({"loss_scale_floor": 2.0}, {"precision": ["float32"]}, "base: loss_scale_floor = 2.0 has no effect"),

@@ -221,11 +221,11 @@ def test_what_is_kept_is_logged_again_and_a_newer_log_takes_the_olders_place(tmp
 def test_without_tensorboardx_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(outputs.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'jaxcompare\[tensorboard\]'"):
-        outputs.parse(run.parser().parse_args(["--tensorboard"]))
+        run.read_request(run.parser().parse_args(["--tensorboard"]), "")
 
 
 def test_a_wrong_choice_is_refused():
     with pytest.raises(ConfigError, match="--tensorboard replica: no such choice; did you mean replicas"):
-        outputs.parse(run.parser().parse_args(["--tensorboard", "replica"]))
+        run.read_request(run.parser().parse_args(["--tensorboard", "replica"]), "")
     with pytest.raises(ConfigError, match="--formats pgn: no such format; did you mean png"):
-        outputs.parse(run.parser().parse_args(["--formats", "pdf,pgn"]))
+        run.read_request(run.parser().parse_args(["--formats", "pdf,pgn"]), "")

@@ -1,7 +1,4 @@
-"""What a study says of itself beside its grid: the factors' roles, the claims it is to test, whether it is confirmed.
-
-Standard library only: a config is checked before NumPy or JAX is imported.
-"""
+"""The roles of a study's factors and the claims that the study tests. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,17 +11,18 @@ from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import KEYS
 from jaxcompare.config.values import check_value
 
-# What is compared; what is tuned for each variant apart; what only varies, so that each of its values is told of.
+# Scientific factors are compared. Nuisance factors are tuned for each variant separately. Fixed factors only vary, and each
+# of their values is reported separately.
 ROLES = ("scientific", "nuisance", "fixed")
 DEFAULT_ROLES = {"learning_rate": "nuisance", "dataset": "fixed"}  # every other factor is scientific
 CLAIM_KEYS = ("factor", "better", "than")
 
 
 def check_roles(roles: Any, varied: Iterable[str], where: str) -> dict[str, str]:
-    """Each varied factor's role: as declared, else its default.
+    """Return each varied factor's role: as declared, else its default.
 
     Raises:
-        ConfigError: not a table, an unknown factor or role.
+        ConfigError: not a table, an unknown factor or an unknown role.
     """
     varied = tuple(varied)
     if not isinstance(roles, Mapping):
@@ -40,27 +38,28 @@ def check_roles(roles: Any, varied: Iterable[str], where: str) -> dict[str, str]
 def check_claims(
     claims: Any, levels: Mapping[str, Sequence[Any]], roles: Mapping[str, str], where: str
 ) -> tuple[Claim, ...]:
-    """The claims of a study.
+    """Return the claims of a study.
 
     Args:
-        claims: as in the config, a list of tables.
-        levels: the values of each factor that varies.
-        roles: of the factors.
-        where: for the error.
+        claims: a list of tables, as a config has it.
+        levels: factor that varies -> its values.
+        roles: factor -> role.
+        where: the study, for the error.
 
     Raises:
-        ConfigError: a claim that is no table or has a wrong key, a factor that does not vary or is tuned, a level that there
-            is not, a level against itself, a claim that stands twice.
+        ConfigError: a claim that is no table or has a wrong key; a factor that does not vary or is tuned; an unknown level; a
+            level against itself; a repeated claim.
     """
     if not isinstance(claims, list | tuple) or not all(isinstance(claim, Mapping) for claim in claims):
         example = '[{ factor = "loss", better = "cross_entropy", than = "mse" }]'
-        raise ConfigError(f"{where}: claims = {claims!r} is not a list of tables; {example} say")
-    found: list[Claim] = []
-    for number, claim in enumerate(claims, start=1):
-        found.append(_check_claim(claim, levels, roles, f"{where}: claim {number}"))
-        if found[-1] in found[:-1]:
-            raise ConfigError(f"{where}: claim {number}: {dict(claim)} stands twice")
-    return tuple(found)
+        raise ConfigError(f"{where}: claims = {claims!r} is not a list of tables; {example} for example")
+    checked: list[Claim] = []
+    for number, table in enumerate(claims, start=1):
+        claim = _check_claim(table, levels, roles, f"{where}: claim {number}")
+        if claim in checked:
+            raise ConfigError(f"{where}: claim {number}: {dict(table)} is repeated")
+        checked.append(claim)
+    return tuple(checked)
 
 
 def _check_claim(
@@ -73,12 +72,12 @@ def _check_claim(
         if key not in claim:
             raise ConfigError(f"{where}: {key} is missing; a claim has {', '.join(CLAIM_KEYS)}")
     factor = claim["factor"]
-    possible = [key for key in levels if key != "dataset" and roles.get(key) != "nuisance"]
-    if factor not in possible:
-        tuned = (
-            " is tuned (its role is nuisance), so nothing is claimed of it" if factor in levels else " does not vary"
+    comparable = [key for key in levels if key != "dataset" and roles.get(key) != "nuisance"]
+    if factor not in comparable:
+        reason = (
+            "is tuned (its role is nuisance); no claim can be about it" if factor in list(levels) else "does not vary"
         )
-        raise ConfigError(f"{where}: factor = {factor!r}{tuned}; {nearest(str(factor), possible)}")
+        raise ConfigError(f"{where}: factor = {factor!r} {reason}; {nearest(str(factor), comparable)}")
     sides = {}
     for key in ("better", "than"):
         sides[key] = check_value(factor, claim[key], where)

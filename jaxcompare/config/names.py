@@ -1,7 +1,7 @@
 """Every name that a config may use, as plain tuples and dicts.
 
-Configs are checked against these before JAX is imported, so that a wrong name costs milliseconds. A test equates each
-entry with the registry that implements it; nothing here is computed.
+Configs are checked against these names before JAX is imported: a wrong name costs milliseconds. A test equates each entry
+with the registry that implements it. Nothing here is computed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "elu", "
 
 LOSSES = ("cross_entropy", "mse", "mse_half_sum", "mse_logits", "mse_logits_half_sum")
 
-# Each optimizer's own options with their defaults. `weight_decay` is decoupled for adamw and lion and the coupled L2
-# kind for the others. lion's beta2 and decay are those of its paper (Chen et al. 2023), through Optax.
+# Each optimizer's own options with their defaults. `weight_decay` is decoupled for adamw and lion, and coupled (L2) for the
+# other optimizers. lion's beta2 and decay are from its paper (Chen et al. 2023), through Optax.
 OPTIMIZERS: dict[str, dict[str, float]] = {
     "sgd": {"weight_decay": 0.0},
     "momentum": {"momentum": 0.9, "weight_decay": 0.0},
@@ -33,23 +33,24 @@ SCHEDULES: dict[str, dict[str, float]] = {
     "linear": {"final_factor": 0.0},
 }
 
-# Each model's own options with their defaults; `hidden` is every model's (the dense layers, of cnn those after the last
-# pooling).
+# Each model's own options with their defaults. Every model has `hidden`: the dense layers, in a cnn those after the last
+# pooling.
 MODELS: dict[str, dict[str, Any]] = {
     "mlp": {},
     "cnn": {"channels": (32, 64), "kernel_size": 5},
 }
 
-# Types that a network may compute in, each with its own options and their defaults: the scale that float16's loss is multiplied
-# by, the finite steps in a row after which it grows, by what factor, and the least one. As in Flax and PyTorch, but for the
-# floor and a shorter interval: theirs, 2000, is longer than a small study.
+# Types that a network may compute in, each with its own options and their defaults. float16's loss is multiplied by a scale:
+# its initial value, the number of finite steps in a row after which it grows, the factor by which it grows, and its floor.
+# Flax and PyTorch have the same defaults, except for the floor and the interval: their interval, 2000, is longer than a
+# small study.
 LOSS_SCALING = {
     "loss_scale_initial": 65536.0, "loss_scale_growth_interval": 200, "loss_scale_factor": 2.0, "loss_scale_floor": 1.0,
 }  # fmt: skip
 PRECISIONS: dict[str, dict[str, float]] = {"float32": {}, "bfloat16": {}, "float16": LOSS_SCALING}
-AUTO_PRECISION = "auto"  # whichever of them the device is fastest in
+AUTO_PRECISION = "auto"  # the precision that the device is fastest in
 
-# How products of float32 are computed on devices that have a faster, coarser way (TF32 on NVIDIA's).
+# How float32 products are computed on devices that also have a faster, coarser way (TF32 on NVIDIA's).
 MATMUL_PRECISIONS = ("float32", "tensorfloat32")
 
 # How the learning rate follows the batch size, from its value at `reference_batch_size`.
@@ -77,12 +78,10 @@ DATASETS: dict[str, dict[str, float]] = {
     "circles": {"samples": 2000, "test_samples": 1000, "noise": 0.1, "factor": 0.5},
 }
 
-# The data sets of images, square and grey, with their side in pixels: what a cnn can be trained on.
+# The data sets of square grey images, with their side in pixels: a cnn can be trained on these.
 IMAGES = {"fashion_mnist": 28, "digits": 8}
 
 INPUT_SCALINGS = ("unit", "standardised", "none")
 
-EXPERIMENTS = {"a": "a_losses.toml", "b": "b_activations.toml", "c": "c_optimizers.toml"}
-
-# Languages that pictures and reports are written in, as HTML names them.
+# Languages of pictures and reports, as HTML names them.
 LANGUAGES = ("en", "ko")

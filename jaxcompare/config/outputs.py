@@ -1,4 +1,4 @@
-"""What a run or a report is asked to write beside tables and CSVs. Standard library only."""
+"""What a run or a report writes beside tables and CSVs. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,45 +13,56 @@ from jaxcompare.config.registry import nearest
 
 BOTH = "both"
 FORMATS = ("png", "pdf", "svg")  # of pictures; the pages show the first
-TENSORBOARD = ("variants", "replicas")  # what TensorBoard gets scalars of: variants over their seeds; each run as well
+TENSORBOARD = ("variants", "replicas")  # TensorBoard logs each variant over its seeds, or each run as well
 
 
 class Outputs(NamedTuple):
-    """What is written."""
+    """Languages and formats of what is written."""
 
     languages: tuple[str, ...] = names.LANGUAGES  # of pictures and report
     formats: tuple[str, ...] = FORMATS[:1]  # of pictures
-    tensorboard: tuple[str, ...] = ()  # nothing, or one of the above
+    tensorboard: tuple[str, ...] = ()  # empty, or one entry of TENSORBOARD
+    csv: bool = False  # every table as CSV too, not summary, claims and history alone
+
+    def written(self) -> dict[str, tuple[str, ...]]:
+        """Return the kinds of output, each with what is written of it, for the record."""
+        tables = ("all",) if self.csv else ()
+        return {"languages": self.languages, "formats": self.formats, "tensorboard": self.tensorboard, "csv": tables}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that a run and a report share."""
+    """Add the options that the run and the report share."""
     parser.add_argument(
         "--lang",
         default=BOTH,
         metavar="|".join((*names.LANGUAGES, BOTH)),
-        help=f"of pictures and report (default: {BOTH})",
+        help=f"language of pictures and report (default: {BOTH})",
     )
     parser.add_argument(
-        "--formats", default=FORMATS[0], metavar=",".join(FORMATS), help=f"of pictures ({FORMATS[0]} is made always)"
+        "--formats",
+        default=FORMATS[0],
+        metavar=",".join(FORMATS),
+        help=f"formats of pictures (always with {FORMATS[0]})",
     )
 
 
-def parse(arguments: argparse.Namespace) -> Outputs:
-    """What the options ask for.
+def parse(
+    language: str = BOTH, formats: str = FORMATS[0], tensorboard: str | None = None, csv: bool = False
+) -> Outputs:
+    """Return the outputs that the options --lang, --formats and --tensorboard name.
 
     Raises:
-        ConfigError: there is no such language, format or choice, or what it needs is not installed.
+        ConfigError: an unknown language, format or choice, or a package that is not installed.
     """
-    language = _known("--lang", arguments.lang, (*names.LANGUAGES, BOTH), "language")
-    asked = [_known("--formats", one.strip(), FORMATS, "format") for one in arguments.formats.split(",")]
-    log = getattr(arguments, "tensorboard", None)
-    if log is not None and importlib.util.find_spec("tensorboardX") is None:
+    _known("--lang", language, (*names.LANGUAGES, BOTH), "language")
+    asked = [_known("--formats", name.strip(), FORMATS, "format") for name in formats.split(",")]
+    if tensorboard is not None and importlib.util.find_spec("tensorboardX") is None:
         raise ConfigError("--tensorboard: tensorboardX is not installed; pip install 'jaxcompare[tensorboard]'")
     return Outputs(
         names.LANGUAGES if language == BOTH else (language,),
-        tuple(one for one in FORMATS if one in (*asked, FORMATS[0])),
-        () if log is None else (_known("--tensorboard", log, TENSORBOARD, "choice"),),
+        tuple(name for name in FORMATS if name in (*asked, FORMATS[0])),
+        () if tensorboard is None else (_known("--tensorboard", tensorboard, TENSORBOARD, "choice"),),
+        csv,
     )
 
 

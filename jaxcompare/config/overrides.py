@@ -1,29 +1,31 @@
-"""`--set KEY=VALUE` and its shorthands: a config changed from the command line, before it is checked."""
+"""`--set KEY=VALUE` and its shorthands change a config from the command line. Standard library only."""
 
 from __future__ import annotations
 
 import copy
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
+from jaxcompare.config.claims import CLAIM_KEYS
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.parse import STUDY_KEYS, TOP_KEYS, studies_of
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import KEYS
 
+WHOLE = ("claims", "confirm")  # parts of a study without keys of their own
+
 
 def parse_assignment(text: str) -> tuple[list[str], Any]:
-    """`base.epochs=3` as its path and value; the value is TOML, or a bare word.
+    """Return the path and the value of `base.epochs=3`; the value is TOML, or a bare word.
 
     Raises:
-        ConfigError: there is no `=`, or no key before it.
+        ConfigError: no `=`, or no key before it.
     """
     key, equals, value = text.partition("=")
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):
-        raise ConfigError(f"--set {text}: not of the form KEY=VALUE, base.epochs=3 say")
+        raise ConfigError(f"--set {text}: not of the form KEY=VALUE, base.epochs=3 for example")
     try:
         return path, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -31,16 +33,14 @@ def parse_assignment(text: str) -> tuple[list[str], Any]:
 
 
 def apply(
-    configs: Mapping[str, dict[str, Any]], assignments: Sequence[str], tell: Callable[[str], None] = lambda text: None
+    configs: Mapping[str, dict[str, Any]], assignments: Sequence[str], warn: Callable[[str], None] = lambda text: None
 ) -> dict[str, dict[str, Any]]:
-    """Every config with the assignments made.
-
-    Claims about a level that an assignment takes out of the grids go with it, and `tell` hears of them.
+    """Return every checked config with the assignments applied.
 
     A path is `title`, `target`, `base.KEY`, `study.NAME.base.KEY`, `study.NAME.grid.KEY` (`grid.2.KEY` for the second of
-    several), `study.NAME.roles.KEY`, `study.NAME.confirm`, or any of these after a comparison's name, and is then set in
-    that one alone.
-    `base.KEY` reaches the studies that set the key themselves, too: what was asked for on the command line is what is run.
+    several grids), `study.NAME.roles.KEY`, `study.NAME.claims` or `study.NAME.confirm`. After a comparison's name, a path
+    applies to that comparison only. `base.KEY` also reaches the studies that set the key themselves: a run follows the
+    command line. A claim about a level that an assignment removes from the grids is dropped, and `warn` gets a message.
 
     Raises:
         ConfigError: a path that fits no config.
@@ -56,7 +56,8 @@ def apply(
             try:
                 _assign(changed[name], path, value, f"--set {text}")
                 if path[0] == "study" and path[2:3] == ["grid"]:
-                    _drop_claims(changed[name], path, partial(_tell_of, name, tell))
+                    for message in _drop_claims(changed[name], path):
+                        warn(f"{name}: {message}")
             except _ElsewhereError as error:
                 errors.append(error)
         if len(errors) == len(chosen):
@@ -64,34 +65,33 @@ def apply(
     return changed
 
 
-def _tell_of(name: str, tell: Callable[[str], None], study: str, claim: Mapping[str, Any]) -> None:
-    """Says that a claim was left out."""
-    sides = f"{claim['better']} better than {claim['than']}"
-    tell(f"{name}: study {study!r}: the claim {claim['factor']}: {sides} is left out, since --set changed its grid")
-
-
-def _drop_claims(config: dict[str, Any], path: Sequence[str], told: Callable[[str, Mapping[str, Any]], None]) -> None:
+def _drop_claims(config: dict[str, Any], path: Sequence[str]) -> list[str]:
+    """Drop the claims about levels that the grids no longer have, and return a message for each."""
     study = next(study for study in config["study"] if study["name"] == path[1])
+    claims = study["claims"]
+    if not isinstance(claims, list) or not all(
+        isinstance(claim, Mapping) and {*CLAIM_KEYS} <= claim.keys() for claim in claims
+    ):
+        return []  # an earlier assignment to `claims`: the whole config is checked at the end
     factor = path[-1] if "options" not in path else ".".join(path[-2:])
     values = [grid[factor] for grid in study["grid"] if isinstance(grid.get(factor), list)]
-    levels = [level for each in values for level in each]
-    kept = []
-    for claim in study["claims"] if isinstance(study["claims"], list) else []:
-        whole = isinstance(claim, Mapping) and {"factor", "better", "than"} <= claim.keys()
-        if (
-            whole
-            and claim["factor"] == factor
-            and not {repr(claim["better"]), repr(claim["than"])} <= set(map(repr, levels))
-        ):
-            told(study["name"], claim)
-        else:
-            kept.append(claim)
-    if len(kept) < len(study["claims"]):
-        study["claims"] = kept
+    levels = {repr(level) for each in values for level in each}
+
+    def lost(claim: Mapping[str, Any]) -> bool:
+        return claim["factor"] == factor and not {repr(claim["better"]), repr(claim["than"])} <= levels
+
+    messages = [
+        f"study {study['name']!r}: the claim {factor}: {claim['better']} better than {claim['than']} is left out, "
+        "since --set changed its grid"
+        for claim in claims
+        if lost(claim)
+    ]
+    study["claims"] = [claim for claim in claims if not lost(claim)]
+    return messages
 
 
 class _ElsewhereError(ConfigError):
-    """It cannot be set in this config, but perhaps in another."""
+    """A path that this config lacks and that another config may have."""
 
 
 def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
@@ -125,29 +125,27 @@ def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where:
 
 def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:
     studies = studies_of(config, where)
-    whole = ("claims", "confirm")  # have no keys of their own
-    if len(rest) < (2 if rest[1:2] and rest[1] in whole else 3):
+    if len(rest) < (2 if rest[1:2] and rest[1] in WHOLE else 3):
         raise ConfigError(f"{where}: not a path into a study; study.NAME.grid.KEY or study.NAME.base.KEY")
     name, part, *inner = rest
-    found = next((study for study in studies if study["name"] == name), None)
-    if found is None:
+    study = next((study for study in studies if study["name"] == name), None)
+    if study is None:
         raise _ElsewhereError(f"{where}: no study {name!r}; {nearest(name, [study['name'] for study in studies])}")
     if part not in STUDY_KEYS[1:]:
         raise ConfigError(f"{where}: no {part!r} in a study; {nearest(part, STUDY_KEYS[1:])}")
-    if part in whole:
+    config["study"] = studies
+    if part in WHOLE:
         if inner:
             raise ConfigError(f"{where}: {part} has no parts")
-        found[part] = value
-        config["study"] = studies
+        study[part] = value
         return
-    target = found[part]
+    target = study[part]
     if part == "grid":
         number = int(inner.pop(0)) if inner[0].isdecimal() else 1 if len(target) == 1 else 0
         if not 1 <= number <= len(target) or not inner:
-            raise ConfigError(f"{where}: study {name!r} has {len(target)} grids; name one, grid.1.KEY say")
+            raise ConfigError(f"{where}: study {name!r} has {len(target)} grids; name one, grid.1.KEY for example")
         target = target[number - 1]
     target[_key(inner, where)] = value
-    config["study"] = studies
 
 
 def _key(parts: Sequence[str], where: str) -> str:

@@ -1,17 +1,18 @@
-"""Names to functions: a module-level dict, or `"package.module:attribute"` for a user's own."""
+"""Names to functions: a module-level dict, or `"package.module:attribute"` for a user's own function."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
+import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-MANY = 24  # names that are still read
+MANY = 24  # an error lists all known names up to this number, and the closest names beyond
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the closest known name, then all of them, or the closest of many.
+    """Return the end of an error message: the closest known name, then all known names, or the closest of many.
 
     >>> nearest("adam_w", ["sgd", "adamw"])
     'did you mean adamw? (known: sgd, adamw)'
@@ -19,46 +20,48 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     few = known if len(known) <= MANY else difflib.get_close_matches(str(name), known, n=5, cutoff=0.0)
-    everything = f"known: {', '.join(few)}{'' if few is known else ', ...'}"
-    return f"did you mean {close[0]}? ({everything})" if close else everything
+    listed = f"known: {', '.join(few)}{'' if few is known else ', ...'}"
+    return f"did you mean {close[0]}? ({listed})" if close else listed
 
 
 def is_plugin(name: str) -> bool:
-    """Whether `name` points at a user's own function, `"package.module:attribute"`."""
+    """Return whether `name` points at a user's own function, `"package.module:attribute"`."""
     module, colon, attribute = name.partition(":")
     parts = [*module.split("."), *attribute.split(".")]
     return bool(colon) and all(part.isidentifier() for part in parts)
 
 
 def resolve(name: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
-    """The function called `name`.
+    """Return the function called `name`.
 
     Args:
         name: a key of `registry`, or `"package.module:attribute"`, which is imported.
         registry: the built-in functions.
-        kind: what is looked for, in words, for the error.
+        kind: the kind of function in words, for the error.
 
     Raises:
-        ValueError: no such name, module or attribute, or it cannot be called.
+        ValueError: no such name, module or attribute, or the attribute cannot be called.
     """
     if name in registry:
         return registry[name]
     if not is_plugin(name):
         raise ValueError(f"{kind}: no {name!r}; {nearest(name, registry)}")
-    module_name, _, attribute = name.partition(":")
+    module, _, attribute = name.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
+        function = pkgutil.resolve_name(name)
     except ImportError as error:
-        raise ValueError(f"{kind}: cannot import {module_name!r} for {name!r}: {error}") from error
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"{kind}: {module_name!r} has no {attribute!r}; {nearest(part, public(found))}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise ValueError(f"{kind}: {name!r} is a {type(found).__name__} and cannot be called")
-    return found
+        raise ValueError(f"{kind}: cannot import {module!r} for {name!r}: {error}") from error
+    except AttributeError as error:
+        if module not in sys.modules:  # the module's own code failed
+            raise
+        raise ValueError(
+            f"{kind}: {module!r} has no {attribute!r}; {nearest(error.name or attribute, public(error.obj))}"
+        ) from error
+    if not callable(function):
+        raise ValueError(f"{kind}: {name!r} is a {type(function).__name__} and cannot be called")
+    return function
 
 
 def public(module: Any) -> list[str]:
-    """The names that a module offers."""
+    """Return the names that a module offers."""
     return [name for name in dir(module) if not name.startswith("_")]

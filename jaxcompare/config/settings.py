@@ -1,4 +1,4 @@
-"""Every key of a config's `[base]` with its use, default, type and range. Defaults stand nowhere else.
+"""Every key of a config's `[base]`: its use, default, type and range are declared here and nowhere else.
 
 Standard library only: a config is checked before NumPy or JAX is imported.
 """

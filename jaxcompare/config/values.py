@@ -1,4 +1,4 @@
-"""Values of settings: each one checked, and what a config leaves out filled in. Standard library only."""
+"""Check the values of settings and fill in defaults. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import is_plugin, nearest
 from jaxcompare.config.settings import AUTO, KEYS, OPTIONS, Settings
 
+ANY_NUMBER = {"low": -math.inf, "high": math.inf}
+
 
 def check_value(key: str, value: Any, where: str) -> Any:
-    """`value` as the key's own type.
+    """Return `value` in the key's own type.
 
     Raises:
-        ConfigError: an unknown key, a wrong type, a name that there is not, or a number out of range.
+        ConfigError: an unknown key, a wrong type, an unknown name, or a number out of range.
     """
     if key.startswith("options."):
-        return _check_number(key, value, float, {"low": -math.inf, "high": math.inf}, where)
+        return _check_number(key, value, float, ANY_NUMBER, where)
     if key not in KEYS:
         raise ConfigError(f"{where}: no key {key!r}; {nearest(key, KEYS)}")
     rule = KEYS[key].metadata
@@ -30,8 +32,10 @@ def check_value(key: str, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: {key} = {value!r} is not a table of numbers")
         return {name: check_value(f"{key}.{name}", number, where) for name, number in value.items()}
     if kind is tuple:
-        if not isinstance(value, list | tuple) or not value:  # a network without hidden layers has nothing to look into
-            raise ConfigError(f"{where}: {key} = {value!r} is not a list of at least one whole number, [256, 128] say")
+        if not isinstance(value, list | tuple) or not value:  # diagnostics need at least one hidden layer
+            raise ConfigError(
+                f"{where}: {key} = {value!r} is not a list of at least one whole number, [256, 128] for example"
+            )
         return tuple(_check_number(key, number, int, rule, where) for number in value)
     if kind is bool:
         if not isinstance(value, bool):
@@ -47,8 +51,8 @@ def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str) -> st
         raise ConfigError(f"{where}: {key} = {value!r} is not a name; {nearest(str(value), rule['choices'])}")
     if value in rule["choices"] or (rule["plugin"] and is_plugin(value)):
         return value
-    own = ', or "package.module:attribute" for one of your own' if rule["plugin"] else ""
-    raise ConfigError(f"{where}: no {key} {value!r}; {nearest(value, rule['choices'])}{own}")
+    custom = ', or "package.module:attribute" for your own' if rule["plugin"] else ""
+    raise ConfigError(f"{where}: no {key} {value!r}; {nearest(value, rule['choices'])}{custom}")
 
 
 def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], where: str) -> Any:
@@ -79,53 +83,69 @@ def _range(rule: Mapping[str, Any]) -> str:
 
 
 def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str) -> Settings:
-    """Settings with every default filled in, and the options that this optimizer, schedule or data set lacks left out.
+    """Return settings with every default filled in; options that a choice lacks become None.
 
     Args:
-        given: checked values by key, base and grid together.
-        varied: the keys of the grid. An option in [base] serves those that have it; one that is varied must have an effect.
-        where: for the error.
+        given: key -> checked value, of base and grid together.
+        varied: the keys of the grid. An option in [base] serves the choices that have it; a varied option must have an effect.
+        where: the study, for the error.
 
     Raises:
-        ConfigError: a varied option that has no effect.
+        ConfigError: a varied option without an effect, or settings that contradict each other.
     """
     values = {key: value for key, value in given.items() if not key.startswith("options.")}
-    own = {key.removeprefix("options."): value for key, value in given.items() if key.startswith("options.")}
-    values["options"] = {**values.get("options", {}), **own}
-    settings = Settings(**values)
-    chosen: dict[str, Any] = {}
-    for kind, (registered, option_keys) in OPTIONS.items():
-        name = getattr(settings, kind)
-        if name not in registered:
-            continue  # a user's own: what it takes is known once it is imported
-        for key in option_keys:
-            value = getattr(settings, key)
-            if key in registered[name]:
-                chosen[key] = registered[name][key] if value is None else value
-            elif value is not None and key in varied:
-                raise ConfigError(
-                    f"{where}: {key} = {value} has no effect on {kind} {name!r}; give it a [[study.grid]] of its own"
-                )
-            else:
-                chosen[key] = None
-    if "init_scale" in varied and settings.init != "truncated_normal":
-        raise ConfigError(f"{where}: init_scale = {settings.init_scale} has no effect on init {settings.init!r}")
-    if settings.options and settings.optimizer in names.OPTIMIZERS:
-        known = names.OPTIMIZERS[settings.optimizer]
-        option = next(iter(settings.options))
-        raise ConfigError(
-            f"{where}: options.{option} is for an optimizer of your own; {settings.optimizer}'s are keys: "
-            f"{nearest(option, known)}"
-        )
-    settings = dataclasses.replace(settings, **chosen)
+    options = {key.removeprefix("options."): value for key, value in given.items() if key.startswith("options.")}
+    settings = Settings(**values | {"options": {**values.get("options", {}), **options}})
+    settings = dataclasses.replace(settings, **_options(settings, varied, where))
+    _check_init(settings, varied, where)
+    _check_custom_options(settings, where)
     _check_images(settings, where)
     _check_scaling(settings, where)
     _check_micro_batches(settings, where)
     return settings
 
 
+def _options(settings: Settings, varied: Iterable[str], where: str) -> dict[str, Any]:
+    """Return the options of the built-in optimizer, schedule, data set, model and precision, defaults filled in.
+
+    Raises:
+        ConfigError: a varied option that the choice lacks.
+    """
+    chosen: dict[str, Any] = {}
+    for kind, (members, option_keys) in OPTIONS.items():
+        name = getattr(settings, kind)
+        if name not in members:
+            continue  # a custom choice: its options are known once it is imported
+        for key in option_keys:
+            value = getattr(settings, key)
+            if key in members[name]:
+                chosen[key] = members[name][key] if value is None else value
+            elif value is not None and key in varied:
+                raise ConfigError(
+                    f"{where}: {key} = {value} has no effect on {kind} {name!r}; give it a separate [[study.grid]]"
+                )
+            else:
+                chosen[key] = None
+    return chosen
+
+
+def _check_init(settings: Settings, varied: Iterable[str], where: str) -> None:
+    if "init_scale" in varied and settings.init != "truncated_normal":
+        raise ConfigError(f"{where}: init_scale = {settings.init_scale} has no effect on init {settings.init!r}")
+
+
+def _check_custom_options(settings: Settings, where: str) -> None:
+    """Raise ConfigError for `options` of a built-in optimizer: its options are keys."""
+    if settings.options and settings.optimizer in names.OPTIMIZERS:
+        option = next(iter(settings.options))
+        raise ConfigError(
+            f"{where}: options.{option} is for a custom optimizer; the options of {settings.optimizer} are keys: "
+            f"{nearest(option, names.OPTIMIZERS[settings.optimizer])}"
+        )
+
+
 def _check_images(settings: Settings, where: str) -> None:
-    """Raises ConfigError for a cnn on data that are no images, or that are too small for its poolings."""
+    """Raise ConfigError for a cnn on data that are no images, or on images too small for its poolings."""
     if settings.channels is None:
         return
     if settings.dataset not in names.IMAGES:
@@ -136,13 +156,13 @@ def _check_images(settings: Settings, where: str) -> None:
     side = names.IMAGES[settings.dataset]
     if side >> len(settings.channels) == 0:
         raise ConfigError(
-            f"{where}: channels = {list(settings.channels)} halves an image {len(settings.channels)} times, and those of "
+            f"{where}: channels = {list(settings.channels)} halves an image {len(settings.channels)} times, and images of "
             f"{settings.dataset} are {side} by {side}; it must be at most {side.bit_length() - 1} long"
         )
 
 
 def _check_scaling(settings: Settings, where: str) -> None:
-    """Raises ConfigError for a loss scale that starts below its floor."""
+    """Raise ConfigError for a loss scale that starts below its floor."""
     initial, floor = settings.loss_scale_initial, settings.loss_scale_floor
     if initial is not None and floor is not None and initial < floor:
         raise ConfigError(f"{where}: loss_scale_initial = {initial:g} is below loss_scale_floor = {floor:g}; raise it")
@@ -152,8 +172,7 @@ def _check_micro_batches(settings: Settings, where: str) -> None:
     count = settings.micro_batches
     if settings.batch_size == AUTO and count & (count - 1):
         raise ConfigError(f'{where}: micro_batches = {count} is not a power of two, as batch_size = "auto" will be')
-    if settings.batch_size % settings.micro_batches:
+    if settings.batch_size % count:
         raise ConfigError(
-            f"{where}: micro_batches = {settings.micro_batches} does not divide batch_size = {settings.batch_size} "
-            "into equal parts"
+            f"{where}: micro_batches = {count} does not divide batch_size = {settings.batch_size} into equal parts"
         )

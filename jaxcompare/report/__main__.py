@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outputs.add_arguments(parser)
     given = parser.parse_args(arguments)
     try:
-        wanted = outputs.parse(given)
+        wanted = outputs.parse(given.lang, given.formats)
         tables = read_tables(given.results)
         fields, manifest = read_fields(given.results), read_manifest(given.results)
         written = write(
