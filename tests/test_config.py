@@ -1,16 +1,21 @@
 """Configs: what is expanded, what is refused and how it is said."""
 
+import dataclasses
 import math
+import re
 
 import pytest
 
-from jaxcompare.config import names, overrides
+from jaxcompare import run
+from jaxcompare.config import files, names, overrides
 from jaxcompare.config.confirmation import confirming
-from jaxcompare.config.errors import ConfigError
-from jaxcompare.config.load import load
-from jaxcompare.config.parse import check_shape, parse, quick
-from jaxcompare.config.settings import KEYS, Settings
-from jaxcompare.planning.programs import layer_epochs, parameters, programs_of, snapshot_epochs, tile_shape, tiles_of
+from jaxcompare.config.errors import ConfigError, InputError
+from jaxcompare.config.load import load, shipped
+from jaxcompare.config.parse import parse, quick
+from jaxcompare.config.settings import KEYS, NOT_FACTORS, USES, Settings, declared, keys_of
+from jaxcompare.data.base import DataError
+from jaxcompare.data.loading import DATA_KEYS
+from jaxcompare.planning.programs import STATIC
 
 
 def config(grid=None, base=None, **study):
@@ -115,15 +120,15 @@ WRONG = {
     "width": (config(base={"hidden": [0]}), "hidden = 0 is out of range"),
     "scalar grid": (config({"learning_rate": 0.1}), "grid.learning_rate = 0.1 is not a list"),
     "empty grid": (config({"learning_rate": []}), r"grid.learning_rate = \[\] is not a list"),
-    "twice": (config({"learning_rate": [0.1, 0.1]}), "stands twice"),
-    "twice in two grids": (config([{"loss": ["mse"]}, {"loss": ["mse", "cross_entropy"]}]), "stands twice"),
+    "twice": (config({"learning_rate": [0.1, 0.1]}), "is repeated in the grids"),
+    "twice in two grids": (config([{"loss": ["mse"]}, {"loss": ["mse", "cross_entropy"]}]), "is repeated in the grids"),
     "seeds vary": (config({"seeds": [1, 2]}), "seeds = .* cannot vary"),
     "no effect": (
         config({"optimizer": ["sgd"], "momentum": [0.5, 0.9]}),
         "momentum = 0.5 has no effect on optimizer 'sgd'",
     ),
     "no noise": (config({"dataset": ["digits"], "noise": [0.1]}), "noise = 0.1 has no effect on dataset 'digits'"),
-    "options": (config({"options": {"b1": [0.9]}}), "options.b1 is for an optimizer of your own"),
+    "options": (config({"options": {"b1": [0.9]}}), "options.b1 is for a custom optimizer"),
     "claim": (claiming(factor="los"), "factor = 'los' does not vary; did you mean loss"),
     "claim of what is tuned": (claiming(factor="learning_rate"), "factor = 'learning_rate' is tuned"),
     "claim's key": (claiming(worse="mse"), "claim 1: no key 'worse'; known: factor, better, than"),
@@ -153,7 +158,7 @@ def test_plugins_are_names_too():
     assert found.options == {"b1": 0.8}
 
 
-@pytest.mark.parametrize("name", names.EXPERIMENTS)
+@pytest.mark.parametrize("name", shipped())
 def test_shipped_configs_are_what_the_readme_says(name):
     loaded, read = load(name)
     comparison = parse(loaded, read)
@@ -172,15 +177,144 @@ def test_shipped_configs_are_what_the_readme_says(name):
 
 
 @pytest.mark.parametrize("wrong", [{"study": {"name": "main"}}, {"base": 3, "study": [{}]}, {"study": [{"base": 3}]}])
-def test_a_config_of_the_wrong_shape_is_refused_before_it_is_changed(wrong):
+def test_a_config_of_the_wrong_shape_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"no \[\[study\]\]|is not a table"):
-        check_shape(wrong, "x")
+        parse("x", wrong)
 
 
-def test_optimizers_of_ones_own_split_by_what_they_are_given():
-    grids = [{"optimizer": ["optax:nadam"]}, {"optimizer": ["optax:nadam"], "options": {"b1": [0.8]}}]
-    found = programs_of(parse("x", config(grids)))
-    assert [program.optimizer_options for program in found] == [(), ("b1",)]
+def command(folder, text, *options):
+    """The exit code of the command for a config of this text."""
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return run.main(["--exp", str(path), "--out", str(folder / "out"), *options])
+
+
+@pytest.mark.parametrize("options", [["--quick"], ["--set", "study.main.grid.loss=['mse']"], []], ids=" ".join)
+@pytest.mark.parametrize("place", ["[base]\n{} = {}\n[[study]]", "[[study]]\n[study.base]\n{} = {}"])
+@pytest.mark.parametrize("key", ["epochs", "seeds"])
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("'ten'", "'ten' is not a whole number"),
+        ("[10]", "[10] is not a whole number"),
+        ("{}", "{} is not a whole number"),
+        ("true", "True is not a whole number"),
+        ("nan", "nan is not a whole number"),
+        ("inf", "inf is not a whole number"),
+        ("2.5", "2.5 is not a whole number"),
+        ("1979-05-27", "datetime.date(1979, 5, 27) is not a whole number"),
+        ("-1", "-1 is out of range; it must be at least 1"),
+    ],
+)
+def test_a_wrong_value_is_named_before_it_is_changed(key, written, shown, place, options, tmp_path, capsys):
+    assert command(tmp_path, place.format(key, written), *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("jaxcompare: error: mine: ")
+    assert f"base: {key} = {shown}" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[study]]\nconfirm = 'five'", "confirm = 'five' is not a number of seeds"),
+        ("[[study]]\nconfirm = true", "confirm = True is not a number of seeds"),
+        ("[[study]]\nconfirm = nan", "confirm = nan is not a number of seeds"),
+        ("base = 3\n[[study]]", "base = 3 is not a table"),
+        ("[[study]]\nbase = [3]", r"base = \[3\] is not a table"),
+        ("[[study]]\nroles = 3", "roles = 3 is not a table"),
+        ("[[study]]\nclaims = 3", "claims = 3 is not a list of tables"),
+        (
+            "[[study]]\nclaims = [{factor = ['loss'], better = 'mse', than = 'mse'}]",
+            r"factor = \['loss'\] does not vary",
+        ),
+        ("study = 3", r"no \[\[study\]\]"),
+        ("[base]\nepochs = 3", r"no \[\[study\]\]"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--quick", "--set=study.main.roles.loss=fixed", "--set=study.main.grid.loss=[1]"])
+def test_every_part_is_checked_before_it_is_changed(text, message, option, tmp_path, capsys):
+    assert command(tmp_path, text, option) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+
+
+def test_what_is_missing_has_its_default_in_a_quick_run():
+    short = parse("x", quick({"study": [{}]})).studies[0]
+    assert short.variants[0].settings.epochs == round(Settings().epochs * 0.2)
+    assert len(short.seeds) == 2
+
+
+def test_a_command_tells_a_users_errors_from_its_own(monkeypatch, capsys):
+    for error in (InputError("x is missing"), DataError("x is missing"), ConfigError("x is missing")):
+        monkeypatch.setattr(run, "read_comparisons", lambda arguments, error=error: (_ for _ in ()).throw(error))
+        assert run.main([]) == 2
+        assert capsys.readouterr().err == "jaxcompare: error: x is missing\n"
+    monkeypatch.setattr(run, "read_comparisons", lambda arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run.main([])
+
+
+def test_the_shipped_comparisons_are_the_files(tmp_path, capsys):
+    found = shipped()
+    assert [load(name)[0] for name in found] == list(found) == sorted(found)
+    assert len({path.name for path in found.values()}) == len(found) > 1
+    comparisons, configs = run.read_comparisons(run.parser().parse_args([]))
+    assert [comparison.name for comparison in comparisons] == list(configs) == list(found)
+    assert "|".join((*found, "all", "FILE.toml")) in run.parser().format_help()
+    first = next(iter(found))
+    (tmp_path / f"{first}.toml").write_text("[[study]]")
+    assert run.main(["--exp", str(tmp_path / f"{first}.toml")]) == 2
+    assert f"{first}.toml would replace comparison {first!r}" in capsys.readouterr().err
+
+
+def test_files_are_named_by_patterns():
+    kind, pattern = next(iter(files.FILES.items()))
+    made = parse("x", config() | {"files": {kind: pattern}})
+    assert made.files == made.as_dict()["files"] == {kind: pattern}
+    assert parse("x", config()).files == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("results", "x: files = 'results' is not a table"),
+        ({"result": "x.png"}, "x: files: no key 'result'; did you mean results"),
+        ({"results": 3}, "x: files.results = 3 is not a text"),
+        ({"results": "a/{dataset}.png"}, "x: files.results = 'a/{dataset}.png' "),
+        ({"results": "{datset}.png"}, "x: files.results = '{datset}.png' may use the placeholders"),
+        ({"results": "{dataset.png"}, "x: files.results = '{dataset.png' "),
+    ],
+)
+def test_a_wrong_name_of_a_file_is_named(table, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse("x", config() | {"files": table})
+
+
+def test_every_setting_has_one_use_and_is_in_the_lists_of_that_use():
+    by_use = {use: [key for key in KEYS if KEYS[key].metadata["use"] == use] for use in USES}
+    assert all(by_use.values())
+    assert sorted(STATIC) == sorted(key for key in KEYS if key not in (*keys_of("traced"), *keys_of("run")))
+    assert (*by_use["run"], *by_use["measuring.examples"], *by_use["measuring.epochs"]) == NOT_FACTORS
+    assert list(DATA_KEYS) == by_use["data.source"]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_new_setting_is_in_the_lists_of_its_use(use):
+    dummy = ("dummy", int, dataclasses.field(default=1, metadata={"use": use}))
+    keys = declared(dataclasses.make_dataclass("More", [dummy], bases=(Settings,), frozen=True))
+    assert "dummy" in keys_of(use, keys=keys)
+    assert "dummy" in keys_of(use.split(".")[0], keys=keys)
+    static = "dummy" in keys_of("data", "static", "measuring", keys=keys)
+    assert static == (use not in ("traced", "run"))
+
+
+@pytest.mark.parametrize("metadata", [{}, {"use": "sttaic"}])
+def test_a_setting_without_a_use_is_an_error(metadata):
+    dummy = ("dummy", int, dataclasses.field(default=1, metadata=metadata))
+    with pytest.raises(TypeError, match=r"setting 'dummy': use = .* is not one of data, "):
+        declared(dataclasses.make_dataclass("More", [dummy]))
+    with pytest.raises(ValueError, match="no use 'sttaic'"):
+        keys_of("sttaic")
 
 
 def applied(*assignments):
@@ -221,87 +355,6 @@ def test_set_reaches_one_of_several_grids():
 def test_a_wrong_set_says_what_is_right(assignment, message):
     with pytest.raises(ConfigError, match=message):
         applied(assignment)
-
-
-def test_a_resolved_config_gives_the_same_variants():
-    from jaxcompare.execution.manifest import resolved
-
-    for name in names.EXPERIMENTS:
-        made = parse(name, load(name)[1])
-        again = parse(name, resolved(made))
-        assert [study.variants for study in again.studies] == [
-            tuple(type(v)(v.variant_id, w.label, v.settings) for v, w in zip(s.variants, t.variants, strict=True))
-            for s, t in zip(made.studies, again.studies, strict=True)
-        ]
-
-
-def test_static_factors_split_programs_and_traced_ones_do_not():
-    grid = {
-        "optimizer": ["sgd", "adamw"], "loss": ["mse", "cross_entropy"], "activation": ["relu", "tanh"],
-        "schedule": ["constant", "cosine"], "learning_rate": [0.1, 0.2], "clip_norm": [math.inf, 1.0],
-        "label_smoothing": [0.0, 0.1],
-    }  # fmt: skip
-    found = programs_of(parse("x", config(grid)))
-    assert [program.settings.optimizer for program in found] == ["sgd", "adamw"]
-    assert all(len(program.variants) == 64 and program.clip for program in found)
-    for key, values in (("batch_size", [8, 16]), ("hidden", [[8], [9]]), ("init", ["he_normal", "torch"])):
-        assert len(programs_of(parse("x", config({key: values})))) == 2
-
-
-def test_options_are_traced_only_where_they_depart():
-    program = programs_of(parse("x", config({"optimizer": ["adamw"], "beta1": [0.9, 0.8]})))[0]
-    assert program.optimizer_options == ("beta1",)
-    program = programs_of(parse("x", config({"optimizer": ["adamw"]})))[0]
-    assert program.optimizer_options == ()
-
-
-def test_a_plugin_gets_a_program_to_itself():
-    grid = {"activation": ["relu", "tanh", "jax.nn:relu6"]}
-    assert [program.activations for program in programs_of(parse("x", config(grid)))] == [
-        ("relu", "tanh"), ("jax.nn:relu6",)
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("variant_count", "seeds", "replicas"), [(1, 1, 1), (10, 5, 6), (18, 5, 4), (7, 3, 100), (3, 2, 1)]
-)
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_tiles_cover_every_replica_once(variant_count, seeds, replicas, at_once):
-    grid = {"learning_rate": [0.1 + i for i in range(variant_count)]}
-    program = programs_of(parse("x", config(grid, {"seeds": seeds})))[0]
-    shape = tile_shape(variant_count, seeds, replicas, at_once=at_once)
-    assert shape[0] * shape[1] <= max(replicas, 1)
-    cells = [
-        (seed, variant.variant_id)
-        for tile in tiles_of(program, shape)
-        for seed in tile.seeds
-        for variant in tile.variants
-    ]
-    assert len(cells) == len(set(cells)) == variant_count * seeds
-
-
-@pytest.mark.parametrize(
-    ("variants", "seeds", "expected"), [(2, 1, (1, 1)), (3, 1, (1, 2)), (1, 2, (1, 1)), (4, 1, (1, 2))]
-)
-def test_few_replicas_are_shared_out_over_the_devices_that_there_are_at_least(variants, seeds, expected):
-    assert tile_shape(variants, seeds, 12, at_once=2) == expected
-
-
-@pytest.mark.parametrize("seeds", [5, 6, 10, 11])
-@pytest.mark.parametrize("variants", [6, 10, 24])
-def test_more_seeds_leave_the_tiles_as_they_are(variants, seeds):
-    assert tile_shape(variants, seeds, 5, at_once=2) == tile_shape(variants, 20, 5, at_once=2)
-
-
-def test_measured_epochs_have_first_and_last():
-    settings = Settings(epochs=10, measure_every=4, snapshots=3)
-    assert snapshot_epochs(settings) == (0, 5, 10)
-    assert layer_epochs(settings) == (0, 4, 5, 8, 10)
-    assert snapshot_epochs(Settings(epochs=1, snapshots=9)) == (0, 1)
-
-
-def test_parameters_are_counted():
-    assert parameters(Settings(hidden=(256, 128)), 784, 10) == 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
 
 
 def test_every_key_has_a_rule():
@@ -373,5 +426,17 @@ def test_options_of_ones_own_optimizer_may_be_tuned():
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", " x"])
 def test_a_study_is_called_by_a_word(name):
-    with pytest.raises(ConfigError, match="is not a word of its own"):
+    with pytest.raises(ConfigError, match="is not a unique word"):
         parse("x", {"study": [{"name": name}]})
+
+
+def test_a_resolved_config_gives_the_same_variants():
+    from jaxcompare.execution.manifest import resolved
+
+    for name in shipped():
+        made = parse(name, load(name)[1])
+        again = parse(name, resolved(made))
+        assert [study.variants for study in again.studies] == [
+            tuple(type(v)(v.variant_id, w.label, v.settings) for v, w in zip(s.variants, t.variants, strict=True))
+            for s, t in zip(made.studies, again.studies, strict=True)
+        ]
