@@ -7,7 +7,6 @@ replica alone is too large or too slow, devices share a tile and each sees a par
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -36,14 +35,18 @@ def make_step(
     return jax.jit(over_both, donate_argnums=0, compiler_options=compiler_options(recipe))
 
 
-def compiler_options(recipe: train_step.Recipe) -> dict[str, str] | None:
-    """What `jax.jit` must be told for a recipe: that the activations that a model does not keep be indeed computed anew.
+def compiler_options(recipe: train_step.Recipe, platform: str | None = None) -> dict[str, str] | None:
+    """Return the compiler options that make rematerialisation effective on CPU.
 
-    On CPU, XLA expands the barriers that `jax.checkpoint` puts around them, finds that they were computed before, and keeps
-    them after all. Without that pass it does not, and everything else is compiled as ever.
+    There XLA expands the barriers that `jax.checkpoint` puts around the recomputed activations, finds that the activations were
+    computed before, and keeps them. Without that pass XLA recomputes them, and compiles everything else as usual.
+
+    Args:
+        recipe: the static choices.
+        platform: the kind of device; None: JAX's default.
     """
-    foil = recipe.model.remat and jax.default_backend() == "cpu"
-    return {"xla_disable_hlo_passes": "cse_barrier_expander"} if foil else None
+    disabled = recipe.model.remat and (platform or jax.default_backend()) == "cpu"
+    return {"xla_disable_hlo_passes": "cse_barrier_expander"} if disabled else None
 
 
 def init_states(recipe: train_step.Recipe, seeds: jax.Array, hparams: Hparams, x: jax.Array) -> TrainState:
@@ -55,24 +58,12 @@ def init_states(recipe: train_step.Recipe, seeds: jax.Array, hparams: Hparams, x
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(seeds, hparams)
 
 
-class Group(NamedTuple):
-    """As many tiles as there are devices, trained at once."""
+class Replicas(NamedTuple):
+    """The arrays of tiles that train side by side."""
 
     seeds: np.ndarray  # [T, S] int32
     hparams: Hparams  # leaves [T, V]
     ranges: segment.Ranges  # leaves [T, V, 2]
-
-
-class Blueprint(NamedTuple):
-    """All that decides a compiled program; of arrays only their shapes and types do."""
-
-    recipe: train_step.Recipe
-    mesh: Mesh  # of `local_mesh`
-    data: segment.Data
-    group: Group  # as many tiles as the mesh takes at once
-    batch_size: int  # B
-    rows: int  # K, how many epochs' ends a segment can measure
-    matmul_precision: str = "float32"  # of products of float32: `float32` or `tensorfloat32`
 
 
 class Memory(NamedTuple):
@@ -84,14 +75,13 @@ class Memory(NamedTuple):
     total: int  # what is donated is an argument and a result, and counted once
 
 
-class Executables(NamedTuple):
+class Compiled(NamedTuple):
     """A program's compiled functions."""
 
-    init: Callable[..., segment.Carry]  # (data, group) -> carry
-    train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, group, window) -> carry, rows
-    compile_seconds: float
+    init: Callable[..., segment.Carry]  # (data, replicas) -> carry
+    train: Callable[..., tuple[segment.Carry, dict[str, Metrics]]]  # (carry, data, replicas, window) -> carry, rows
     memory: Memory | None  # of training, which takes the most; None: XLA does not say
-    measuring_seconds: dict[int, float]  # what a group's measurement of each level took, where it was timed
+    measuring_seconds: dict[int, float]  # the time of each level's measurement, once it was timed
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
@@ -112,9 +102,9 @@ def tiles_at_once(mesh: Mesh) -> int:
     return mesh.shape[REPLICA]
 
 
-def shard(mesh: Mesh, group: Group) -> Group:
-    """The group with each of its tiles on its device."""
-    return jax.device_put(group, NamedSharding(mesh, P(REPLICA)))
+def shard(mesh: Mesh, replicas: Replicas) -> Replicas:
+    """Put each tile on its device."""
+    return jax.device_put(replicas, NamedSharding(mesh, P(REPLICA)))
 
 
 def replicate(mesh: Mesh, data: Any) -> Any:
@@ -122,23 +112,22 @@ def replicate(mesh: Mesh, data: Any) -> Any:
     return jax.device_put(data, NamedSharding(mesh, P()))
 
 
-def _functions(blueprint: Blueprint) -> tuple[Any, Any]:
-    """Init and train for groups of tiles, jitted."""
-    recipe, mesh, batch_size = blueprint.recipe, blueprint.mesh, blueprint.batch_size
+def _functions(recipe: train_step.Recipe, mesh: Mesh, batch_size: int) -> tuple[Any, Any]:
+    """Return `init` and `train` of tiles, jitted."""
 
-    def init(data: segment.Data, group: Group) -> segment.Carry:
+    def init(data: segment.Data, replicas: Replicas) -> segment.Carry:
         def one(seed: jax.Array, hparams: Hparams) -> segment.Carry:
             return segment.init_carry(recipe, seed, hparams, data)
 
-        return _grid(one, (True, False), (False, True))(group.seeds, group.hparams)
+        return _grid(one, (True, False), (False, True))(replicas.seeds, replicas.hparams)
 
     shared = mesh.shape[DATA] > 1
 
     def share(batch: Batch) -> Batch:
-        # XLA splits the step along the examples, and adds up what each device finds of the gradients.
+        # XLA splits the step along the examples, and adds up the gradients of all devices.
         return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, P(DATA)), batch) if shared else batch
 
-    def train_tiles(carry: segment.Carry, data: segment.Data, group: Group, window: segment.Window) -> tuple:
+    def train_tiles(carry: segment.Carry, data: segment.Data, replicas: Replicas, window: segment.Window) -> tuple:
         def one(
             carry: segment.Carry, seed: jax.Array, hparams: Hparams, ranges: segment.Ranges
         ) -> tuple[segment.Carry, dict[str, Metrics]]:
@@ -147,7 +136,7 @@ def _functions(blueprint: Blueprint) -> tuple[Any, Any]:
             )
 
         over = _grid(one, (True, True, False, False), (True, False, True, True))
-        return over(carry, group.seeds, group.hparams, group.ranges)
+        return over(carry, replicas.seeds, replicas.hparams, replicas.ranges)
 
     def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
         specs = tuple(P(REPLICA) if is_tiled else P() for is_tiled in tiled)
@@ -158,13 +147,15 @@ def _functions(blueprint: Blueprint) -> tuple[Any, Any]:
         mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P(REPLICA), axis_names=axes, check_vma=False)
         return jax.jit(mapped, **options)
 
+    platform = mesh.devices.flat[0].platform
+    options = compiler_options(recipe, platform)
     return (
-        spread(init, (False, True), compiler_options=_HASTY.get(jax.default_backend())),
-        spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=compiler_options(recipe)),
+        spread(init, (False, True), compiler_options=_HASTY.get(platform)),
+        spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=options),
     )
 
 
-# For what runs once a group. On CPU it takes a third of the time to compile, and milliseconds more to run.
+# For what runs once a tile. On CPU it takes a third of the time to compile, and milliseconds more to run.
 _HASTY = {"cpu": {"xla_backend_optimization_level": 0}}
 
 
@@ -202,50 +193,39 @@ def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
     return local
 
 
-# Data sets of one shape under one recipe share an executable.
-_COMPILED: dict[tuple, Executables] = {}
-_LOCKS: dict[tuple, threading.Lock] = {}
-_LOCK = threading.Lock()
+def lowered(
+    recipe: train_step.Recipe,
+    mesh: Mesh,
+    data: segment.Data,
+    replicas: Replicas,
+    *,
+    batch_size: int,
+    rows: int,
+    matmul_precision: str = "float32",
+) -> tuple[Any, Any]:
+    """Trace and lower `init` and `train`, ready to be compiled; nothing is put on the devices.
 
-
-def build(blueprint: Blueprint) -> Executables:
-    """Compiles a program; one that was compiled before takes no time."""
-    arrays = (blueprint.data, blueprint.group)
-    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arrays))
-    static = blueprint._replace(data=None, group=None)  # type: ignore[arg-type]
-    key = (static, jax.tree.structure(arrays), shapes)
-    with _LOCK:
-        lock = _LOCKS.setdefault(key, threading.Lock())
-    with lock:  # of two threads that want the same, one compiles and the other waits
-        if key in _COMPILED:
-            return _COMPILED[key]._replace(compile_seconds=0.0)
-        start = time.perf_counter()
-        init, run = (one.compile() for one in lowered(blueprint))
-        seconds = time.perf_counter() - start
-        _COMPILED[key] = Executables(init, run, seconds, memory_of(run), {})
-        return _COMPILED[key]
-
-
-def program_bytes(blueprint: Blueprint) -> int | None:
-    """Bytes that a program takes of each device, the data set among them: compiled as `build` would, but not run.
-
-    Returns:
-        Of training: arguments, results and temporaries; None where XLA does not say.
+    Args:
+        recipe: the static choices.
+        mesh: of `local_mesh`.
+        data: only its shapes and types matter.
+        replicas: as many tiles as the mesh takes at once; only their shapes and types matter.
+        batch_size: B.
+        rows: K, the number of epochs' ends that a segment can measure.
+        matmul_precision: of products of float32: `float32` or `tensorfloat32`.
     """
-    _, run = lowered(blueprint)
-    found = memory_of(run.compile())
-    return found and found.total
-
-
-def lowered(blueprint: Blueprint) -> tuple[Any, Any]:
-    """Init and train, ready to be compiled; nothing is put on the devices."""
-    mesh = blueprint.mesh
-    start, run = _functions(blueprint)
-    data, group = _shapes(blueprint.data, mesh, P()), _shapes(blueprint.group, mesh, P(REPLICA))
-    with jax.default_matmul_precision(blueprint.matmul_precision):
-        begin = start.trace(data, group)
+    start, run = _functions(recipe, mesh, batch_size)
+    data, replicas = _shapes(data, mesh, P()), _shapes(replicas, mesh, P(REPLICA))
+    with jax.default_matmul_precision(matmul_precision):
+        begin = start.trace(data, replicas)
         carry = _shapes(begin.out_info, mesh, P(REPLICA))
-        return begin.lower(), run.lower(carry, data, group, _no_window(blueprint.rows))
+        return begin.lower(), run.lower(carry, data, replicas, _no_window(rows))
+
+
+def compiled(init: Any, train: Any) -> Compiled:
+    """Compile what `lowered` returned."""
+    init, train = init.compile(), train.compile()
+    return Compiled(init, train, memory_of(train), {})
 
 
 def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
@@ -288,10 +268,10 @@ class Progress(NamedTuple):
     measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, T, S, V, ...]
 
 
-def train_group(
-    executables: Executables,
+def train_tiles(
+    compiled: Compiled,
     data: segment.Data,
-    group: Group,
+    replicas: Replicas,
     *,
     epochs: int,
     steps_per_epoch: int,
@@ -304,13 +284,13 @@ def train_group(
     """Trains a group of tiles from start to end, segment by segment.
 
     Args:
-        executables: of `build`.
+        compiled: of `compiled`.
         data: on the mesh.
-        group: on the mesh.
+        replicas: on the mesh.
         epochs: how many.
         steps_per_epoch: whole batches.
         levels: [epochs + 1] what to measure at each epoch's end, 0 being before the first step.
-        rows: K of `build`.
+        rows: K of `lowered`.
         report: is told of each segment's end.
         seconds_a_segment: about how long a segment may take before the caller hears of it.
         segment_steps: a fixed number of steps a segment instead.
@@ -318,10 +298,10 @@ def train_group(
     Returns:
         The carry, and the measurements, each [E, T, S, V, ...] with E = epochs + 1.
     """
-    carry = executables.init(data, group)
+    carry = compiled.init(data, replicas)
     total = epochs * steps_per_epoch
     # The untrained networks are measured in a segment of their own, without steps.
-    carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, levels[:1], rows=rows))
+    carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, levels[:1], rows=rows))
     collected = [_rows_last(kept, 1)]
     report(Progress(0, 0.0, range(1), _rows_first(collected[-1])))
     done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
@@ -331,7 +311,7 @@ def train_group(
         first = done // steps_per_epoch + 1
         last = -(-stop // steps_per_epoch)  # the epoch that the last step belongs to
         window = make_window(done, stop, first, levels[first : last + 1], rows=rows)
-        carry, kept = executables.train(carry, data, group, window)
+        carry, kept = compiled.train(carry, data, replicas, window)
         ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
         collected.append(_rows_last(kept, ended))
         seconds = time.perf_counter() - began
@@ -349,10 +329,10 @@ def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, n
 
 
 def measuring_seconds(
-    executables: Executables,
+    compiled: Compiled,
     carry: segment.Carry,
     data: segment.Data,
-    group: Group,
+    replicas: Replicas,
     levels: Sequence[int],
     *,
     rows: int,
@@ -361,10 +341,10 @@ def measuring_seconds(
 
     Each level that occurs is timed once for an executable, however many programs use it; the carry is used up.
     """
-    timed = executables.measuring_seconds
+    timed = compiled.measuring_seconds
     for level in sorted({segment.NOTHING, *levels} - set(timed)):
         start = time.perf_counter()
-        carry, kept = executables.train(carry, data, group, make_window(0, 0, 0, [level], rows=rows))
+        carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, [level], rows=rows))
         jax.block_until_ready(kept)
         timed[level] = time.perf_counter() - start
     # What the call itself costs is not the measurement's.

@@ -131,7 +131,7 @@ def _optimizer(recipe: Recipe, hparams: Hparams, step: jax.Array) -> optax.Gradi
     return recipe.optimizer(learning_rate_at(recipe, hparams, step), **hparams.optimizer_options)
 
 
-def _forward(
+def forward(
     recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams, *, for_gradient: bool = False
 ) -> tuple[jax.Array, dict[str, Layer]]:
     """Logits in full precision, and the hidden layers as they were computed."""
@@ -161,7 +161,7 @@ def _gradients(
     recipe: Recipe, params: Params, batch: Batch, hparams: Hparams, loss_scale: precision.LossScale | None
 ) -> _Found:
     def mean_loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, dict[str, Layer]]]:
-        logits, layers = _forward(recipe, params, batch.x, hparams, for_gradient=True)
+        logits, layers = forward(recipe, params, batch.x, hparams, for_gradient=True)
         return jnp.mean(_example_losses(recipe, logits, batch.y, hparams)), (logits, layers)
 
     if loss_scale is None:
@@ -283,7 +283,7 @@ def evaluate(
         return filled.reshape(count, chunk, *whole.shape[1:])
 
     def one_chunk(part: Batch) -> tuple[jax.Array, jax.Array]:
-        logits, _ = _forward(recipe, params, scale(part.x, scaling), hparams)
+        logits, _ = forward(recipe, params, scale(part.x, scaling), hparams)
         return _example_losses(recipe, logits, part.y, hparams), _correct(logits, part.y)
 
     figures = [values.ravel() for values in jax.lax.map(one_chunk, jax.tree.map(in_chunks, *splits))]
@@ -325,7 +325,7 @@ def scale(x: jax.Array, scaling: tuple) -> jax.Array:
 
 def predict(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> jax.Array:
     """Softmax probabilities [B, C] for scaled features [B, ...]."""
-    return jax.nn.softmax(_forward(recipe, params, x, hparams)[0])
+    return jax.nn.softmax(forward(recipe, params, x, hparams)[0])
 
 
 def replica_key(seed: jax.Array) -> jax.Array:

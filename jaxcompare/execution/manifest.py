@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -13,89 +12,95 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
 
 from jaxcompare import __version__
 from jaxcompare.config.comparison import Comparison
-from jaxcompare.execution import store
-from jaxcompare.planning import layout
+from jaxcompare.config.request import Request
+from jaxcompare.execution.fingerprint import code_digest, versions
+from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.planning.programs import Program
 from jaxcompare.system.cores import usable_cores
 
 
 def record(
     comparison: Comparison,
-    plans: Sequence[layout.Plan],
-    mesh: Mesh,
-    arguments: argparse.Namespace,
-    command: str,
+    programs: Sequence[Program],
+    sizes: TileSizes,
+    request: Request,
     started: datetime,
     wall: float,
 ) -> dict[str, Any]:
-    """A comparison's part of the manifest.
+    """Return a comparison's part of the manifest.
 
     Args:
         comparison: as it was run.
-        plans: of its programs.
-        mesh: the devices.
-        arguments: of the command line.
-        command: as it was given.
-        started: when.
-        wall: seconds that training took, compilation included, of all comparisons of the command.
+        programs: as they were planned.
+        sizes: the tiles that they got, and the devices.
+        request: what the command asked.
+        started: the start of the run.
+        wall: seconds of training, compilation included, of all comparisons of the command.
     """
-    devices = list(mesh.devices.flat)
     return {
         "title": comparison.title,
         "question": comparison.question,
         "target": comparison.target,
         "words": comparison.words,
+        "files": comparison.files,
         "config": resolved(comparison),
-        "command": command,
-        "out": str(arguments.out),
-        "quick": bool(arguments.quick),
+        "command": request.command,
+        "out": str(request.out),
+        "quick": request.quick,
         "started": started.isoformat(timespec="seconds"),
         "training_seconds_of_the_last_run": round(wall, 1),
-        "versions": {**store.versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
-        "code": store.code_digest(),
-        "device": {
-            "platform": devices[0].platform,
-            "kind": devices[0].device_kind,
-            "count": len(devices),
-            "mesh": dict(mesh.shape),
-            "cpu_cores": usable_cores(),
-            "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
-            **software(devices[0]),
-            "memory": device_memory(devices),
-            "host_memory": host_memory(),
-        },
+        "versions": {**versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
+        "code": code_digest(),
+        "device": _device(sizes),
         "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),
         "data": {
-            plan.program.settings.dataset: {
-                "source": plan.material.source,
-                "digest": plan.material.digest,
-                "train": len(plan.material.data.train.y),
-                "validation": len(plan.material.data.validation.y),
-                "test": len(plan.material.data.test.y),
+            program.settings.dataset: {
+                "source": program.material.source,
+                "digest": program.material.digest,
+                "train": len(program.material.data.train.y),
+                "validation": len(program.material.data.validation.y),
+                "test": len(program.material.data.test.y),
             }
-            for plan in plans
+            for program in programs
         },
-        "programs": [
-            {
-                "name": plan.program.name,
-                "study": plan.program.study,
-                "variants": len(plan.program.variants),
-                "seeds": len(plan.program.seeds),
-                "tile": _tile(plan),
-                "lowered_from": _tile(layout.widest_first(plan)[0]) if plan.wider else None,
-                "micro_batches": plan.program.settings.micro_batches,
-                **(plan.footprint._asdict() if plan.footprint else {}),
-            }
-            for plan in plans
-        ],
+        "programs": [_program(program, sizes) for program in programs],
+    }
+
+
+def _device(sizes: TileSizes) -> dict[str, Any]:
+    devices = list(sizes.mesh.devices.flat)
+    return {
+        "platform": devices[0].platform,
+        "kind": devices[0].device_kind,
+        "count": len(devices),
+        "mesh": dict(sizes.mesh.shape),
+        "cpu_cores": usable_cores(),
+        "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
+        **software(devices[0]),
+        "memory": device_memory(devices),
+        "host_memory": host_memory(),
+    }
+
+
+def _program(program: Program, sizes: TileSizes) -> dict[str, Any]:
+    current, entry = sizes.chain(program)[-1], sizes.entry(program)
+    return {
+        "name": program.name,
+        "study": program.study,
+        "variants": len(program.variants),
+        "seeds": len(program.seeds),
+        "tile": _tile(current),
+        "lowered_from": None if current is program else _tile(program),
+        "micro_batches": current.settings.micro_batches,
+        **{key: entry[key] for key in ("planned_bytes", "free_bytes", "how") if key in entry},
     }
 
 
 def software(device: Any, root: Path = Path("/")) -> dict[str, str | None]:
-    """Versions of the driver and of CUDA that a GPU is used through; None where there is no GPU, or it does not say."""
+    """Return the versions of a GPU's driver and of CUDA; None where there is no GPU, or the version is not known."""
     if device.platform == "cpu":
         return {"driver": None, "cuda": None}
     try:
@@ -112,7 +117,7 @@ def software(device: Any, root: Path = Path("/")) -> dict[str, str | None]:
 
 
 def device_memory(devices: Sequence[Any]) -> dict[str, int] | None:
-    """Bytes that a device may use, and the most that one of them used; None where they do not say."""
+    """Return the bytes that a device may use, and the most that one used; None where the devices do not say."""
     found = [device.memory_stats() or {} for device in devices]
     names = {"limit": "bytes_limit", "peak": "peak_bytes_in_use"}
     told = {name: max(one[key] for one in found) for name, key in names.items() if all(key in one for one in found)}
@@ -120,7 +125,7 @@ def device_memory(devices: Sequence[Any]) -> dict[str, int] | None:
 
 
 def host_memory() -> dict[str, int] | None:
-    """Bytes of RAM, and the most that this process used; None where the system does not say."""
+    """Return the bytes of RAM, and the most that this process used; None where the system does not say."""
     try:
         import resource  # not on Windows
 
@@ -131,12 +136,12 @@ def host_memory() -> dict[str, int] | None:
         return None
 
 
-def _tile(plan: layout.Plan) -> dict[str, int]:
-    return {"seeds": plan.shape[0], "variants": plan.shape[1]}
+def _tile(program: Program) -> dict[str, int]:
+    return {"seeds": program.shape[0], "variants": program.shape[1]}
 
 
 def resolved(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as a config that says everything: each variant a grid of its own, with every key."""
+    """Return the comparison as a config that says everything: a grid for each variant, with every key."""
 
     def plain(value: Any) -> Any:
         return list(value) if isinstance(value, tuple) else value
@@ -155,4 +160,5 @@ def resolved(comparison: Comparison) -> dict[str, Any]:
     texts = {"title": comparison.title, "question": comparison.question}
     target = {} if comparison.target is None else {"target": comparison.target}
     words = {"words": comparison.words} if comparison.words else {}
-    return {**texts, **target, **words, "study": studies}
+    files = {"files": comparison.files} if comparison.files else {}
+    return {**texts, **target, **words, **files, "study": studies}

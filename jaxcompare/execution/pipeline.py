@@ -2,223 +2,178 @@
 
 from __future__ import annotations
 
-import argparse
-import shutil
-import sys
+import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import tomli_w
+from jax.sharding import Mesh
 
-from jaxcompare import __version__
-from jaxcompare.config import outputs
+from jaxcompare import __version__, analysis, report, tensorboard
 from jaxcompare.config.comparison import Comparison, digest
 from jaxcompare.config.confirmation import confirming_share
-from jaxcompare.config.parse import asks_precision, parse
+from jaxcompare.config.request import Request, parse_bytes
 from jaxcompare.config.settings import AUTO
-from jaxcompare.data import loading
-from jaxcompare.execution import store
+from jaxcompare.data.loading import load_datasets
+from jaxcompare.execution import manifest as manifests
+from jaxcompare.execution.compare import train_comparisons
 from jaxcompare.execution.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax
+from jaxcompare.execution.fingerprint import code_digest, plugin_digests, versions
+from jaxcompare.execution.prepare import prepare, settle_precision
+from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
-from jaxcompare.planning import memory
+from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results, read_manifest, write_manifest
+from jaxcompare.execution.table_files import merge, write_tables
+from jaxcompare.execution.tables import Tables, gather
+from jaxcompare.execution.tile_cache import TileCache
+from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.execution.training import Callbacks, Resources
+from jaxcompare.planning.cadence import Arrays
+from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import write_atomically
-from jaxcompare.words import language_of, say
+from jaxcompare.words import language_of
 
-if TYPE_CHECKING:
-    from jaxcompare import tensorboard
-    from jaxcompare.execution.tables import Tables
-    from jaxcompare.planning import layout
-
-COMPILE_SECONDS = 8.0  # of a program, for --list
+_LOG = logging.getLogger(__name__)
 
 
-def listing(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None) -> str:
-    """What would train, in words: variants x seeds, programs, steps, estimated minutes."""
-    comparisons, _ = settle(comparisons, configs, EVERY_DEVICE)
-    loaded = loading.load_datasets(comparisons, data_dir)
-    from jaxcompare.planning import batches, layout
+class Outcome(NamedTuple):
+    """How a run ended."""
 
-    comparisons = [batches.resolve(one, loaded, None)[0] for one in comparisons]
-    cores, lines, whole = usable_cores(), [], 0.0
-    for comparison in comparisons:
-        lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
-        plans = layout.plan(comparison, loaded, platform="cpu")
-        for plan in plans:
-            layout.check(plan)
-        for study in comparison.studies:
-            own = [plan for plan in plans if plan.program.study == study.name]
-            seconds = sum(_seconds(plan, cores) for plan in own) * (1 + confirming_share(study))
-            whole += seconds
-            steps = ", ".join(str(steps) for steps in sorted({plan.total_steps for plan in own}))
-            lines.append(
-                f"  {study.name}: {len(study.variants)} variants x {len(study.seeds)} seeds = "
-                f"{len(study.variants) * len(study.seeds)} replicas in {len(own)} program{'s'[: len(own) != 1]}, "
-                f"{steps} steps each, about {seconds / 60:.1f} min"
-                + (f", the selected ones again on {study.confirm} fresh seeds" if study.confirm else "")
-            )
-            lines += [f"    {variant.label} ({variant.settings.dataset})" for variant in study.variants]
-    lines.append(f"about {whole / 60:.1f} minutes of training in all on this machine's {cores} CPU cores (an estimate)")
-    return "\n".join(lines)
+    text: str  # for the command to print
+    failures: int = 0  # pictures or parts of the report that could not be made
 
 
-def _seconds(plan: layout.Plan, cores: int) -> float:
-    from jaxcompare.planning.layout import replica_steps, step_seconds
+def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], request: Request) -> Outcome:
+    """Train the comparisons and publish tables, pictures and report.
 
-    return COMPILE_SECONDS + replica_steps(plan) * step_seconds(plan) / cores
-
-
-def run(
-    comparisons: Sequence[Comparison],
-    configs: Mapping[str, Mapping[str, Any]],
-    arguments: argparse.Namespace,
-    command: str,
-) -> int:
-    """Trains the comparisons and publishes tables, pictures and report into the folder that the arguments name.
-
-    Returns how many pictures or parts of the report could not be made.
+    Args:
+        comparisons: checked and expanded.
+        configs: by the comparisons' names, after every override.
+        request: what the command asks.
 
     Raises:
-        ConfigError: the folder cannot be used, or a user's own function is not there.
+        ConfigError: the folder cannot be used, or a custom function is missing.
         DataError: a data set cannot be found.
     """
-    shape = parse_mesh(arguments.mesh) if arguments.mesh else EVERY_DEVICE
-    comparisons, chosen = settle(comparisons, configs, shape)
+    shape = parse_mesh(request.mesh) if request.mesh else EVERY_DEVICE
+    comparisons, chosen = settle_precision(comparisons, configs, lambda: start_jax(shape).local_devices()[0])
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape, every)
-    folder = store.RunFolder(Path(arguments.out))
-    plugins = [store.plugin_digests(settings) for settings in every]
-    described = [comparison.as_dict() for comparison in comparisons]
-    # Where memory decides the training itself, another amount of it is another run.
-    amount = [arguments.memory] if any(settings.batch_size == AUTO for settings in every) else []
-    run_digest = digest([described, plugins, store.versions(), store.code_digest(), __version__, *amount])
-    wanted = outputs.parse(arguments)
-    if folder.is_complete(run_digest, wanted._asdict()) and not arguments.again:
-        print(f"{folder.out}: complete already, nothing to train (--again trains anew)")
-        return 0
-    if not arguments.force:
+    folder, run_digest = RunFolder(request.out), _run_digest(comparisons, request)
+    if folder.is_complete(run_digest, request.outputs.written()) and not request.again:
+        return Outcome(f"{folder.out}: complete already, nothing to train (--again trains it again)")
+    if not request.force:
         _check_larger(folder.out, comparisons)
-    previous = _previous(folder.out, comparisons)
-    started = datetime.now(UTC)
-    loaded = loading.load_datasets(comparisons, arguments.data_dir)
-    from jaxcompare import analysis, report, tensorboard  # JAX, from here on
-    from jaxcompare.execution import compare, program_cache
-    from jaxcompare.execution import manifest as manifests
-    from jaxcompare.planning import batches, fitting, layout
-
-    jax = start_jax(shape)
-    mesh = make_mesh(shape)
-    platform, device = jax.default_backend(), jax.devices()[0].device_kind
-    state = folder.state()
-    anew = arguments.again and (state.get("complete") or state.get("digest") != run_digest)
-    limit = memory.parse_bytes(arguments.memory) if arguments.memory else None
-    book = fitting.Book(folder.run / "tiles.json", device, limit, blank=anew)
-    sized = [batches.resolve(one, loaded, mesh, limit=limit, book=book) for one in comparisons]
-    comparisons, notes = [one for one, _ in sized], {one.name: said for one, said in sized}
-    check_batches(shape, (v.settings for one in comparisons for study in one.studies for v in study.variants))
-    plans = {one.name: layout.plan(one, loaded, platform=platform) for one in comparisons}
-    for plan in (plan for each in plans.values() for plan in each):
-        layout.check(plan)
-    fitted = fitting.fit([plan for each in plans.values() for plan in each], mesh, limit=limit, book=book)
-    plans = {name: [plan for plan in fitted if plan.program.comparison == name] for name in plans}
-    folder.begin(run_digest, command, force=arguments.force)
-    book.save()
-    # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
-    parts = store.TileStore(folder.run / "parts", device if shape.data == 1 else f"{device}, {shape.data} to a tile")
-    if anew:
-        shutil.rmtree(parts.folder, ignore_errors=True)  # once: if it is stopped, it goes on
-    wall = time.perf_counter()
-    everything = (plan for each in plans.values() for plan in each)
-    with tensorboard.logging(folder.out, list(plans), wanted.tensorboard) as log:
-        with report.Background(wanted.languages, wanted.formats) as background:
-
-            def trained(comparison: Comparison, tables: Tables) -> None:
-                if comparison is not comparisons[-1]:  # nothing trains after the last one
-                    summary = analysis.summarise(
-                        tables.frames["replicas"], tables.frames["history"], {comparison.name: comparison.target}
-                    )
-                    background.start({**tables.frames, "summary": summary}, tables.fields)
-
-            with Progress(sum(map(layout.plan_seconds, everything))) as progress:
-
-                def planner(second: Comparison) -> list[layout.Plan]:
-                    made = layout.plan(second, loaded, platform=platform)
-                    made = fitting.fit(made, mesh, limit=limit, book=book)
-                    progress.more(sum(map(layout.plan_seconds, made)))
-                    return made
-
-                results = compare.train_comparisons(
-                    comparisons,
-                    plans,
-                    planner=planner,
-                    mesh=mesh,
-                    parts=parts,
-                    book=book,
-                    tick=progress.tick,
-                    ready=progress.ready,
-                    done=trained,
-                    watch=log.watch if log else None,
-                    shelf=program_cache.ProgramStore(program_cache.folder(), mesh),
-                )
-            wall = time.perf_counter() - wall
-            print("writing tables, pictures and report", file=sys.stderr)
-            drawn = background.collect()
-        found = list(results.values())
-        now = {
-            one.name: manifests.record(one, book.latest(plans[one.name], mesh), mesh, arguments, command, started, wall)
+    previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
+    loaded = load_datasets(comparisons, request.data_dir)
+    start_jax(shape)
+    mesh, state = make_mesh(shape), folder.state()
+    again = request.again and (state.get("complete") or state.get("digest") != run_digest)
+    limit = parse_bytes(request.memory) if request.memory else None
+    sizes = TileSizes(mesh, limit=limit, path=folder.run / "tiles.json", blank=again)
+    comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes, shape)
+    folder.begin(run_digest, request.command, force=request.force)
+    sizes.save()
+    tiles = TileCache(folder.run / "parts", _device_name(mesh, shape))
+    if again:
+        tiles.clear()  # once: if this run is stopped, the same command resumes it
+    resources = Resources(mesh, sizes, ProgramCache(default_folder()), tiles)
+    with tensorboard.log_of(folder.out, list(programs), request.outputs.tensorboard) as log:
+        wall = time.perf_counter()
+        tables, drawn = _train(comparisons, programs, planner, resources, request, log)
+        wall = time.perf_counter() - wall
+        records = {
+            one.name: manifests.record(one, programs[one.name], sizes, request, started, wall)
             | {"auto": [*chosen.get(one.name, ()), *notes[one.name]]}
             for one in comparisons
         }
-        manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **now}}
-        frames = compare.gather([tables.frames for tables in found])
-        fields = {name: values for tables in found for name, values in tables.fields.items()}
-        if previous:
-            frames = store.merge(report.read_tables(folder.out), frames)
-            fields = report.read_fields(folder.out) | fields
-        failures = publish(folder, frames, fields, manifest, wanted, drawn, log)
-    folder.complete(run_digest, command, wanted._asdict())
-    parts.prune()
-    print(f"done: {folder.out / 'report.html'}")
-    return failures
+        manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **records}}
+        failures = _publish(folder, list(tables.values()), previous, manifest, request, drawn, log)
+    folder.complete(run_digest, request.command, request.outputs.written())
+    tiles.prune()
+    return Outcome(f"done: {folder.out / 'report.html'}", failures)
 
 
-def settle(
-    comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], shape: MeshShape
-) -> tuple[list[Comparison], dict[str, list[dict[str, Any]]]]:
-    """The comparisons expanded anew where they leave a precision to the device, and what the manifest keeps of that."""
-    found, chosen = [], {}
-    for one in comparisons:
-        if asks_precision(configs[one.name]):
-            device = start_jax(shape).local_devices()[0]  # else JAX is not needed yet
-            from jaxcompare.components import precision
-
-            value = precision.fastest(device)
-            one = parse(one.name, configs[one.name], precision=value)
-            chosen[one.name] = [{"key": "precision", "value": value, "device": device.device_kind}]
-            print(f"{one.name}: {say('auto.precision', **chosen[one.name][0])}", file=sys.stderr)
-        found.append(one)
-    return found, chosen
+def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
+    """Return the digest of all that decides a run's results."""
+    every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
+    plugins = [plugin_digests(settings) for settings in every]
+    described = [comparison.as_dict() for comparison in comparisons]
+    # Where memory decides the training itself, another amount of memory is another run.
+    amount = [request.memory] if any(settings.batch_size == AUTO for settings in every) else []
+    return digest([described, plugins, versions(), code_digest(), __version__, *amount])
 
 
-def publish(
-    folder: store.RunFolder,
-    frames: dict[str, Any],
-    fields: dict[str, Any],
+def _device_name(mesh: Mesh, shape: MeshShape) -> str:
+    # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
+    kind = mesh.devices.flat[0].device_kind
+    return kind if shape.data == 1 else f"{kind}, {shape.data} to a tile"
+
+
+def _train(
+    comparisons: Sequence[Comparison],
+    programs: Mapping[str, Sequence[Program]],
+    planner: Any,
+    resources: Resources,
+    request: Request,
+    log: tensorboard.Log | None,
+) -> tuple[dict[str, Tables], Mapping[Any, Any]]:
+    """Train with progress shown, while pictures of finished comparisons are drawn; return tables and drawn pictures."""
+    confirming = {one.name: _confirming_seconds(one, programs[one.name]) for one in comparisons}
+    training = sum(program.seconds for each in programs.values() for program in each) + sum(confirming.values())
+    with ExitStack() as stack:
+        background = stack.enter_context(report.Background(request.outputs.languages, request.outputs.formats))
+
+        def confirm(comparison: Comparison, fresh: Sequence[Program]) -> None:
+            progress.replan(confirming[comparison.name], sum(program.seconds for program in fresh))
+
+        def finished(comparison: Comparison, tables: Tables) -> None:
+            if comparison is not comparisons[-1]:  # nothing trains after the last comparison
+                frames, target = tables.frames, {comparison.name: comparison.target}
+                summary = analysis.summarise(frames["replicas"], frames["history"], target)
+                background.start({**frames, "summary": summary}, tables.fields)
+
+        def measured(tile: Tile, epochs: range, arrays: Arrays) -> None:
+            if log is not None:
+                log.watch(tile, epochs, arrays)
+
+        with Progress(training, sum(map(len, programs.values()))) as progress:
+            callbacks = Callbacks(progress.compiled, progress.trained, measured, confirm, finished)
+            tables = train_comparisons(comparisons, programs, planner, resources, callbacks)
+        _LOG.info("writing tables, pictures and report")
+        return tables, background.collect()
+
+
+def _confirming_seconds(comparison: Comparison, programs: Sequence[Program]) -> float:
+    """Estimate the training on fresh seeds, which is planned once a study has selected its variants."""
+    share = {study.name: confirming_share(study) for study in comparison.studies}
+    return sum(share[program.study] * program.seconds for program in programs)
+
+
+def _publish(
+    folder: RunFolder,
+    tables: Sequence[Tables],
+    previous: Mapping[str, Any],
     manifest: dict[str, Any],
-    wanted: outputs.Outputs,
+    request: Request,
     drawn: Mapping[Any, Any],
-    log: tensorboard.Log | None = None,
+    log: tensorboard.Log | None,
 ) -> int:
-    """Writes everything beside what is there, then moves it into place; returns how much of the report failed."""
-    from jaxcompare import analysis, report
-
+    """Write everything beside what is there, then move it into place; return how many parts of the report failed."""
+    frames = gather([one.frames for one in tables])
+    fields = {name: values for one in tables for name, values in one.fields.items()}
+    if previous:
+        frames = merge(report.read_tables(folder.out), frames)
+        fields = report.read_fields(folder.out) | fields
     targets = {name: one["target"] for name, one in manifest["experiments"].items()}
     frames |= analysis.results(frames, targets, analysis.declared_in(manifest["experiments"]))
-    staging = folder.fresh_staging()
-    store.write_tables(staging / "tables", frames, fields)
+    staging, outputs = folder.fresh_staging(), request.outputs
+    write_tables(staging / "tables", frames, fields, every_csv=outputs.csv)
     for name, one in manifest["experiments"].items():
         write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
     written = report.write(
@@ -228,39 +183,39 @@ def publish(
         manifest,
         workers=usable_cores(),
         drawn=drawn,
-        languages=wanted.languages,
-        formats=wanted.formats,
+        languages=outputs.languages,
+        formats=outputs.formats,
     )
     if log is not None:
-        shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == wanted.languages[0]]
+        shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == outputs.languages[0]]
         log.pictures({path.name: path.read_bytes() for path in shown})
-    store.write_manifest(staging, manifest)
+    write_manifest(staging, manifest)
     folder.publish()
     return len(written.failures)
 
 
 def _check_larger(out: Path, comparisons: Sequence[Comparison]) -> None:
-    """Raises StoreError where results of more seeds or epochs would give way to less."""
-    if not store.is_results(out):
+    """Raise StoreError where results of more seeds or epochs would give way to less."""
+    if not is_results(out):
         return
-    held = store.read_manifest(out)["experiments"]
+    held = read_manifest(out)["experiments"]
     for one in comparisons:
         before = {study["name"]: study["base"] for study in held.get(one.name, {}).get("config", {}).get("study", ())}
         for study in one.studies:
             for key in ("seeds", "epochs"):
                 there, here = before.get(study.name, {}).get(key), getattr(study.variants[0].settings, key)
                 if isinstance(there, int) and here < there:
-                    raise store.StoreError(
+                    raise StoreError(
                         f"--out {out}: holds comparison {one.name!r} with {key} = {there} in study {study.name!r}, and this "
                         f"run has {here}; choose another --out, or replace it with --force"
                     )
 
 
 def _previous(out: Path, comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """The manifest of results that are there, where they have comparisons that this run has not: those are kept."""
-    if not store.is_results(out):
+    """Return the manifest of results that have comparisons which this run has not: those are kept."""
+    if not is_results(out):
         return {}
-    manifest = store.read_manifest(out)
+    manifest = read_manifest(out)
     mine = {one.name for one in comparisons}
     others = {name: one for name, one in manifest.get("experiments", {}).items() if name not in mine}
     return {**manifest, "experiments": others} if others else {}

@@ -1,7 +1,7 @@
-"""Compiled programs kept on disk, so that a later run neither traces nor compiles them.
+"""Compiled programs: in memory while a cache object lives, and on disk, so that a later run neither traces nor compiles them.
 
-JAX's own cache spares XLA's part alone: to know what it looks for, a program has to be traced and lowered first, which takes
-seconds of Python for each. Here a program is found by what it is made from: the settings that are static in it, the shapes of
+JAX's own cache spares XLA's part alone: before JAX can look, a program has to be traced and lowered, which takes seconds of
+Python for each. Here the key of a program is what the program is made from: the settings that are static in it, the shapes of
 its arrays, this code, its packages, the device and JAX's configuration.
 """
 
@@ -24,16 +24,16 @@ from jax.sharding import Mesh
 from jaxcompare.config.comparison import digest
 from jaxcompare.config.settings import keys_of
 from jaxcompare.engine import sweep
-from jaxcompare.execution import store
-from jaxcompare.planning.layout import Plan, blueprint
-from jaxcompare.planning.programs import STATIC
+from jaxcompare.execution.fingerprint import code_digest, versions
+from jaxcompare.planning.programs import STATIC, Program
+from jaxcompare.planning.recipes import lowered, tile_arrays
 from jaxcompare.system.files import write_atomically
 
-SUPPORTED = ("cpu",)  # platforms; on others it has not been tried
+SUPPORTED = ("cpu",)  # platforms whose programs are kept on disk; others: not tried
 DAYS_KEPT = 30  # without being used
 FORMAT = 1  # of the files
-# Static, but not in the compiled program: shapes and traced numbers stand for them.
-BESIDE = keys_of("data", "measuring", "static.length")
+# Static settings that are not in the compiled program: shapes and traced numbers represent them.
+REPRESENTED = keys_of("data", "measuring", "static.length")
 
 
 class _Hits(threading.local):
@@ -45,123 +45,121 @@ class _Hits(threading.local):
         self.count += event == "/jax/compilation_cache/cache_hits"
 
 
-_HITS = _Hits()
-jax.monitoring.register_event_listener(_HITS)
+class ProgramCache:
+    """Compiled programs by what they are made from."""
 
+    def __init__(self, folder: Path | None = None) -> None:
+        """Keep programs in memory, and in a folder where one is given."""
+        self.folder = folder
+        self.programs: dict[str, sweep.Compiled] = {}
+        self.locks: dict[str, threading.Lock] = {}
+        self.lock = threading.Lock()
+        self.hits = _Hits()
+        self.common = {"format": FORMAT, "code": code_digest(), "versions": versions(), "processor": _processor()}
+        if folder is not None:
+            jax.monitoring.register_event_listener(self.hits)
+            self._forget(folder)
 
-class ProgramStore:
-    """Compiled programs in a folder, each in a file named by what it is made from."""
+    def get(self, program: Program, mesh: Mesh) -> tuple[sweep.Compiled, float]:
+        """Return a compiled program and the seconds that loading or compiling it took; 0 for one in memory."""
+        key = self.key(program, mesh)
+        with self.lock:
+            lock = self.locks.setdefault(key, threading.Lock())
+        with lock:  # of two threads that want the same program, one compiles and the other waits
+            if key in self.programs:
+                return self.programs[key], 0.0
+            start = time.perf_counter()
+            self.programs[key] = self._load(self._path(program, mesh, key), mesh) or self._compile(program, mesh, key)
+            return self.programs[key], time.perf_counter() - start
 
-    def __init__(self, folder: Path | None, mesh: Mesh) -> None:
-        """`folder`: None keeps nothing."""
-        device = mesh.devices.flat[0]
-        self.folder = folder if device.platform in SUPPORTED else None
-        self.mesh = mesh
-        self.common: dict[str, Any] = {
-            "format": FORMAT,
-            "code": store.code_digest(),
-            "versions": store.versions(),
-            "device": [device.device_kind, device.client.platform_version, _processor()],
-            "mesh": [dict(mesh.shape), [one.id for one in mesh.devices.flat]],
+    def _compile(self, program: Program, mesh: Mesh, key: str) -> sweep.Compiled:
+        before = self.hits.count
+        compiled = sweep.compiled(*lowered(program, mesh))
+        path = self._path(program, mesh, key)
+        # A program that came from JAX's cache cannot be written whole again (some of its functions are missing afterwards,
+        # jaxlib 0.10). As long as JAX's cache has a program that is not here, each run traces it, and takes it from there.
+        if path is not None and self.hits.count == before:
+            # A full disk, a program that cannot be serialized: the next run compiles again, and this run continues.
+            with contextlib.suppress(Exception):
+                functions: list[Any] = [compiled.init, compiled.train]
+                write_atomically(path, pickle.dumps([serialize_executable.serialize(one) for one in functions]))
+        return compiled
+
+    def _load(self, path: Path | None, mesh: Mesh) -> sweep.Compiled | None:
+        """Return a program from its file, or None; a damaged file is removed."""
+        if path is None:
+            return None
+        devices = list(mesh.devices.flat)
+        try:
+            init, train = (
+                serialize_executable.deserialize_and_load(
+                    executable, taken, given, backend=devices[0].client, execution_devices=devices
+                )
+                for executable, taken, given in pickle.loads(path.read_bytes())
+            )
+            memory = sweep.memory_of(train)
+        except (OSError, MemoryError):  # there is none, or none that can be read now
+            return None
+        except Exception:  # each way to be damaged raises another kind
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        with contextlib.suppress(OSError):  # a folder that is not ours to change
+            os.utime(path)
+        return sweep.Compiled(init, train, memory, {})
+
+    def _path(self, program: Program, mesh: Mesh, key: str) -> Path | None:
+        # The modules that a custom function calls are not known, and may have changed unseen.
+        kept = mesh.devices.flat[0].platform in SUPPORTED and not program.custom_functions
+        return self.folder / f"{key}.program" if self.folder is not None and kept else None
+
+    def key(self, program: Program, mesh: Mesh) -> str:
+        """Return the digest of all that a compiled program is made from."""
+        devices, settings = list(mesh.devices.flat), asdict(program.settings)
+        arrays = (program.material.data, tile_arrays([program.tiles[0]] * sweep.tiles_at_once(mesh)))
+        content = {
+            **self.common,
+            "device": [devices[0].device_kind, devices[0].client.platform_version],
+            "mesh": [dict(mesh.shape), [device.id for device in devices]],
             "flags": os.environ.get("XLA_FLAGS", ""),
             "configuration": {
                 name: value
                 for name, value in jax.config.values.items()
                 if isinstance(value, (bool, int, float, str)) and "cache" not in name and "log" not in name
             },
-        }
-        self.loaded: dict[str, sweep.Executables] = {}
-        self.asked = threading.local()  # its `hits`: how many there were when this thread last asked in vain
-        self.lock = threading.Lock()
-        self._forget()
-
-    def get(self, plan: Plan) -> sweep.Executables | None:
-        """The plan's program, or None; a file that cannot be read is none."""
-        path = self._path(plan)
-        if path is None:
-            return None
-        self.asked.hits = _HITS.count
-        with self.lock:  # of two threads that want the same, one loads it
-            if path.name in self.loaded:
-                return self.loaded[path.name]._replace(compile_seconds=0.0)
-            start = time.perf_counter()
-            try:
-                init, train = (self._load(*part) for part in pickle.loads(path.read_bytes()))
-                memory = sweep.memory_of(train)
-            except (OSError, MemoryError):  # there is none, or none that can be read now
-                return None
-            except Exception:  # of another kind for each way to be damaged: it is compiled anew
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                return None
-            with contextlib.suppress(OSError):  # a folder that is not ours to change
-                os.utime(path)
-            self.loaded[path.name] = sweep.Executables(init, train, time.perf_counter() - start, memory, {})
-            return self.loaded[path.name]
-
-    def _load(self, executable: bytes, taken: Any, given: Any) -> Any:
-        devices = list(self.mesh.devices.flat)
-        return serialize_executable.deserialize_and_load(
-            executable, taken, given, backend=devices[0].client, execution_devices=devices
-        )
-
-    def put(self, plan: Plan, executables: sweep.Executables) -> None:
-        """Keeps a plan's program, which this thread has asked for in vain and then compiled.
-
-        What came from JAX's cache, or from another thread, is not kept: a program that was loaded cannot be written whole again
-        (some of its functions are missing afterwards, jaxlib 0.10). As long as JAX's cache has a program that is not here, it
-        is traced anew in each run, and taken from there.
-        """
-        path = self._path(plan)
-        if path is None or getattr(self.asked, "hits", None) != _HITS.count or not executables.compile_seconds:
-            return
-        self.loaded[path.name] = executables
-        # A full disk, a program that cannot be serialized: then the next run compiles again, and this one goes on.
-        with contextlib.suppress(Exception):
-            compiled: list[Any] = [executables.init, executables.train]
-            parts = [serialize_executable.serialize(part) for part in compiled]
-            write_atomically(path, pickle.dumps(parts))
-
-    def _path(self, plan: Plan) -> Path | None:
-        """Where the plan's program is kept; None: nowhere."""
-        program = plan.program
-        # What a function of one's own calls is not known, so that it may have changed unseen.
-        if self.folder is None or program.own_functions:
-            return None
-        settings = asdict(program.settings)
-        drawn = blueprint(plan, self.mesh)
-        content = {
-            **self.common,
-            "settings": {name: settings[name] for name in STATIC if name not in BESIDE},
+            "settings": {name: settings[name] for name in STATIC if name not in REPRESENTED},
             "traced": [program.losses, program.activations, program.schedules, program.clip],
+            "options": [settings["options"], program.optimizer_options] if program.custom_functions else None,
             "shapes": [
                 [jax.tree_util.keystr(path), leaf.shape, str(leaf.dtype)]
-                for path, leaf in jax.tree_util.tree_leaves_with_path((drawn.data, drawn.group))
+                for path, leaf in jax.tree_util.tree_leaves_with_path(arrays)
             ],
-            "classes": plan.material.classes,
-            "rows": plan.rows,
+            "classes": program.material.classes,
+            "rows": program.rows,
         }
-        return self.folder / f"{digest(content)[:32]}.program"
+        return digest(content)[:32]
 
-    def _forget(self) -> None:
-        """Removes what has not been used for long, and what a run that was killed left half written."""
-        for path in self.folder.glob("*.program*") if self.folder else ():
+    def _forget(self, folder: Path) -> None:
+        """Remove what has not been used for long, and the half-written files of a run that was killed."""
+        for path in folder.glob("*.program*"):
             with contextlib.suppress(OSError):  # another run may have been faster
                 if time.time() - path.stat().st_mtime > DAYS_KEPT * 86400:
                     path.unlink()
 
 
-def folder() -> Path | None:
-    """Beside the programs that JAX keeps itself, if it does."""
-    configured = jax.config.values
-    kept = configured["jax_enable_compilation_cache"] and configured["jax_compilation_cache_dir"]
+def default_folder() -> Path | None:
+    """Return a folder beside the programs that JAX keeps itself; None where JAX keeps none."""
+    values = jax.config.values
+    kept = values["jax_enable_compilation_cache"] and values["jax_compilation_cache_dir"]
     return Path(kept) / "programs" if kept and "://" not in kept else None
 
 
 def _processor() -> list[Any]:
-    """What instructions the CPU has: a home folder may be shared by machines that differ."""
-    found = [platform.machine(), platform.processor()]
+    """Return the CPU's instruction sets: a home folder may be shared by machines that differ."""
+    processor = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        found += sorted({line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))})
-    return found
+        processor += sorted(
+            {line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))}
+        )
+    return processor

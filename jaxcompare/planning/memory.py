@@ -1,74 +1,100 @@
-"""How much memory a program needs, and how much there is. Standard library only: arithmetic, and one question to the device."""
+"""How much memory a program needs, how much there is, and what a program becomes where its tile does not fit.
+
+`planned_bytes` counts what a program must hold, from shapes alone. The copies, fusions and layouts of XLA are known once the
+program is compiled (`sweep.Compiled.memory`), and the device itself decides while the program trains. In each of these three
+places a program that does not fit is replaced by `smaller`.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.system.memory import free_ram
+from jaxcompare.engine import segment, sweep, train_step
+from jaxcompare.planning.programs import Program
+from jaxcompare.planning.recipes import lowered, make_hparams, make_recipe
+from jaxcompare.system.memory import free_ram, spell_bytes
+from jaxcompare.types import Layer
 
-NUMBER = 4  # bytes of a float32
-
-# Arithmetic counts what the program must hold; XLA's copies, fusions and layouts it cannot know. Where so many times its
-# figure is free, it is not asked (measured against arithmetic: docs/performance.md).
-FAR_BELOW = 4
-
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-class Cost(NamedTuple):
-    """Bytes of a program on one device: linear in the replicas of a tile."""
-
-    shared: int  # once a device: the data set
-    replica: int  # each replica
-
-    def of(self, replicas: int) -> int:
-        """Bytes of so many replicas."""
-        return self.shared + self.replica * replicas
+# For a gradient a dense layer's output is held three times: before and after the activation, and one gradient of both. The
+# output of a convolution is laid out in patches and pooled as well: by XLA's account on CPU 13 to 16 times its own size.
+HELD = 3
+HELD_OF_CONVOLUTIONS = 12
 
 
-class Footprint(NamedTuple):
-    """What is known of a planned program's memory."""
+def free_bytes(devices: Sequence[Any]) -> int | None:
+    """Return what is free on the fullest of some devices; CPU devices share the RAM. None: the devices do not say."""
+    if devices[0].platform == "cpu":
+        free = free_ram()
+        return None if free is None else free // len(devices)
+    statistics = [device.memory_stats() or {} for device in devices]
+    if any("bytes_limit" not in one for one in statistics):
+        return None
+    return min(one["bytes_limit"] - one.get("bytes_in_use", 0) for one in statistics)
 
-    planned_bytes: int | None  # of a tile and the data set on a device; None: found by trying
-    free_bytes: int | None  # of the device for this program when it was planned; None: the device does not say
-    how: str  # "arithmetic", "compiled" (read off two compiled programs), or "memory ran out" with a wider tile
+
+def planned_bytes(program: Program) -> int:
+    """Count the bytes that a tile must hold on one device, with the data set; nothing is compiled."""
+    settings, material = program.settings, program.material
+    examples = max(settings.batch_size // settings.micro_batches, len(material.data.probe.y))
+    recipe, hparams = make_recipe(program), make_hparams(program, settings)
+
+    def held(data: segment.Data, x: jax.Array) -> Any:
+        carry = segment.init_carry(recipe, jnp.int32(0), hparams, data)
+        return carry, train_step.forward(recipe, carry.state.params, x, hparams)
+
+    x = jax.ShapeDtypeStruct((examples, material.features), np.float32)
+    carry, (logits, layers) = jax.eval_shape(held, material.data, x)
+    # The state as it is and as it will be, the gradients, and the updates made of them; the features raw and scaled.
+    state = 2 * _bytes(carry) + 2 * _bytes(carry.state.params)
+    batch = 2 * _bytes(x) + HELD * _bytes(logits) + sum(_layer_bytes(layer, examples) for layer in layers.values())
+    return material.bytes + program.tile_replicas * (state + batch)
 
 
-def estimate(*, outputs: Sequence[int], parameters: int, examples: int, evaluated: int, state: int, data: int) -> Cost:
-    """The bytes of a program by arithmetic.
+def _bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _layer_bytes(layer: Layer, examples: int) -> int:
+    convolved = layer.activation.shape[0] > examples
+    return (HELD_OF_CONVOLUTIONS if convolved else HELD) * _bytes(layer.activation)
+
+
+def compiled_bytes(program: Program, mesh: jax.sharding.Mesh) -> int | None:
+    """Compile a program, without running it, and return the bytes of training on each device; None: XLA does not say."""
+    _, train = lowered(program, mesh)
+    memory = sweep.memory_of(train.compile())
+    return memory and memory.total
+
+
+def smaller(program: Program, *, data: int = 1) -> Program | None:
+    """Return the program with half as large a tile, or, of one replica, with twice as many micro-batches; else None.
 
     Args:
-        outputs: numbers that one example is, and becomes in each layer: features, units (times positions), classes.
-        parameters: of the network.
-        examples: of the largest batch that a gradient is taken on: a micro-batch, or the probe.
-        evaluated: examples that are evaluated at once.
-        state: bytes of one replica's carry, parameters and optimizer slots among them.
-        data: bytes of the data set.
+        program: does not fit.
+        data: devices that share a tile, and so each micro-batch.
     """
-    # A layer's pre-activation, its activation and the gradient of one of them; the features twice, raw and scaled.
-    trained = (2 * outputs[0] + 3 * sum(outputs[1:])) * examples
-    forward = 2 * max(map(sum, itertools.pairwise(outputs))) * evaluated  # of which no layer is kept
-    # The gradients, and the updates made of them; the state twice, as it is and as it will be.
-    return Cost(data, 2 * state + (max(trained, forward) + 2 * parameters) * NUMBER)
-
-
-def through_two(few: tuple[int, int], more: tuple[int, int]) -> Cost:
-    """The cost through two measurements (replicas, bytes).
-
-    >>> through_two((1, 110), (2, 120)).of(5)
-    150
-    """
-    replica = max(0, -(-(more[1] - few[1]) // (more[0] - few[0])))
-    return Cost(max(0, few[1] - replica * few[0]), replica)
+    shape = halve(program.shape)
+    if shape is not None:
+        return replace(program, shape=shape)
+    count = 2 * program.settings.micro_batches
+    if program.settings.batch_size % (count * data):
+        return None
+    variants = tuple(
+        replace(variant, settings=replace(variant.settings, micro_batches=count)) for variant in program.variants
+    )
+    return replace(program, variants=variants)
 
 
 def halve(shape: tuple[int, int]) -> tuple[int, int] | None:
-    """A tile's shape with half as many seeds, or half as many variants where there is one seed; None for one replica.
+    """Return half a tile: fewer seeds first, then fewer variants; None of one replica.
 
     >>> halve((3, 5)), halve((1, 5)), halve((1, 1))
     ((2, 5), (1, 3), None)
@@ -80,7 +106,7 @@ def halve(shape: tuple[int, int]) -> tuple[int, int] | None:
 
 
 def powers_of_two(least: int, most: int) -> list[int]:
-    """The powers of two from `most` down to `least`.
+    """Return the powers of two from `most` down to `least`.
 
     >>> powers_of_two(3, 40)
     [32, 16, 8, 4]
@@ -88,28 +114,12 @@ def powers_of_two(least: int, most: int) -> list[int]:
     return [2**power for power in range(int(math.log2(max(1, most))), -1, -1) if least <= 2**power <= most]
 
 
-def parse_bytes(text: str, where: str = "--memory") -> int:
-    """Bytes from `2G`, `512M` or a plain number; units are powers of 1024.
-
-    Raises:
-        ConfigError: it is no such thing, or nothing at all.
-
-    >>> parse_bytes("1.5K")
-    1536
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
-    if size < 1:
-        raise ConfigError(f"{where} {text}: is not an amount of memory, 2G or 512M say")
-    return size
-
-
-def free_bytes(devices: Sequence[Any]) -> int | None:
-    """What is free on each of these devices, the fullest of them; CPU devices share the RAM. None: they do not say."""
-    if devices[0].platform == "cpu":
-        free = free_ram()
-        return None if free is None else free // len(devices)
-    statistics = [device.memory_stats() or {} for device in devices]
-    if any("bytes_limit" not in one for one in statistics):
-        return None
-    return min(one["bytes_limit"] - one.get("bytes_in_use", 0) for one in statistics)
+def too_large(program: Program, needed: int, free: int, device_kind: str) -> ConfigError:
+    """Return the error that a single replica does not fit."""
+    settings = program.settings
+    return ConfigError(
+        f"{program.comparison}: study {program.study!r}: hidden = {list(settings.hidden)} does not fit: one "
+        f"replica with its data needs about {spell_bytes(needed)} with micro_batches = {settings.micro_batches} of "
+        f"batch_size = {settings.batch_size}, and of each {device_kind} device {spell_bytes(max(0, free))} is free; "
+        f"smaller layers, remat = true, or a smaller probe_size = {settings.probe_size} need less"
+    )

@@ -1,116 +1,243 @@
-"""Which variants train together: programs (one executable each) and their tiles. Standard library only.
+"""Which variants train together: programs (one executable each) and their tiles.
 
-What is traced and what is static is decided here, and only here. A config lists factors; those that a program can take as
-numbers (rates, decay, clipping, smoothing, and the choice of loss, activation and schedule by index) share one program, the
-others split it.
+Programs alone decide what is traced and what is static. A config lists factors. Factors that a program can take as numbers
+(rates, decay, clipping, smoothing, and the choice of loss, activation and schedule by index) share one program; the others
+split programs.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
+from jaxcompare import data as datasets
 from jaxcompare.config import names
-from jaxcompare.config.experiment import Comparison, Study, Variant, choices, label
+from jaxcompare.config.comparison import Comparison, Study, Variant, choices, label
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import is_plugin
-from jaxcompare.config.settings import OPTIONS, Settings
+from jaxcompare.config.settings import OPTIONS, Settings, keys_of
+from jaxcompare.data.loading import data_key
+from jaxcompare.planning.material import Material, make_material
+from jaxcompare.planning.networks import operations, parameters
 
-# One program for each value of these. The data set is among them because its shapes are; two sets of one shape and one
+# One program for each value of these. The data set is among them because its shapes are. Two sets of one shape and one
 # recipe still share the executable, which is looked up by recipe and shapes.
-STATIC = (
-    "dataset", "validation_fraction", "data_seed", "samples", "test_samples", "noise", "factor", "input_scaling",
-    "model", "hidden", "channels", "kernel_size", "init", "init_scale", "bias_init", "remat", "optimizer", "batch_size",
-    "micro_batches", "epochs", "precision", "matmul_precision", *names.LOSS_SCALING,
-    "train_subset", "probe_size", "evaluate_every", "measure_every", "snapshots",
-)  # fmt: skip
+STATIC = keys_of("data", "static", "static.length", "static.precision", "static.loss_scale", "measuring")
+MATERIAL = keys_of("data", "measuring.examples")  # the settings that decide a data set's Material
+
+# How many replicas of a network train best side by side on one device, by the network's number of parameters. More amortise
+# the fixed cost of a step, fewer keep weights and optimizer state in the cache (on two CPU cores: docs/performance.md).
+TILES_AT_ONCE = {"cpu": 2}  # a CPU has two devices or more, other kinds one at least
+TILE_REPLICAS = {"cpu": ((20_000, 6), (math.inf, 1)), "gpu": ((100_000, 512), (1_000_000, 128), (math.inf, 2))}
+
+# The estimated time of a replica's step on one CPU core: operations at this rate, and a fixed cost. Measured on two cores
+# (docs/performance.md); elsewhere a rough guide. Progress needs only the proportion between programs.
+CORE_OPERATIONS_A_SECOND = 65e9
+STEP_SECONDS = 1.5e-4
+# Where one seed of a program takes longer than this on a CPU core, each activation gets a program of its own. Under vmap a
+# choice between three activations is computed three times; a tenth to a fifth of the time pays for two more compilations. The
+# time of one seed decides, so that more seeds change nothing. Other kinds of device: not measured.
+SECONDS_TO_SPLIT = {"cpu": 2.0}
+STEPS_A_SEGMENT = 400  # tiny epochs share a segment of about this many steps, so that they do not each cost a call
 
 
 @dataclass(frozen=True)
+class Tile:
+    """Seeds x variants of one program, of the program's one shape; short tiles are padded by repeating the last."""
+
+    program: Program
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+
+    @property
+    def replicas(self) -> int:
+        """The number of replicas, without padding."""
+        return len(self.seeds) * len(self.variants)
+
+
+@dataclass(frozen=True, eq=False)
 class Program:
-    """Variants of one study that one executable trains."""
+    """Variants of one study that one executable trains, with their data and the shape of their tiles."""
 
     comparison: str
     study: str
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...]
-    losses: tuple[str, ...]  # what the variants' indices point into
+    losses: tuple[str, ...]  # the variants' indices point into these
     activations: tuple[str, ...]
     schedules: tuple[str, ...]
     optimizer_options: tuple[str, ...]  # traced; the others are at their defaults in all variants, and constants
     schedule_options: tuple[str, ...]
     clip: bool
-    distinct: str = ""  # in words, the static values by which it differs from the study's other programs
+    material: Material
+    platform: str  # the kind of device: "cpu", "gpu", ...
+    shape: tuple[int, int] = (1, 1)  # seeds and variants of a tile
+    distinct: str = ""  # the static values, in words, by which the program differs from the study's other programs
 
     @property
     def settings(self) -> Settings:
-        """What all variants share (the rest is the first one's)."""
+        """The settings that all variants share (the rest is the first variant's)."""
         return self.variants[0].settings
 
     @property
-    def own_functions(self) -> list[str]:
-        """Names of the functions that are a user's own."""
-        return [
-            name
-            for name in (self.settings.optimizer, *self.losses, *self.activations, *self.schedules)
-            if is_plugin(name)
-        ]
+    def custom_functions(self) -> list[str]:
+        """Names of the user's own functions."""
+        names_used = (self.settings.optimizer, *self.losses, *self.activations, *self.schedules)
+        return [name for name in names_used if is_plugin(name)]
 
     @property
     def name(self) -> str:
-        """For people: the comparison, and what this program has for itself."""
+        """For people: the comparison, and what distinguishes the program."""
         study = [self.study] if self.study not in ("main", self.settings.dataset) else []
         parts = [self.settings.dataset, *study, self.settings.optimizer, *self.activations]
         return " ".join([self.comparison.upper(), *parts, *([self.distinct] if self.distinct else [])])
 
+    @cached_property
+    def tiles(self) -> tuple[Tile, ...]:
+        """Every seed and variant in tiles of the program's shape, the last ones perhaps short."""
+        return tuple(self.tiles_of(self.seeds, self.variants))
 
-@dataclass(frozen=True)
-class Tile:
-    """Seeds x variants of one program, of the program's one shape; short ones are padded by repeating the last."""
+    def tiles_of(self, seeds: tuple[int, ...], variants: tuple[Variant, ...]) -> list[Tile]:
+        """Cut some seeds and variants into tiles of the program's shape."""
+        height, width = self.shape
+        return [
+            Tile(self, seeds[i : i + height], variants[j : j + width])
+            for i in range(0, len(seeds), height)
+            for j in range(0, len(variants), width)
+        ]
 
-    seeds: tuple[int, ...]
-    variants: tuple[Variant, ...]
+    @property
+    def tile_replicas(self) -> int:
+        """The number of replicas in a whole tile."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches of an epoch."""
+        return len(self.material.data.train.y) // self.settings.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of one replica."""
+        return self.settings.epochs * self.steps_per_epoch
+
+    @property
+    def rows(self) -> int:
+        """The number of epochs' ends that one segment can measure."""
+        return max(1, min(self.settings.epochs, STEPS_A_SEGMENT // self.steps_per_epoch))
+
+    @property
+    def step_seconds(self) -> float:
+        """Estimate the time of one step of one replica on one CPU core, measurements included."""
+        work = operations(self.settings, self.material.features, self.material.classes)
+        return 6 * work * self.settings.batch_size / CORE_OPERATIONS_A_SECOND + STEP_SECONDS
+
+    @property
+    def seconds(self) -> float:
+        """Estimate the time of the whole training on one CPU core."""
+        return len(self.variants) * len(self.seeds) * self.total_steps * self.step_seconds
 
 
-def programs_of(comparison: Comparison) -> list[Program]:
-    """A comparison's programs, in the order of its studies."""
-    found = []
+def programs_of(
+    comparison: Comparison,
+    loaded: Mapping[tuple, datasets.Dataset],
+    *,
+    platform: str,
+    tile_replicas: int | None = None,
+) -> list[Program]:
+    """Return a comparison's programs, in the order of its studies, with their data and the shape of their tiles.
+
+    Args:
+        comparison: checked and expanded.
+        loaded: the data sets, by `data.loading.data_key`.
+        platform: the kind of device that will train.
+        tile_replicas: the largest number of replicas in a tile; None: `TILE_REPLICAS`.
+
+    Raises:
+        ConfigError: a batch larger than the training set, or a split that leaves no training examples.
+    """
+    programs: list[Program] = []
+    materials: dict[tuple, Material] = {}  # programs share theirs
     for study in comparison.studies:
         groups: dict[str, list[Variant]] = {}
         for variant in study.variants:
             groups.setdefault(_static_key(variant.settings), []).append(variant)
         firsts = [group[0].settings for group in groups.values()]
-        named = ("dataset", "optimizer")  # stand in a program's name anyway
-        apart = [key for key in STATIC if key not in named and _split_by(key, firsts)]
+        named = ("dataset", "optimizer")  # are in a program's name anyway
+        separate = [key for key in STATIC if key not in named and _split_by(key, firsts)]
         for group in groups.values():
-            distinct = label(group[0].settings, apart) if apart else ""
-            found.append(replace(_program(comparison.name, study, tuple(group)), distinct=distinct))
-    return _named_apart(found)
+            settings = group[0].settings
+            key = tuple(getattr(settings, name) for name in MATERIAL)
+            if key not in materials:
+                materials[key] = _material(comparison.name, study.name, loaded, settings)
+            program = _program(comparison.name, study, tuple(group), materials[key], platform)
+            programs.append(replace(program, distinct=label(settings, separate) if separate else ""))
+    shaped = []
+    for program in _numbered(programs):
+        _check_batch(program)
+        limit = tile_replicas or _tile_replicas(program)
+        whole = _shaped(program, limit)
+        a_seed = whole.seconds / len(whole.seeds)
+        if len(whole.activations) > 1 and a_seed > SECONDS_TO_SPLIT.get(platform, math.inf):
+            shaped += [_shaped(part, limit) for part in split_by_activation(whole)]
+        else:
+            shaped.append(whole)
+    return shaped
+
+
+def _material(comparison: str, study: str, loaded: Mapping[tuple, datasets.Dataset], settings: Settings) -> Material:
+    try:
+        return make_material(loaded[data_key(settings)], settings)
+    except datasets.DataError as error:
+        fraction = f"validation_fraction = {settings.validation_fraction:g}"
+        raise ConfigError(f"{comparison}: study {study!r}: {fraction}: {error}") from error
+
+
+def _check_batch(program: Program) -> None:
+    settings, size = program.settings, len(program.material.data.train.y)
+    if settings.batch_size > size:
+        raise ConfigError(
+            f"{program.comparison}: study {program.study!r}: batch_size = {settings.batch_size} is more than the {size} "
+            f"training examples of {settings.dataset}; it must be at most {size}"
+        )
+
+
+def _shaped(program: Program, limit: int) -> Program:
+    at_once = TILES_AT_ONCE.get(program.platform, 1)
+    return replace(program, shape=tile_shape(len(program.variants), len(program.seeds), limit, at_once=at_once))
+
+
+def _tile_replicas(program: Program) -> int:
+    """Return the largest number of replicas of this network in a tile, on this kind of device."""
+    table = TILE_REPLICAS.get(program.platform, TILE_REPLICAS["gpu"])
+    size = parameters(program.settings, program.material.features, program.material.classes)
+    return next(replicas for limit, replicas in table if size <= limit)
 
 
 def _split_by(key: str, everything: Sequence[Settings]) -> bool:
-    """Whether a key has several values, beyond what follows from the precision."""
-    found = {(settings.precision, repr(getattr(settings, key))) for settings in everything}
+    """Return whether a key has several values, beyond what follows from the precision."""
+    values = {(settings.precision, repr(getattr(settings, key))) for settings in everything}
     least = len({settings.precision for settings in everything}) if key in names.LOSS_SCALING else 1
-    return len({value for _, value in found}) > 1 and len(found) > least
+    return len({value for _, value in values}) > 1 and len(values) > least
 
 
-def _named_apart(programs: Sequence[Program]) -> list[Program]:
-    """With a number where two have one name (users' own losses split programs, say): tables know programs by name."""
-    names = [program.name for program in programs]
+def _numbered(programs: Sequence[Program]) -> list[Program]:
+    """Number the programs that have one name (custom losses split programs, say): tables know programs by name."""
+    program_names = [program.name for program in programs]
     return [
-        replace(program, distinct=f"{program.distinct} ({names[:place].count(name) + 1})".strip())
-        if names.count(name) > 1
+        replace(program, distinct=f"{program.distinct} ({program_names[:place].count(name) + 1})".strip())
+        if program_names.count(name) > 1
         else program
-        for place, (program, name) in enumerate(zip(programs, names, strict=True))
+        for place, (program, name) in enumerate(zip(programs, program_names, strict=True))
     ]
 
 
 def _static_key(settings: Settings) -> str:
     values: list[Any] = [getattr(settings, key) for key in STATIC]
-    # A user's own function may not mind its neighbours' numbers as ours are tested to do: it gets a program to itself.
+    # The built-in functions are tested to leave their neighbours' numbers alone. A custom function gets its own program.
     values += [
         getattr(settings, key)
         for key, builtin in (
@@ -120,13 +247,15 @@ def _static_key(settings: Settings) -> str:
         )
         if getattr(settings, key) not in builtin
     ]
-    # What an optimizer of one's own is not given takes its default, which is not ours to know.
+    # A custom optimizer's missing options take its own defaults.
     given = [key for key in OPTIONS["optimizer"][1] if getattr(settings, key) is not None]
     values.append(given if settings.optimizer not in names.OPTIMIZERS else [])
     return repr([*values, sorted(settings.options)])
 
 
-def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Program:
+def _program(
+    comparison: str, study: Study, variants: tuple[Variant, ...], material: Material, platform: str
+) -> Program:
     everything = [variant.settings for variant in variants]
 
     def distinct(key: str) -> tuple[str, ...]:
@@ -143,26 +272,26 @@ def _program(comparison: str, study: Study, variants: tuple[Variant, ...]) -> Pr
         (*_traced(everything, "optimizer"), *everything[0].options),
         _traced(everything, "schedule"),
         any(settings.clip_norm < math.inf for settings in everything),
+        material,
+        platform,
     )
 
 
-def split_by(program: Program, key: str) -> list[Program]:
-    """A program as several, one for each value that its variants have for `key`: `activation`, `loss` or `schedule`."""
-    plural = {"activation": "activations", "loss": "losses", "schedule": "schedules"}[key]
+def split_by_activation(program: Program) -> list[Program]:
+    """Split a program into one for each activation of its variants."""
 
     def part(value: str) -> Program:
-        kept = tuple(variant for variant in program.variants if getattr(variant.settings, key) == value)
-        named: dict[str, Any] = {plural: (value,)}
-        return replace(program, variants=kept, **named)
+        variants = tuple(variant for variant in program.variants if variant.settings.activation == value)
+        return replace(program, variants=variants, activations=(value,))
 
-    return [part(value) for value in getattr(program, plural)]
+    return [part(value) for value in program.activations]
 
 
 def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:
-    """The options that some variant has at another value than the default."""
+    """Return the options that some variant has at another value than the default."""
     members, keys = OPTIONS[kind]
     everything = list(everything)
-    if getattr(everything[0], kind) not in members:  # a user's own: a program to itself, which takes what it is given
+    if getattr(everything[0], kind) not in members:  # a custom function takes what the config gives
         return tuple(key for key in keys if getattr(everything[0], key) is not None)
     return tuple(
         key
@@ -176,18 +305,18 @@ def _traced(everything: Iterable[Settings], kind: str) -> tuple[str, ...]:
 
 
 def tile_shape(variants: int, seeds: int, replicas: int, *, at_once: int = 1) -> tuple[int, int]:
-    """Seeds and variants of a tile: at most `replicas` of them, so that the whole takes the least time.
+    """Return the seeds and variants of a tile, at most `replicas` in all, that make the whole training fastest.
 
-    Variants come first, and seeds only fill what they leave: a study that is given more seeds then keeps its tiles (unless it
-    has very few replicas), and trains only the new ones. A tile's step is taken to cost as much as its replicas and one more.
-    The number of devices plays no part, so that a replica's numbers do not depend on it; only that a kind of
-    device comes in twos or more does.
+    Variants come first, and seeds only fill what variants leave. A study that gets more seeds then keeps its tiles (unless the
+    study has very few replicas), and trains only the new seeds. The cost of a tile's step is taken to be its replicas plus one.
+    The number of devices plays no part, so that a replica's numbers do not depend on the number. Only a kind of device that
+    always comes in twos or more changes the shape.
 
     Args:
-        variants: of the program.
-        seeds: of the study.
-        replicas: as many as a tile may hold.
-        at_once: tiles that any machine of this kind trains side by side; where there are fewer, they are made smaller.
+        variants: variants of the program.
+        seeds: seeds of the study.
+        replicas: the most replicas in a tile.
+        at_once: tiles that any machine of this kind trains side by side; where there are fewer tiles, they get smaller.
 
     >>> tile_shape(variants=10, seeds=5, replicas=6)
     (1, 5)
@@ -206,74 +335,11 @@ def tile_shape(variants: int, seeds: int, replicas: int, *, at_once: int = 1) ->
     return min(range(1, most + 1), key=lambda per_seed: cost(per_seed, width), default=1), width
 
 
-def tiles_of(program: Program, shape: tuple[int, int]) -> list[Tile]:
-    """A program's tiles of one shape, the last ones perhaps short."""
-    per_seed, per_variant = shape
-    return [
-        Tile(program.seeds[i : i + per_seed], program.variants[j : j + per_variant])
-        for i in range(0, len(program.seeds), per_seed)
-        for j in range(0, len(program.variants), per_variant)
-    ]
-
-
-def parameters(settings: Settings, features: int, classes: int) -> int:
-    """How many numbers the network has."""
-    return sum((layer.inputs + 1) * layer.units for layer in layers(settings, features, classes))
-
-
-def operations(settings: Settings, features: int, classes: int) -> int:
-    """How many multiplications (each with its addition) one example takes through the network."""
-    return sum((layer.inputs + 1) * layer.units * layer.positions for layer in layers(settings, features, classes))
-
-
-class LayerShape(NamedTuple):
-    """A layer's kernel, and how often it is applied to one example."""
-
-    name: str
-    inputs: int  # weights that end in one unit
-    units: int
-    positions: int  # of a convolution the pixels, else 1
-
-
-def layers(settings: Settings, features: int, classes: int) -> list[LayerShape]:
-    """The network's layers, first to last: `conv_1` .., `hidden_1` .., `output`."""
-    found = []
-    inputs, side = features, math.isqrt(features)
-    depth = 1  # images are grey
-    for number, channels in enumerate(settings.channels or (), start=1):
-        found.append(LayerShape(f"conv_{number}", (settings.kernel_size or 1) ** 2 * depth, channels, side * side))
-        depth, side = channels, side // 2
-        inputs = side * side * depth
-    widths = [inputs, *settings.hidden, classes]
-    names = [*(f"hidden_{number}" for number in range(1, len(settings.hidden) + 1)), "output"]
-    return found + [
-        LayerShape(name, fan_in, units, 1)
-        for name, (fan_in, units) in zip(names, itertools.pairwise(widths), strict=True)
-    ]
-
-
-def snapshot_epochs(settings: Settings) -> tuple[int, ...]:
-    """The epochs at which units and histograms are kept: the first, the last and some evenly between."""
-    count = min(settings.snapshots, settings.epochs + 1)
-    return tuple(sorted({round(settings.epochs * i / (count - 1)) for i in range(count)}))
-
-
-def layer_epochs(settings: Settings) -> tuple[int, ...]:
-    """The epochs at which the layers are measured: every `measure_every`-th, the snapshots' and the last."""
-    regular = range(0, settings.epochs + 1, settings.measure_every)
-    return tuple(sorted({*regular, *snapshot_epochs(settings), settings.epochs}))
-
-
-def evaluated_epochs(settings: Settings) -> tuple[int, ...]:
-    """The epochs that are evaluated on the splits: every `evaluate_every`-th, and those at which layers are measured."""
-    return tuple(sorted({*range(0, settings.epochs + 1, settings.evaluate_every), *layer_epochs(settings)}))
-
-
-def identity(program: Program, tile: Tile) -> dict[str, Any]:
-    """All of the config that decides a tile's numbers, for finding them again."""
+def identity(program: Program, seeds: Sequence[int], variants: Sequence[Variant]) -> dict[str, Any]:
+    """Return the part of the config that decides the numbers of some seeds and variants of a program."""
     return {
-        "seeds": tile.seeds,
-        "variants": [choices(variant.settings) for variant in tile.variants],
+        "seeds": tuple(seeds),
+        "variants": [choices(variant.settings) for variant in variants],
         "program": {
             key: getattr(program, key)
             for key in ("losses", "activations", "schedules", "optimizer_options", "schedule_options", "clip")

@@ -1,44 +1,44 @@
-"""What is measured, for TensorBoard, while training goes on: a run a variant, aggregated over its seeds.
+"""Measurements for TensorBoard while training goes on: one run per variant, aggregated over its seeds.
 
-A point is written as soon as every seed of the variant has reached its epoch; where one of them is not finite there is none,
-since a mean over the others would tell of survivors: `failed/diverged` counts them. Events are appended to one file a run,
-which is open only while they are written: TensorBoard's usual writers keep a file and a thread each, and begin a file of the
-same second anew.
+A point is written as soon as every seed of the variant has reached the point's epoch. Where a seed is not finite there is no
+point, since a mean over the others would describe survivors only; `failed/diverged` counts such seeds. Events are appended to
+one file per run, which is open only during a write. TensorBoard's usual writers keep a file and a thread each, and overwrite a
+file of the same second.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxcompare.config.comparison import Variant
-from jaxcompare.execution import tables
-from jaxcompare.planning.programs import layers
-
-if TYPE_CHECKING:
-    from jaxcompare.execution.trainer import Seen
+from jaxcompare.planning.cadence import Arrays, measured_epochs
+from jaxcompare.planning.networks import layers
+from jaxcompare.planning.programs import Tile
 
 FOLDER = "tensorboard"  # in the results folder
 PICTURES, OVERVIEW = "pictures", "."  # runs beside the variants'
 
+_LOG = logging.getLogger(__name__)
+
 
 @contextmanager
-def logging(folder: Path, experiments: Sequence[str], choice: Sequence[str]) -> Iterator[Log | None]:
-    """A log of what is trained inside; None where none is asked for.
+def log_of(folder: Path, experiments: Sequence[str], choice: Sequence[str]) -> Iterator[Log | None]:
+    """Open a log of what is trained inside the block; None where the caller asks for none.
 
     Args:
         folder: of the results.
-        experiments: whose older logs are replaced.
-        choice: of `outputs.Outputs`.
+        experiments: comparisons whose older logs are replaced.
+        choice: `Outputs.tensorboard`.
     """
     if not choice:
         yield None
@@ -53,10 +53,10 @@ def logging(folder: Path, experiments: Sequence[str], choice: Sequence[str]) -> 
 
 
 class Log:
-    """Writes in a thread of its own, so that training does not wait."""
+    """A log that is written in its own thread, so that training does not wait."""
 
     def __init__(self, folder: Path, experiments: Sequence[str], *, replicas: bool = False) -> None:
-        from jaxcompare.tensorboard import summaries  # which needs tensorboardX
+        from jaxcompare.tensorboard import summaries  # needs tensorboardX
 
         self.summaries, self.folder, self.replicas = summaries, folder, replicas
         for name in (*experiments, PICTURES):
@@ -64,27 +64,27 @@ class Log:
         for path in folder.glob("events.out.*"):
             path.unlink()
         self.waiting: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}  # by run, epoch and seed
-        self.written: dict[str, int] = {}  # by run: the last epoch that was
+        self.written: dict[str, int] = {}  # by run: the last written epoch
         self.files: dict[str, Path] = {}  # by run
         self.failure: OSError | None = None
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="tensorboard")
 
-    def watch(self, seen: Seen) -> None:
-        """Hears of a segment's measurements (`trainer.Watch`)."""
-        self._later(self._take, seen)
+    def watch(self, tile: Tile, epochs: range, arrays: Arrays) -> None:
+        """Log a tile's measurements at the ends of some epochs (`Callbacks.measured`)."""
+        self._later(self._take, tile, epochs, arrays)
 
     def pictures(self, pictures: Mapping[str, bytes]) -> None:
-        """Adds pictures (PNG or GIF) by their files' names."""
+        """Log pictures (PNG or GIF) by their file names."""
         for name, data in pictures.items():
             self._later(lambda name=name, data=data: self._append(PICTURES, [self.summaries.image(name, data)], 0))
 
     def close(self, *, finished: bool) -> None:
-        """Writes what is left, and that the runs are over; says so where something could not be written."""
+        """Write what is left, and the end of the runs; warn where something could not be written."""
         if finished:
             self._later(self._end)
         self.pool.shutdown(wait=True, cancel_futures=not finished)
         if self.failure is not None:
-            print(f"tensorboard: {self.folder} is not complete: {self.failure}", file=sys.stderr)
+            _LOG.warning("tensorboard: %s is not complete: %s", self.folder, self.failure)
 
     def _later(self, task: Callable[..., None], *arguments: Any) -> None:
         def guarded() -> None:
@@ -96,19 +96,19 @@ class Log:
 
         self.pool.submit(guarded)
 
-    def _take(self, seen: Seen) -> None:
-        """Lays what was measured beside what other seeds have, and writes the epochs that every seed has reached."""
-        program, material = seen.plan.program, seen.plan.material
-        names = [shape.name for shape in layers(program.settings, material.features, material.classes)]
-        measured = tables.epochs_of(program.settings, seen.epochs)
-        for v, variant in enumerate(seen.tile.variants):
+    def _take(self, tile: Tile, epochs: range, arrays: Arrays) -> None:
+        """Keep a tile's measurements until the other seeds have theirs; write the epochs that every seed has reached."""
+        program = tile.program
+        names = [shape.name for shape in layers(program.settings, program.material.features, program.material.classes)]
+        measured = measured_epochs(program.settings, epochs)
+        for v, variant in enumerate(tile.variants):
             run = run_name(program.comparison, program.study, variant)
             by_epoch = self.waiting.setdefault(run, {})
             for epoch in measured["figures"]:
                 if epoch <= self.written.get(run, -1):
                     continue  # measured again, after memory ran out
-                for s, seed in enumerate(seen.tile.seeds):
-                    by_epoch.setdefault(epoch, {})[seed] = _at(seen.arrays, measured, epoch, s, v)
+                for s, seed in enumerate(tile.seeds):
+                    by_epoch.setdefault(epoch, {})[seed] = _at(arrays, measured, epoch, s, v)
             for epoch in sorted(by_epoch):
                 if len(by_epoch[epoch]) == len(program.seeds):
                     runs = by_epoch.pop(epoch)
@@ -123,7 +123,7 @@ class Log:
         runs: dict[int, dict[str, np.ndarray]],
         names: Sequence[str],
     ) -> None:
-        """One epoch of a variant; before the first one, its row in the table of hyperparameters."""
+        """Write one epoch of a variant, and before the first epoch its row in the table of hyperparameters."""
         run, settings = run_name(comparison, study, variant), variant.settings
         about = {"experiment": comparison, "study": study}
         if OVERVIEW not in self.files:
@@ -131,11 +131,11 @@ class Log:
         if run not in self.files:
             self._append(run, self.summaries.hyperparameters(about, settings), 0)
         ordered = [runs[seed] for seed in sorted(runs)]
-        told = [
+        values = [
             *self.summaries.aggregated(ordered, names, last=epoch == settings.epochs),
             *self.summaries.histograms(ordered, names, settings),
         ]
-        self._append(run, told, epoch)
+        self._append(run, values, epoch)
         for seed in sorted(runs) if self.replicas else ():
             alone = {name: float(value[0]) for name, value in self.summaries.figures([runs[seed]], names).items()}
             self._append(f"{run}/seed_{seed}", list(self.summaries.scalars(alone)), epoch)
@@ -146,7 +146,7 @@ class Log:
             self._append(run, self.summaries.finished(), 0)
 
     def _append(self, run: str, values: Sequence[Any], step: int) -> None:
-        """One event to a run's file, which is made where it is not there."""
+        """Append one event to a run's file."""
         now, first = time.time(), run not in self.files
         if first:
             folder = self.folder / run
@@ -159,13 +159,13 @@ class Log:
 def _at(
     arrays: Mapping[str, np.ndarray], measured: Mapping[str, list[int]], epoch: int, s: int, v: int
 ) -> dict[str, np.ndarray]:
-    """One replica's measurements at one epoch, of those levels that were measured then."""
+    """Return one replica's measurements at one epoch, of the levels that were measured then."""
     places = {level: epochs.index(epoch) for level, epochs in measured.items() if epoch in epochs}
     levels = {name: name.partition("/")[0] for name in arrays}
     return {name: array[places[levels[name]], s, v] for name, array in arrays.items() if levels[name] in places}
 
 
 def run_name(comparison: str, study: str, variant: Variant) -> str:
-    """A variant's folder: `b/main/moons/relu-rate-0.1`."""
+    """Return a variant's folder: `b/main/moons/relu-rate-0.1`."""
     label = re.sub(r"[^\w.+=]+", "-", variant.label).strip("-.")
     return "/".join((comparison, study, variant.settings.dataset, label or variant.variant_id))

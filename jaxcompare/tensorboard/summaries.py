@@ -1,4 +1,4 @@
-"""What TensorBoard shows, as its protocol buffers: figures over seeds, histograms, hyperparameters, pictures, a layout."""
+"""TensorBoard's protocol buffers: figures over seeds, histograms, hyperparameters, pictures, a layout."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from jaxcompare import analysis
 from jaxcompare.config.comparison import spell
 from jaxcompare.config.settings import KEYS, NOT_FACTORS, Settings
 from jaxcompare.engine.segment import HISTOGRAM_BINS
-from jaxcompare.execution import tables
+from jaxcompare.planning.cadence import histogram_counts, histogram_ranges
 
-Runs = Sequence[Mapping[str, np.ndarray]]  # what was measured of each seed at one epoch, by `level/name`
+Runs = Sequence[Mapping[str, np.ndarray]]  # each seed's measurements at one epoch, by `level/name`
 
-# What the table of hyperparameters shows of each variant, after its last epoch. It takes a tag's last point, so these are tags
-# of their own: of a variant that diverged the last mean is of an earlier epoch.
+# Columns of the table of hyperparameters, written after a variant's last epoch. TensorBoard takes a tag's last point, so the
+# columns need separate tags: a variant that diverged has its last mean at an earlier epoch.
 FINALS = {
     "final/test_accuracy": "test_accuracy/mean",
     "final/validation_accuracy": "validation_accuracy/mean",
@@ -33,13 +33,13 @@ FINALS = {
     "final/diverged": "failed/diverged",
     "final/n": "failed/n",
 }
-# What is drawn with its band.
+# Figures that are drawn with a band.
 BANDS = tuple(f"{part}_{kind}" for kind in ("accuracy", "loss") for part in ("validation", "test", "train_subset"))
-KIND_NAMES = {"gradient": "gradient_log10"}  # as TensorBoard shows it, where the kind alone would not say enough
+KIND_NAMES = {"gradient": "gradient_log10"}  # shown in place of a kind that does not say enough
 
 
 def records(values: Sequence[Any], step: int, seconds: float, *, first: bool) -> bytes:
-    """An event as TensorFlow's records hold it; of a file's `first` one the version stands before it."""
+    """Return an event as a TensorFlow record; the `first` event of a file follows the version."""
     events = [Event(wall_time=seconds, step=step, summary=Summary(value=list(values)))]
     if first:
         events.insert(0, Event(wall_time=seconds, file_version="brain.Event:2"))
@@ -47,13 +47,13 @@ def records(values: Sequence[Any], step: int, seconds: float, *, first: bool) ->
 
 
 def _record(data: bytes) -> bytes:
-    """Length, its checksum, the data, theirs."""
+    """Return length, checksum of the length, data, checksum of the data."""
     length = struct.pack("<Q", len(data))
     return length + struct.pack("<I", masked_crc32c(length)) + data + struct.pack("<I", masked_crc32c(data))
 
 
 def figures(runs: Runs, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """Figures over seeds [n]; those of a layer have its name behind theirs."""
+    """Return figures over seeds [n]; a layer's figure has the layer's name at its end."""
     found = {}
     for name in runs[0]:
         level, _, figure = name.partition("/")
@@ -66,38 +66,38 @@ def figures(runs: Runs, layers: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def scalars(values: Mapping[str, float]) -> Iterator[Any]:
-    """A value each, but for those that are not finite: they were not measured, or a run diverged."""
+    """Yield the finite values; the others were not measured, or a run diverged."""
     return (
         Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items() if math.isfinite(value)
     )
 
 
 def aggregated(runs: Runs, layers: Sequence[str], *, last: bool) -> Iterator[Any]:
-    """Mean, low and high of each figure that every seed has; how many diverged, always; after the last epoch, what is final."""
+    """Yield mean, low and high of each figure that every seed has, the count of diverged seeds, and the final figures."""
     found = figures(runs, layers)
     finite = found.pop("finite").astype(bool)
-    told: dict[str, float] = {"failed/diverged": float((~finite).sum()), "failed/n": float(finite.size)}
+    shown: dict[str, float] = {"failed/diverged": float((~finite).sum()), "failed/n": float(finite.size)}
     for name, values in found.items():
-        told |= {f"{name}/{part}": value for part, value in analysis.mean_interval(values)._asdict().items()}
-    final = {tag: told[name] for tag, name in FINALS.items() if last}
-    return scalars(told | final)
+        shown |= {f"{name}/{part}": value for part, value in analysis.mean_interval(values)._asdict().items()}
+    final = {tag: shown[name] for tag, name in FINALS.items() if last}
+    return scalars(shown | final)
 
 
 def histograms(runs: Runs, layers: Sequence[str], settings: Settings) -> Iterator[Any]:
-    """The histograms of a snapshot, all seeds together; none where one of them diverged, or where none was taken."""
+    """Yield the histograms of a snapshot over all seeds; none where a seed diverged or no snapshot was taken."""
     if "snapshot/histograms" not in runs[0] or not all(run["figures/finite"] for run in runs):
         return
-    limits = tables.limits_of(settings)
+    ranges = histogram_ranges(settings)
     snapshots = [{name.partition("/")[2]: values for name, values in run.items()} for run in runs]
     for index, layer in enumerate(layers):
-        each = [tables.counts_of(snapshot, index) for snapshot in snapshots]
+        each = [histogram_counts(snapshot, index) for snapshot in snapshots]
         for kind in each[0]:
             counts = np.sum([one[kind] for one in each], axis=0)
-            yield _histogram(f"{KIND_NAMES.get(kind, kind)}/{layer}", counts, *limits[kind])
+            yield _histogram(f"{KIND_NAMES.get(kind, kind)}/{layer}", counts, *ranges[kind])
 
 
 def _histogram(name: str, counts: np.ndarray, low: float, high: float) -> Any:
-    """Counts [bins + 2] of a range; what lies outside it stands in a bin of its own at either end."""
+    """Return a histogram from counts [bins + 2], the first and last of which lie outside the range."""
     width = (high - low) / HISTOGRAM_BINS
     ends = low + width * np.arange(HISTOGRAM_BINS + 2)  # each bin's upper end
     centres = ends - width / 2
@@ -108,12 +108,12 @@ def _histogram(name: str, counts: np.ndarray, low: float, high: float) -> Any:
 
 
 def hyperparameters(names: Mapping[str, str], settings: Settings) -> list[Any]:
-    """A variant's row in the table of hyperparameters: every factor, so that all rows have the same keys."""
+    """Return a variant's row in the table of hyperparameters: every factor, so that all rows have the same keys."""
     return list(summary.hparams(_row(names, settings), {})[1].value)
 
 
 def _row(names: Mapping[str, str], settings: Settings) -> dict[str, Any]:
-    """Every factor by name: a number where it always is a finite one, else as it is spelled."""
+    """Return every factor by name: a number where the factor is always finite, else its spelling."""
     found: dict[str, Any] = dict(names)
     for key, rule in KEYS.items():
         value = getattr(settings, key)
@@ -129,19 +129,19 @@ def _row(names: Mapping[str, str], settings: Settings) -> dict[str, Any]:
 
 
 def finished() -> list[Any]:
-    """That a run is over."""
+    """Return the end of a run."""
     return list(summary.hparams({}, {})[2].value)
 
 
 def overview(names: Mapping[str, str], settings: Settings) -> list[Any]:
-    """What holds for all runs: the table's columns, and which figures are drawn with their bands."""
+    """Return the table's columns, and the figures that are drawn with bands: the same for all runs."""
     columns = summary.hparams(_row(names, settings), dict.fromkeys(FINALS, 0.0))[0]
     charts = {name: ["Margin", [f"{name}/{part}" for part in ("mean", "low", "high")]] for name in BANDS}
     return [*columns.value, *summary.custom_scalars({"mean and 95% interval over seeds": charts}).value]
 
 
 def image(name: str, data: bytes) -> Any:
-    """A picture (PNG or GIF) as it is."""
+    """Return a picture (PNG or GIF)."""
     width, height = Image.open(io.BytesIO(data)).size
     return Summary.Value(
         tag=name, image=Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=data)

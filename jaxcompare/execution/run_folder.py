@@ -1,132 +1,31 @@
-"""What is kept on disk: measured tiles while a run goes on, tables and manifest when it is done. All writes are atomic.
+"""A results folder: the state of the run into it, the lock, staging and publishing. All writes are atomic.
 
-    <out>/                what is published: tables, pictures, report, manifest.json
-    <out>/.run/           the run's state, not published: state.json, parts/ (measured tiles), staging/
-
-A tile is found again by all that decides its numbers, so that a run that was stopped goes on where it was, and one that is
-extended trains only what is new.
+<out>/                what is published: tables, pictures, report, manifest.json
+<out>/.run/           the run's state, not published: state.json, tiles.json, parts/ (measured tiles), staging/
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.util
-import io
 import json
 import os
 import shutil
 import weakref
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from jaxcompare.config.comparison import digest
 from jaxcompare.config.errors import InputError
-from jaxcompare.config.registry import is_plugin
-from jaxcompare.config.settings import Settings
-from jaxcompare.planning.programs import Program, Tile, identity
 from jaxcompare.system.files import write_atomically
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-DECIDE = (
-    "types.py",
-    "config",
-    "components",
-    "data",
-    "engine",
-    "diagnostics",
-    "planning",
-)  # numbers: folders of the package
-
-
-BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
 
 
 class StoreError(InputError):
     """A results folder that cannot be used as asked."""
-
-
-def versions() -> dict[str, str]:
-    """What decides numbers beside the config."""
-    return {package: metadata.version(package) for package in PACKAGES}
-
-
-def code_digest() -> str:
-    """The sha256 of the sources that decide numbers: results are never mixed from two states of the code."""
-    root = Path(__file__).parent.parent
-    sources = {
-        str(path.relative_to(root)): path.read_text(encoding="utf-8")
-        for path in sorted(root.rglob("*.py"))
-        if path.relative_to(root).parts[0] in DECIDE
-    }
-    return digest(sources)
-
-
-def plugin_digests(settings: Settings) -> dict[str, str]:
-    """The sha256 of each module that a variant's own functions come from: a function that was edited is another one.
-
-    What such a module imports is not followed. A module that is not there is told of when it is used.
-    """
-    found = {}
-    for key in ("activation", "loss", "optimizer", "schedule"):
-        name = getattr(settings, key)
-        if is_plugin(name):
-            module = name.partition(":")[0]
-            with contextlib.suppress(ImportError, ValueError, OSError, TypeError):
-                spec = importlib.util.find_spec(module)
-                if spec is not None and spec.origin is not None:
-                    found[module] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-    return found
-
-
-class TileStore:
-    """Measured tiles in a folder, those of each version of the code in one of their own; a file is named by what decides it."""
-
-    def __init__(self, root: Path, device: str) -> None:
-        self.root, self.folder = root, root / code_digest()[:16]
-        self.common = {"versions": versions(), "code": code_digest(), "device": device}
-
-    def _path(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> Path:
-        plugins = [plugin_digests(variant.settings) for variant in tile.variants]
-        content = {**self.common, "tile": identity(program, tile), "shape": shape, "data": data, "plugins": plugins}
-        return self.folder / f"{digest(content)[:32]}.npz"
-
-    def get(self, program: Program, tile: Tile, shape: tuple[int, int], data: str) -> dict[str, np.ndarray] | None:
-        """The tile's measurements, or None; a file that was damaged is none."""
-        path = self._path(program, tile, shape, data)
-        try:
-            return _read_arrays(path)
-        except FileNotFoundError:
-            return None
-        except BROKEN:
-            path.unlink(missing_ok=True)
-            return None
-
-    def put(
-        self, program: Program, tile: Tile, shape: tuple[int, int], data: str, arrays: Mapping[str, np.ndarray]
-    ) -> None:
-        """Keeps a tile's measurements."""
-        path = self._path(program, tile, shape, data)
-        content = io.BytesIO()
-        np.savez(content, **dict(arrays))  # type: ignore[arg-type]
-        write_atomically(path, content.getvalue())
-
-    def prune(self) -> None:
-        """Removes the tiles of other versions of the code, which this one cannot use."""
-        for other in self.root.iterdir() if self.root.is_dir() else ():
-            if other != self.folder:
-                shutil.rmtree(other) if other.is_dir() else other.unlink()
 
 
 class RunFolder:
@@ -223,24 +122,6 @@ class RunFolder:
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
-def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], fields: Mapping[str, np.ndarray]) -> None:
-    """Every table as Parquet (exact) and CSV (five digits), and `fields.npz`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in frames.items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
-        shown = frame
-        if "counts" in frame:
-            shown = frame.assign(counts=[" ".join(map(str, counts)) for counts in frame["counts"]])
-        shown.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
-    if fields:
-        np.savez_compressed(folder / "fields.npz", **dict(fields))  # type: ignore[arg-type]
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file, np.load(file) as arrays:
-        return dict(arrays)
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What made the results in a folder.
 
@@ -271,25 +152,6 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """The manifest, with the list of the files that lie in the folder now."""
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     write_atomically(folder / "manifest.json", _json({**manifest, "files": [*files, "manifest.json"]}))
-
-
-def merge(old: Mapping[str, pd.DataFrame], new: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """New tables, with the old ones' rows of the comparisons that the new ones do not have."""
-    kept = old["replicas"][~old["replicas"]["experiment"].isin(new["replicas"]["experiment"])]
-    if kept.empty:
-        return dict(new)
-    merged = {}
-    for name, frame in new.items():
-        before = old.get(name)
-        if before is not None:
-            if "experiment" in before:
-                before = before[before["experiment"].isin(kept["experiment"])]
-            else:
-                before = before[before["replica_id"].isin(kept["replica_id"])]
-            parts = [part for part in (before, frame) if not part.empty]
-            frame = pd.concat(parts, ignore_index=True) if parts else frame
-        merged[name] = frame
-    return merged
 
 
 def _json(content: Any) -> bytes:

@@ -1,0 +1,89 @@
+"""From checked comparisons to programs that are ready to be compiled: what a run with files and one without share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxcompare import data as datasets
+from jaxcompare.components import precision
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.parse import asks_precision, parse
+from jaxcompare.execution.devices import MeshShape, check_batches
+from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.planning import batches
+from jaxcompare.planning.programs import Program, programs_of
+from jaxcompare.planning.recipes import check_custom_functions
+from jaxcompare.words import say
+
+_LOG = logging.getLogger(__name__)
+
+Notes = dict[str, list[dict[str, Any]]]  # by comparison: what "auto" came to, for the manifest
+Planner = Callable[[Comparison], list[Program]]
+
+
+def settle_precision(
+    comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], device: Callable[[], jax.Device]
+) -> tuple[list[Comparison], Notes]:
+    """Expand the comparisons again that leave a precision to the device; `device` is asked only where one does."""
+    settled, notes = [], {}
+    for comparison in comparisons:
+        name = comparison.name
+        if asks_precision(configs[name]):
+            where = device()
+            value = precision.fastest(where)
+            comparison = parse(name, configs[name], precision=value)
+            notes[name] = [{"key": "precision", "value": value, "device": where.device_kind}]
+            _LOG.info("%s: %s", name, say("auto.precision", **notes[name][0]))
+        settled.append(comparison)
+    return settled, notes
+
+
+def prepare(
+    comparisons: Sequence[Comparison],
+    loaded: Mapping[tuple, datasets.Dataset],
+    sizes: TileSizes,
+    shape: MeshShape,
+) -> tuple[list[Comparison], dict[str, list[Program]], Planner, Notes]:
+    """Choose batch sizes, lay out programs, check custom functions and fit tiles into memory.
+
+    Args:
+        comparisons: checked, expanded and with their precision settled.
+        loaded: their data sets.
+        sizes: where tiles are chosen and kept, with the mesh.
+        shape: of the mesh, for the errors.
+
+    Returns:
+        The comparisons with their batch sizes, their programs by name, a function that does the same for a confirmation, and
+        what "auto" came to.
+
+    Raises:
+        ConfigError: a batch that does not fit the data or the mesh, a custom function that cannot be used, one replica that
+            does not fit into memory.
+    """
+    platform = sizes.mesh.devices.flat[0].platform
+    resolved = [
+        batches.resolve(comparison, loaded, sizes.mesh, limit=sizes.limit, chosen=sizes.batches)
+        for comparison in comparisons
+    ]
+    sized = [comparison for comparison, _ in resolved]
+    check_batches(shape, (variant.settings for one in sized for study in one.studies for variant in study.variants))
+
+    def plan(comparison: Comparison) -> list[Program]:
+        programs = programs_of(comparison, loaded, platform=platform)
+        for program in programs:
+            check_custom_functions(program)
+        return programs
+
+    def plan_and_fit(comparison: Comparison) -> list[Program]:
+        programs = plan(comparison)
+        sizes.fit(programs)
+        return programs
+
+    programs = {comparison.name: plan(comparison) for comparison in sized}
+    for each in programs.values():  # once all are known to be sound
+        sizes.fit(each)
+    return sized, programs, plan_and_fit, {comparison.name: notes for comparison, notes in resolved}

@@ -1,0 +1,172 @@
+"""From a program's settings to what the engine takes: recipes, hyperparameters, arrays of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxcompare.components import models, optimizers, precision
+from jaxcompare.config import names
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.registry import nearest
+from jaxcompare.config.settings import OPTIONS, Settings
+from jaxcompare.engine import segment, sweep, train_step
+from jaxcompare.planning.programs import Program, Tile
+from jaxcompare.types import Batch, Hparams
+
+
+def make_recipe(program: Program) -> train_step.Recipe:
+    """Return a program's static choices.
+
+    Raises:
+        ConfigError: a custom function is missing, or does not take the options that the config gives.
+    """
+    settings = program.settings
+    model = models.MODELS[settings.model](
+        hidden=settings.hidden,
+        classes=program.material.classes,
+        init=settings.init,
+        init_scale=settings.init_scale,
+        bias_init=settings.bias_init,
+        **{key: getattr(settings, key) for key in names.MODELS[settings.model]},
+        remat=settings.remat,
+    )
+    if program.platform == "cpu":
+        # There the gradient is as fast as JAX makes it: with the other one 0.94 to 1.02 times (docs/performance.md).
+        model = model._replace(apply_for_gradient=None)
+    try:
+        recipe = train_step.make_recipe(
+            model,
+            optimizer=settings.optimizer,
+            loss=program.losses,
+            activation=program.activations,
+            schedule=program.schedules,
+            clip=program.clip,
+            policy=policy(settings),
+            micro_batches=settings.micro_batches,
+        )
+    except ValueError as error:
+        raise ConfigError(f"{program.comparison}: study {program.study!r}: {error}") from error
+    if settings.optimizer not in names.OPTIMIZERS:
+        _check_options("optimizer", settings.optimizer, recipe.optimizer, program.optimizer_options)
+    if program.schedules[0] not in names.SCHEDULES:
+        _check_options("schedule", program.schedules[0], recipe.schedules[0], program.schedule_options)
+    return recipe
+
+
+def _check_options(kind: str, name: str, function: Any, options: Sequence[str]) -> None:
+    taken = optimizers.options_of(function)
+    for option in options:
+        if option not in taken:
+            raise ConfigError(f"{kind} {name!r} has no option {option!r}; {nearest(option, taken)}")
+
+
+def policy(settings: Settings) -> precision.Policy:
+    """Return a variant's precision, with its loss scaling where the precision has one."""
+    numbers = [getattr(settings, key) for key in names.LOSS_SCALING]
+    return precision.resolve(settings.precision, None if None in numbers else precision.LossScaling(*numbers))
+
+
+def learning_rate(settings: Settings) -> float:
+    """Return the learning rate at the variant's batch size.
+
+    The rate is fixed, in proportion to the batch size (Goyal et al. 2017), or to its square root (Krizhevsky 2014).
+    """
+    ratio = settings.batch_size / settings.reference_batch_size
+    return (
+        settings.learning_rate * {"fixed": 1.0, "linear": ratio, "square_root": ratio**0.5}[settings.learning_rate_rule]
+    )
+
+
+def make_hparams(program: Program, settings: Settings) -> Hparams:
+    """Return one variant's traced choices, for its program."""
+
+    def number(key: str) -> float:
+        value = settings.options.get(key, getattr(settings, key, None))
+        if value is not None:
+            return value
+        # Another variant of the program has this option, this variant's schedule does not: any number will do.
+        return next(float(members[key]) for members in OPTIONS["schedule"][0].values() if key in members)
+
+    return train_step.make_hparams(
+        learning_rate(settings),
+        clip_norm=settings.clip_norm,
+        label_smoothing=settings.label_smoothing,
+        total_steps=program.total_steps,
+        activation=program.activations.index(settings.activation),
+        loss=program.losses.index(settings.loss),
+        schedule=program.schedules.index(settings.schedule),
+        schedule_options={key: number(key) for key in program.schedule_options},
+        optimizer_options={key: number(key) for key in program.optimizer_options},
+    )
+
+
+def tile_arrays(tiles: Sequence[Tile]) -> sweep.Replicas:
+    """Return the arrays of tiles of one program, side by side, each padded by repeating its last seed and variant."""
+    program = tiles[0].program
+    height, width = program.shape
+
+    def pad(items: Sequence, length: int) -> list:
+        return [*items, *[items[-1]] * (length - len(items))]
+
+    padded = [(pad(tile.seeds, height), pad(tile.variants, width)) for tile in tiles]
+
+    def stack(each: Sequence[Any]) -> Any:
+        # On the host: a stack on the device would be one more small program to compile for every shape.
+        return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *each)
+
+    hparams = [stack([make_hparams(program, variant.settings) for variant in variants]) for _, variants in padded]
+    ranges = [
+        stack([segment.activation_ranges(variant.settings.activation) for variant in variants])
+        for _, variants in padded
+    ]
+    return sweep.Replicas(np.asarray([seeds for seeds, _ in padded], np.int32), stack(hparams), stack(ranges))
+
+
+def lowered(program: Program, mesh: Mesh) -> tuple[Any, Any]:
+    """Trace and lower a program's `init` and `train` for a mesh; nothing is put on the devices."""
+    material, settings = program.material, program.settings
+    replicas = tile_arrays([program.tiles[0]] * sweep.tiles_at_once(mesh))
+    return sweep.lowered(
+        make_recipe(program),
+        mesh,
+        material.data,
+        replicas,
+        batch_size=settings.batch_size,
+        rows=program.rows,
+        matmul_precision=settings.matmul_precision,
+    )
+
+
+def check_custom_functions(program: Program) -> None:
+    """Trace a step of a program that has custom functions, so that their errors come before any training.
+
+    Raises:
+        ConfigError: a custom function is missing, cannot be called as the built-in ones are, or gives the wrong shape.
+    """
+    recipe, functions = make_recipe(program), program.custom_functions
+    if not functions:
+        return
+    settings = program.settings
+    hparams = make_hparams(program, settings)
+    shapes: Any = (
+        jax.ShapeDtypeStruct((settings.batch_size, program.material.features), np.float32),
+        jax.ShapeDtypeStruct((settings.batch_size,), np.int32),
+    )
+
+    def one_step(batch: Batch) -> Any:
+        state = train_step.init_state(jax.random.key(0), recipe, hparams, batch.x)
+        return state, train_step.make_train_step(recipe)(state, batch, hparams)[0]
+
+    try:
+        before, after = jax.eval_shape(one_step, Batch(*shapes))
+    except Exception as error:  # custom code may raise anything
+        raise ConfigError(
+            f"{program.name}: {', '.join(functions)} cannot be used: {type(error).__name__}: {error}"
+        ) from error
+    if jax.tree.map(lambda leaf: leaf.shape, before) != jax.tree.map(lambda leaf: leaf.shape, after):
+        raise ConfigError(f"{program.name}: {', '.join(functions)} changes the shape of the training state")
