@@ -15,9 +15,8 @@ from problems import dots, quickly_compiled
 
 from jaxcompare import run
 from jaxcompare.engine import sweep
-from jaxcompare.execution import trainer
-from jaxcompare.planning import fitting
-from jaxcompare.planning.memory import Cost
+from jaxcompare.execution import compare, training
+from jaxcompare.planning import memory
 
 CONFIG = """
 title = "Tiny"
@@ -137,25 +136,25 @@ def test_a_run_writes_everything_and_the_second_trains_nothing(config, out, caps
 def test_a_stopped_run_goes_on_and_ends_equal(config, finished, tmp_path, monkeypatch, capsys):
     stopped, done = tmp_path / "stopped", []
 
-    def stop_in_the_second_program(job, parts, tick, watch):
-        for measured in original(job, parts, tick, watch):
+    def stop_in_the_second_program(*given):
+        for measured in original(*given):
             if len(done) >= 1:
                 raise KeyboardInterrupt
             done.append(measured)
             yield measured
 
-    original = trainer.train_job
-    monkeypatch.setattr("jaxcompare.execution.compare.train_job", stop_in_the_second_program)
+    original = compare.train_program
+    monkeypatch.setattr(compare, "train_program", stop_in_the_second_program)
     assert command("--exp", config, "--out", stopped) == 130
     assert "goes on from there" in capsys.readouterr().err
     assert not (stopped / "report.md").exists()
-    monkeypatch.setattr("jaxcompare.execution.compare.train_job", original)
+    monkeypatch.setattr(compare, "train_program", original)
 
     assert command("--exp", config, "--out", stopped, "--set", "base.epochs=1") == 2
     assert "unfinished work of another config" in capsys.readouterr().err
     trained = []
     monkeypatch.setattr(
-        sweep, "train_group", lambda *a, train=sweep.train_group, **k: (trained.append(1), train(*a, **k))[1]
+        sweep, "train_tiles", lambda *a, train=sweep.train_tiles, **k: (trained.append(1), train(*a, **k))[1]
     )
     assert command("--exp", config, "--out", stopped) == 0
     first, second = tables(finished), tables(stopped)
@@ -169,12 +168,12 @@ def test_more_seeds_train_only_the_new_ones(config, tmp_path, monkeypatch):
     many = "study.main.grid.learning_rate=[0.1,0.2,0.3,0.4,0.5,0.6,0.7]"
     trained = []
 
-    def train_group(executables, data, group, **options):
-        trained.append(group.seeds.tolist())
-        return original(executables, data, group, **options)
+    def train_tiles(compiled, data, replicas, **options):
+        trained.append(replicas.seeds.tolist())
+        return original(compiled, data, replicas, **options)
 
-    original = sweep.train_group
-    monkeypatch.setattr(sweep, "train_group", train_group)
+    original = sweep.train_tiles
+    monkeypatch.setattr(sweep, "train_tiles", train_tiles)
     out = tmp_path / "out"
     assert command("--exp", config, "--out", out, "--set", many, "--seeds", 1) == 0
     before = tables(out)["history"]
@@ -274,9 +273,9 @@ def test_two_comparisons_on_one_data_set_keep_their_own_points(out, tmp_path):
 
 def test_again_trains_anew_once(config, out, monkeypatch):
     trained = []
-    original = sweep.train_group
+    original = sweep.train_tiles
 
-    def train_group(*arguments, **options):
+    def train_tiles(*arguments, **options):
         if len(trained) == 1 and not stopped:
             stopped.append(True)
             raise KeyboardInterrupt
@@ -284,24 +283,27 @@ def test_again_trains_anew_once(config, out, monkeypatch):
         return original(*arguments, **options)
 
     stopped = []
-    monkeypatch.setattr(sweep, "train_group", train_group)
+    monkeypatch.setattr(sweep, "train_tiles", train_tiles)
     assert command("--exp", config, "--out", out, "--again") == 130
     assert command("--exp", config, "--out", out, "--again") == 0
     assert len(trained) == len(tables(out)["timing"])
 
 
+def hundred_kilobytes_a_replica(program):
+    return program.material.bytes + 100_000 * program.tile_replicas
+
+
 def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_path, capsys, monkeypatch):
     chosen = ["study.main.grid.optimizer=['sgd']", "study.main.grid.dataset=['moons']"]
     arguments = ["--exp", config, "--out", tmp_path / "out", "--memory", "150K", *(f"--set={one}" for one in chosen)]
-    # What the planner is told is not the truth, so that it is known here; the compiled program would tell.
+    # The count is not the truth, so that it is known here; the compiled program would say something else.
     monkeypatch.setattr(sweep, "memory_of", lambda compiled: None)
+    monkeypatch.setattr(memory, "planned_bytes", hundred_kilobytes_a_replica)
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "compiled", lambda plan, mesh: Cost(fitting.data_bytes(plan), 100_000))
-        patch.setattr(trainer.Trainer, "__init__", lambda *_: pytest.fail("stopped"))
+        patch.setattr(training, "_compiled", lambda *_: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception, match="stopped"):
             command(*arguments)
     assert "tiles of 1 x 1 replicas (seeds x variants) in place of 1 x 2 replicas" in capsys.readouterr().err
-    monkeypatch.setattr(fitting, "compiled", lambda plan, mesh: pytest.fail("planned anew"))
     assert command(*arguments) == 0
     assert "in place of 1 x 2 replicas (seeds x variants)" in (said := capsys.readouterr().err)
     assert "as before" in said
@@ -309,7 +311,7 @@ def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_p
     assert program["tile"] == {"seeds": 1, "variants": 1}
     assert program["lowered_from"] == {"seeds": 1, "variants": 2}
     assert program["planned_bytes"] <= program["free_bytes"] == 150 * 2**10
-    assert program["how"] == "compiled"
+    assert program["how"] == "arithmetic"
 
 
 @pytest.mark.parametrize(
@@ -330,7 +332,7 @@ def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_p
             ["--set", "base.learning_rate=0.5"],
             r"learning_rate varies in study 'main'; set study.main.grid.learning_rate",
         ),
-        (["--memory", "lots"], "--memory lots: is not an amount of memory, 2G or 512M say"),
+        (["--memory", "lots"], "--memory lots: is not an amount of memory, 2G or 512M for example"),
         (["--memory", "10K"], r"study 'main': hidden = \[8, 8\] does not fit: one replica with its data needs about"),
         (["--set", "base.micro_batches=3"], "micro_batches = 3 does not divide batch_size = 32 into equal parts"),
         (["--set", "base.remat=1"], "remat = 1 is neither true nor false"),
@@ -340,7 +342,6 @@ def test_a_tile_that_memory_lowers_is_said_recorded_and_used_again(config, tmp_p
 def test_bad_input_is_exit_2_with_the_reason_and_loses_nothing(
     arguments, message, config, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(fitting, "compiled", lambda plan, mesh: Cost(fitting.data_bytes(plan), 100_000))
     out = tmp_path / "out"
     given = [str(argument) for argument in arguments]
     if "--exp" not in given:

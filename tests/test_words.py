@@ -9,10 +9,9 @@ from datetime import datetime
 import pytest
 
 from jaxcompare import words
-from jaxcompare.config import outputs
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.settings import KEYS
-from jaxcompare.run import parser
+from jaxcompare.run import parser, read_request
 from jaxcompare.words.particles import PAIRS, final_sound, with_particles
 
 EN, KO = words.ENGLISH.catalogue, words.KOREAN.catalogue
@@ -100,7 +99,9 @@ def test_files_have_their_language_in_their_names():
 
 
 def test_the_command_line_asks_for_languages():
-    asked = {lang: outputs.parse(parser().parse_args(["--lang", lang])).languages for lang in ("en", "ko", "both")}
+    asked = {
+        lang: read_request(parser().parse_args(["--lang", lang]), "").outputs.languages for lang in ("en", "ko", "both")
+    }
     assert asked == {"en": ("en",), "ko": ("ko",), "both": ("en", "ko")}
     with pytest.raises(ConfigError, match=r"--lang kr: no such language; did you mean ko\?"):
-        outputs.parse(parser().parse_args(["--lang", "kr"]))
+        read_request(parser().parse_args(["--lang", "kr"]), "")
