@@ -1,7 +1,6 @@
 """Small problems that several tests train on, and ways to leave out what a test does not ask about."""
 
 import contextlib
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +11,14 @@ from jaxcompare.components import models
 from jaxcompare.config.parse import parse
 from jaxcompare.data import loading
 from jaxcompare.engine import segment, sweep, train_step
-from jaxcompare.planning import assemble, layout
-from jaxcompare.planning.programs import tiles_of
+from jaxcompare.execution import compare
+from jaxcompare.execution.program_cache import ProgramCache
+from jaxcompare.execution.tile_cache import TileCache
+from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.execution.training import SILENT, Resources
+from jaxcompare.planning.cadence import levels
+from jaxcompare.planning.programs import programs_of
+from jaxcompare.planning.recipes import make_hparams, make_recipe, tile_arrays
 from jaxcompare.report.draw import Picture, names_of, wanted_of
 from jaxcompare.types import Batch
 
@@ -27,16 +32,15 @@ DOT = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
     "000049454e44ae426082"
 )
-QUICKLY: dict = {}  # programs that were compiled so: never mixed with the others
+PROGRAMS = ProgramCache()  # compiled programs that all tests of a process share; each JAX configuration has its own
 
 
 @contextlib.contextmanager
 def quickly_compiled():
-    """Programs are compiled without most optimizations: in half the time, to slower programs that round otherwise."""
+    """Compile programs without most optimizations: in half the time, to slower programs that round otherwise."""
     jax.config.update("jax_disable_most_optimizations", True)
     try:
-        with mock.patch.object(sweep, "_COMPILED", QUICKLY):
-            yield
+        yield
     finally:
         jax.config.update("jax_disable_most_optimizations", False)
 
@@ -52,8 +56,20 @@ def comparison(grid=None, name="tiny", **base):
     return parse(name, {"base": {**BASE, **base}, "study": [{"grid": grid or GRID}]})
 
 
-def plans(made, **options):
-    return layout.plan(made, loading.load_datasets([made]), platform="cpu", **options)
+def programs(made, **options):
+    return programs_of(made, loading.load_datasets([made]), platform="cpu", **options)
+
+
+def resources(mesh=None, *, sizes=None, tiles=None, compiled=PROGRAMS):
+    mesh = mesh or sweep.local_mesh()
+    return Resources(mesh, sizes or TileSizes(mesh), compiled, tiles or TileCache())
+
+
+def train(made, planned, callbacks=SILENT, *, mesh=None, **kept):
+    """The tables of a comparison, trained with its programs."""
+    return compare.train_comparisons([made], {made.name: planned}, programs, resources(mesh, **kept), callbacks)[
+        made.name
+    ]
 
 
 def blobs(size=64, features=4, classes=3, seed=0):
@@ -67,38 +83,37 @@ def recipe(**options):
     return train_step.make_recipe(models.mlp(hidden=(8, 8), classes=3), **options)
 
 
-def one_replica(plan, variant, seed, dtype=None):
+def one_replica(program, variant, seed, dtype=None):
     """Trains one replica with the pure functions alone, no vmap, no tiles: what every other path must equal."""
-    made = assemble.recipe(plan.program, plan.material.classes)
-    data = jax.tree.map(jnp.asarray, plan.material.data)
-    hparams = assemble.hparams(plan.program, variant.settings, plan.total_steps)
+    made = make_recipe(program)
+    data = jax.tree.map(jnp.asarray, program.material.data)
+    hparams = make_hparams(program, variant.settings)
     ranges = segment.activation_ranges(variant.settings.activation)
     carry = segment.init_carry(made, seed, hparams, data)
     if dtype is not None:
         carry = jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, carry)
-    size = plan.program.settings.batch_size
-    return segment.train_segment(made, carry, data, seed, hparams, ranges, whole_window(plan), batch_size=size)
+    size = program.settings.batch_size
+    return segment.train_segment(made, carry, data, seed, hparams, ranges, whole_window(program), batch_size=size)
 
 
-def whole_window(plan):
+def whole_window(program):
     """One segment for everything."""
-    levels = assemble.levels(plan.program.settings)
-    return sweep.make_window(0, plan.total_steps, 0, levels, rows=len(levels))
+    wanted = levels(program.settings)
+    return sweep.make_window(0, program.total_steps, 0, wanted, rows=len(wanted))
 
 
-def train_tiles(plan, devices, segment_steps=None, data=1):
+def train_tiles(program, devices, segment_steps=None, data=1):
     """Final carries and measurements by (seed, variant)."""
     mesh = sweep.local_mesh(jax.devices()[: devices * data], data=data)
-    on_mesh = sweep.replicate(mesh, plan.material.data)
-    tiles, found = tiles_of(plan.program, plan.shape), {}
-    for begin in range(0, len(tiles), devices):
-        chosen = tiles[begin : begin + devices]
+    on_mesh, found = sweep.replicate(mesh, program.material.data), {}
+    compiled, _ = PROGRAMS.get(program, mesh)
+    for begin in range(0, len(program.tiles), devices):
+        chosen = program.tiles[begin : begin + devices]
         padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
-        group = sweep.shard(mesh, assemble.group(plan.program, padded, plan.shape, plan.total_steps))
-        built = sweep.build(layout.blueprint(plan, mesh))
-        carry, measured = sweep.train_group(
-            built, on_mesh, group, epochs=plan.program.settings.epochs, steps_per_epoch=plan.steps_per_epoch,
-            levels=assemble.levels(plan.program.settings), rows=plan.rows, segment_steps=segment_steps,
+        carry, measured = sweep.train_tiles(
+            compiled, on_mesh, sweep.shard(mesh, tile_arrays(padded)), epochs=program.settings.epochs,
+            steps_per_epoch=program.steps_per_epoch, levels=levels(program.settings), rows=program.rows,
+            segment_steps=segment_steps,
         )  # fmt: skip
         for t, tile in enumerate(chosen):
             for s, seed in enumerate(tile.seeds):

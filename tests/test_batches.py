@@ -1,5 +1,7 @@
 """`batch_size = "auto"`: what it comes to, that it is said, and where it cannot stand."""
 
+import logging
+
 import jax
 import pytest
 from problems import BASE, comparison
@@ -11,13 +13,16 @@ from jaxcompare.config.settings import AUTO
 from jaxcompare.data import loading
 from jaxcompare.engine import sweep
 from jaxcompare.execution import compare, manifest
-from jaxcompare.planning import batches, fitting
-from jaxcompare.planning.memory import Cost
+from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.planning import batches, memory
 
 
-def resolve(made, limit, book=None):
-    mesh = sweep.local_mesh(jax.devices()[:2])
-    return batches.resolve(made, loading.load_datasets([made]), mesh, limit=limit, book=book)
+def devices():
+    return sweep.local_mesh(jax.devices()[:2])
+
+
+def resolve(made, limit, chosen=None):
+    return batches.resolve(made, loading.load_datasets([made]), devices(), limit=limit, chosen=chosen)
 
 
 def sizes(made):
@@ -28,25 +33,25 @@ def sizes(made):
 def a_byte_an_example(monkeypatch):
     """A replica takes as many bytes as its micro-batch has examples, twice that with AdamW."""
 
-    def known(plan, mesh):
+    def known(program, mesh=None):
         del mesh
-        settings = plan.program.settings
+        settings = program.settings
         each = 2 if settings.optimizer == "adamw" else 1
-        return Cost(0, each * settings.batch_size // settings.micro_batches)
+        return each * settings.batch_size // settings.micro_batches
 
-    monkeypatch.setattr(fitting, "compiled", known)
-    monkeypatch.setattr(fitting, "arithmetic", lambda plan: Cost(0, known(plan, None).replica * 2))
-    monkeypatch.setattr(fitting, "data_bytes", lambda plan: 0)
+    monkeypatch.setattr(memory, "compiled_bytes", known)
+    monkeypatch.setattr(memory, "planned_bytes", lambda program: 2 * known(program))
 
 
 @pytest.mark.parametrize(("limit", "size"), [(2**40, 256), (128, 128), (127, 64), (1, 1)])
-def test_the_largest_power_of_two_that_fits(a_byte_an_example, capsys, limit, size):
+def test_the_largest_power_of_two_that_fits(a_byte_an_example, caplog, limit, size):
     """At most the 270 training examples. What comes of it is as if the number had stood in the config."""
-    made, (note,) = resolve(comparison(batch_size="auto"), limit)
+    with caplog.at_level(logging.INFO, "jaxcompare"):
+        made, (note,) = resolve(comparison(batch_size="auto"), limit)
     assert set(sizes(made)) == {size}
     assert made == comparison(batch_size=size)
     assert (note["key"], note["value"], note["dataset"]) == ("batch_size", size, "moons")
-    told = capsys.readouterr().err
+    told = caplog.text
     assert f'batch_size = "auto" is {size} on moons' in told
     assert "Batch size changes training itself" in told
 
@@ -70,18 +75,18 @@ def test_variants_of_a_study_get_one_size_and_data_sets_their_own(a_byte_an_exam
 
 
 def test_a_size_is_used_again_and_a_grid_of_numbers_goes_before_auto(a_byte_an_example, tmp_path):
-    book = fitting.Book(tmp_path / "tiles.json")
-    resolve(comparison(batch_size="auto"), 64, book)
-    book.save()
-    book = fitting.Book(tmp_path / "tiles.json")
-    assert list(book.batches.values()) == [64]
+    kept = TileSizes(devices(), path=tmp_path / "tiles.json")
+    resolve(comparison(batch_size="auto"), 64, kept.batches)
+    kept.save()
+    kept = TileSizes(devices(), path=tmp_path / "tiles.json")
+    assert list(kept.batches.values()) == [64]
     made = comparison(grid={"batch_size": [16, 32]}, batch_size="auto")
     assert resolve(made, 64) == (made, [])
 
 
 @pytest.mark.usefixtures("quick_compilation")
 def test_a_comparison_trains_with_it(a_byte_an_example, monkeypatch):
-    monkeypatch.setattr(fitting, "arithmetic", lambda plan: Cost(0, 1))
+    monkeypatch.setattr(memory, "planned_bytes", lambda program: 1)
     config = {"base": {**BASE, "batch_size": "auto", "epochs": 1, "seeds": 1}, "study": [{"grid": {"loss": ["mse"]}}]}
     found = compare.compare(config)["replicas"]
     assert list(found["batch_size"]) == [256]

@@ -173,14 +173,14 @@ def test_a_report_says_what_was_confirmed():
     }
     view, _ = views(ENGLISH, both | analysis.results(both), "a", {})
     assert len(view.confirmed) == 2
-    assert "test accuracy 0.7500 [0.7500, 0.7500] (n = 5 fresh seeds)" in told.leaders(view, "A")[0]
-    assert any("chosen on other seeds" in limit for limit in told.limits(view))
-    assert "n = 5 fresh seeds" in headlines([view], "A")[0]
+    assert "test accuracy 0.7500 [0.7500, 0.7500] (n = 5 new seeds)" in told.leaders(view, "A")[0]
+    assert any("selected on other seeds" in limit for limit in told.limits(view))
+    assert "n = 5 new seeds" in headlines([view], "A")[0]
     captions = [block.caption for block in sections.tables(view) if isinstance(block, Table)]
-    assert captions.index("At its best rate, on fresh seeds") < captions.index("At its best rate")
+    assert captions.index("At its best rate, on new seeds") < captions.index("At its best rate")
     lines = sections.protocol(view, both["history"])
-    assert any("trained again on 5 fresh seeds" in line for line in lines)
-    assert not any("seeds that chose are those that are reported" in line for line in lines)
+    assert any("retrained on 5 new seeds" in line for line in lines)
+    assert not any("selected on the same seeds that are reported" in line for line in lines)
 
 
 def test_the_protocol_says_after_how_many_epochs_was_evaluated():
@@ -188,9 +188,9 @@ def test_the_protocol_says_after_how_many_epochs_was_evaluated():
     tables |= analysis.results(tables)
     view = views(ENGLISH, tables, "a", {})[0]
     history, last = tables["history"], tables["history"]["epoch"].max()
-    assert any(line.endswith("evaluated after each epoch.") for line in sections.protocol(view, history))
+    assert any(line.endswith("evaluation after each epoch.") for line in sections.protocol(view, history))
     ends = history[history["epoch"].isin([0, last])]
-    assert any(line.endswith("evaluated after 1 of them.") for line in sections.protocol(view, ends))
+    assert any(line.endswith("evaluation after 1 of these epochs.") for line in sections.protocol(view, ends))
 
 
 def test_each_finding_is_said_in_every_language_that_is_asked_for(tables):
@@ -275,8 +275,10 @@ def test_rates_that_are_as_good_on_validation_are_told_with_the_claim_at_each():
     assert {one.values["rate"], one.values["near"]} == {1.0, 0.1}
     assert one.values["turns"]  # none at the one, ten points at the other
     view = next(v for v in views(ENGLISH, tables, "a", {}) if v.comparison.dataset == "digits")
-    assert "points apart, less than one standard error, n = 5). Against cross-entropy" in told.sentence(view, one)
-    assert "this hangs on a near-tie" in headlines([view], "A")[0]
+    assert "points, less than one standard error, n = 5). The difference from cross-entropy is" in told.sentence(
+        view, one
+    )
+    assert "this depends on a near-tie" in headlines([view], "A")[0]
     apart = [one for one in found_by(near_tie(0.05), "a", "near_tie") if one.dataset == "digits"]
     assert not apart
 
@@ -288,9 +290,9 @@ def test_a_headline_says_what_is_shown_how_much_and_why(tables):
     for _, claim in claims[claims["reading"] == "above"].iterrows():
         assert f"by {100 * claim['difference']:.2f} points" in text
     assert text.count("n = 10") == 2
-    assert "sigmoid: the gradient's norm in its first layer" in text
+    assert "sigmoid: the first layer's gradient norm is" in text
     quiet = headlines([view for view in found if (view.claims["reading"] == "none").any()], "B")
-    assert all("could not have been told from none" in line for line in quiet)
+    assert all("are undetectable here" in line for line in quiet)
 
 
 def test_options_that_a_level_does_not_have_are_no_part_of_its_name():
@@ -308,9 +310,9 @@ def test_an_interval_of_one_difference_alone_is_said_to_be_that():
     finding = Finding(
         "no_difference_shown", "difference.none", "a", "main", "digits", values | names_of, "", "claims", ()
     )
-    assert "of this difference alone, leaves out 0" in told.sentence(view, finding)
+    assert "The unadjusted interval excludes 0" in told.sentence(view, finding)
     within = finding._replace(values=finding.values | {"low": -0.1})
-    assert "alone" not in told.sentence(view, within)
+    assert "unadjusted" not in told.sentence(view, within)
 
 
 def test_intervals_are_cut_where_accuracies_end():
@@ -326,6 +328,6 @@ def test_intervals_are_cut_where_accuracies_end():
 def test_what_rounds_to_zero_has_no_sign_and_one_has_no_plural():
     assert ENGLISH.interval(-1.2e-8, -0.5, 0.001, "+.2f") == "0.00 [-0.50, 0.00]"
     assert ENGLISH.say("report.budget", epochs=1, steps="106") == (
-        "1 epoch of 106 steps, without early stopping; evaluated after each epoch."
+        "1 epoch of 106 steps, no early stopping, evaluation after each epoch."
     )
     assert ENGLISH.say("number.p_is", p=0.1) == "= 0.1"

@@ -41,11 +41,11 @@ def environment_of(**device):
 def test_the_environment_says_what_there_is_and_what_there_is_not():
     told = environment_of(platform="gpu", driver="570.1", cuda="12.9", memory={"limit": 2**30, "peak": 2**20})
     assert (told["driver"], told["CUDA"]) == ("570.1", "12.9")
-    assert told["memory of the device"] == "1 GiB in all; 1 MiB used at most"
+    assert told["device memory"] == "1 GiB in total; at most 1 MiB used"
     told = environment_of(platform="gpu", driver=None, cuda=None, memory=None, host_memory=None)
     assert set(told.values()) == {"kind x, platform gpu", "not measured"}
     told = environment_of(platform="cpu", driver=None, cuda=None, memory=None, host_memory={"limit": 2**30})
-    assert told["driver"] == told["CUDA"] == "none used"
-    assert told["memory of the machine"] == "1 GiB in all"
-    assert "memory of the device" not in told
+    assert told["driver"] == told["CUDA"] == "not used"
+    assert told["machine memory"] == "1 GiB in total"
+    assert "device memory" not in told
     assert "driver" not in environment_of(platform="cpu")  # a manifest from before it was recorded

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import jax
 import pytest
-from problems import BASE, comparison, plans
+from problems import BASE, comparison, programs, resources, train
 
 from jaxcompare.engine import sweep
-from jaxcompare.execution import compare, trainer
+from jaxcompare.execution import compare, training
+from jaxcompare.execution.training import SILENT, train_program
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -29,18 +30,18 @@ def on_host():
 @pytest.fixture
 def epoch_by_epoch(monkeypatch):
     """Segments of one epoch each, so that every epoch's end is heard of."""
-    steps = plans(comparison())[0].steps_per_epoch
-    monkeypatch.setattr(sweep, "train_group", partial(sweep.train_group, segment_steps=steps))
+    steps = programs(comparison())[0].steps_per_epoch
+    monkeypatch.setattr(sweep, "train_tiles", partial(sweep.train_tiles, segment_steps=steps))
 
 
 def test_epoch_50_holds_what_epoch_2_did(epoch_by_epoch):
     made, held = comparison(grid={"learning_rate": [0.1]}, epochs=50, seeds=1), []
 
-    def tick(tick):
+    def trained(*_):
         held.append((on_devices(), on_host()))
 
     mesh = sweep.local_mesh(jax.devices()[:1])
-    compare.train_comparisons([made], {made.name: plans(made)}, mesh=mesh, tick=tick)
+    train(made, programs(made), SILENT._replace(trained=trained), mesh=mesh)
     assert len(held) == 51  # one before the first step
     (devices_then, host_then), (devices_now, host_now) = held[2], held[-1]
     assert devices_now == devices_then
@@ -57,9 +58,12 @@ def test_a_finished_run_holds_nothing_on_the_devices():
     assert on_devices() == before
 
 
-def test_a_programs_data_go_when_it_is_trained():
-    made = comparison(grid={"optimizer": ["sgd", "momentum"]}, epochs=1, seeds=1)
-    first, second = trainer.prepare(plans(made), sweep.local_mesh(jax.devices()[:1]), trainer.Forgetful())
-    list(trainer.train_job(first, trainer.Forgetful(), lambda tick: None))
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(first.trainer.data))
-    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(second.trainer.data))
+def test_a_programs_data_go_when_it_is_trained(monkeypatch):
+    made, put = comparison(grid={"optimizer": ["sgd", "momentum"]}, epochs=1, seeds=1), []
+    replicate = sweep.replicate
+    monkeypatch.setattr(training.sweep, "replicate", lambda *given: put.append(replicate(*given)) or put[-1])
+    used = resources(sweep.local_mesh(jax.devices()[:1]))
+    for count, program in enumerate(programs(made), start=1):
+        list(train_program(program, used, SILENT))
+        assert len(put) == count  # the next program's data are not there yet
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(put[-1]))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import blobs, comparison, plans, recipe, train_tiles
+from problems import blobs, comparison, programs, recipe, train_tiles
 
 from jaxcompare.components import models
 from jaxcompare.config.errors import ConfigError
@@ -72,7 +72,7 @@ def test_micro_batches_under_vmap_are_each_replicas_own():
 def test_a_comparison_in_micro_batches_is_the_same_comparison():
     """All the way: tiles, segments, and devices that share each micro-batch."""
     grid = {"optimizer": ["momentum"], "learning_rate": [0.1, 0.01]}
-    whole, parts = (plans(comparison(grid=grid, micro_batches=count, seeds=2, epochs=1))[0] for count in (1, 4))
+    whole, parts = (programs(comparison(grid=grid, micro_batches=count, seeds=2, epochs=1))[0] for count in (1, 4))
     expected = list(train_tiles(whole, 2).values())
     for data in (1, 4):
         found = list(train_tiles(parts, 2, data=data).values())
@@ -147,7 +147,7 @@ def test_recomputed_activations_need_less_memory_in_deep_networks(activation):
 @pytest.mark.usefixtures("quick_compilation")
 def test_a_comparison_with_recomputed_activations_is_the_same_comparison():
     grid = {"activation": ["relu", "tanh"]}
-    kept, again = (plans(comparison(grid=grid, remat=remat, seeds=2, epochs=1))[0] for remat in (False, True))
+    kept, again = (programs(comparison(grid=grid, remat=remat, seeds=2, epochs=1))[0] for remat in (False, True))
     for (params, _), (others, _) in zip(train_tiles(kept, 2).values(), train_tiles(again, 2).values(), strict=True):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), params, others)
 
@@ -156,7 +156,7 @@ def test_remat_is_true_or_false():
     made = comparison(grid={"remat": [False, True], "loss": ["mse"]})
     assert [variant.settings.remat for variant in made.studies[0].variants] == [False, True]
     assert [variant.label for variant in made.studies[0].variants] == ["remat False", "remat True"]
-    assert len(plans(made)) == 2
+    assert len(programs(made)) == 2
     assert comparison(remat=parse_assignment("base.remat=true")[1]).studies[0].variants[0].settings.remat is True
     for wrong in (1, "yes", 0.0):
         with pytest.raises(ConfigError, match=r"remat = .* is neither true nor false"):

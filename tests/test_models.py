@@ -12,10 +12,12 @@ from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.parse import parse
 from jaxcompare.config.settings import Settings
 from jaxcompare.config.values import resolve_defaults
+from jaxcompare.data.loading import load_datasets
 from jaxcompare.engine import train_step
 from jaxcompare.execution.compare import compare
-from jaxcompare.planning import assemble
-from jaxcompare.planning.programs import layers, operations, parameters, programs_of
+from jaxcompare.planning.networks import layers, operations, parameters
+from jaxcompare.planning.programs import programs_of
+from jaxcompare.planning.recipes import make_recipe
 from jaxcompare.types import Batch
 
 SMALL = models.cnn(hidden=(6,), classes=3, channels=(4, 5), kernel_size=3)
@@ -251,9 +253,9 @@ def test_a_step_is_the_same_whichever_way_the_gradient_is_made(model, policy):
         np.testing.assert_allclose(ours, plain, atol=tolerance)
 
 
-def test_on_cpu_the_gradient_is_as_jax_makes_it(monkeypatch):
+@pytest.mark.parametrize(("platform", "own"), [("cpu", False), ("gpu", True)])
+def test_on_cpu_the_gradient_is_as_jax_makes_it(platform, own):
     """It is not faster otherwise there; on a GPU the update then is one pass."""
-    (made,) = programs_of(parse("tiny", {"base": {"dataset": "moons"}, "study": [{}]}))
-    assert assemble.recipe(made, 2).model.apply_for_gradient is None
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert assemble.recipe(made, 2).model.apply_for_gradient is not None
+    made = parse("tiny", {"base": {"dataset": "moons"}, "study": [{}]})
+    (program,) = programs_of(made, load_datasets([made]), platform=platform)
+    assert (make_recipe(program).model.apply_for_gradient is not None) == own

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import blobs, comparison, plans, recipe, train_tiles
+from problems import blobs, comparison, programs, recipe, train_tiles
 
 from jaxcompare import analysis, diagnostics
 from jaxcompare.components import precision
@@ -148,9 +148,11 @@ def test_underflow_is_the_share_that_full_precision_has_and_half_lost():
 
 
 def test_a_float16_sweep_is_the_same_whatever_the_devices_and_segments():
-    plan = plans(comparison({"precision": ["float16"], "activation": ["relu", "tanh"]}, seeds=2), tile_replicas=2)[0]
-    expected = train_tiles(plan, 2)
-    for found in (train_tiles(plan, 4), train_tiles(plan, 2, segment_steps=5)):
+    program = programs(
+        comparison({"precision": ["float16"], "activation": ["relu", "tanh"]}, seeds=2), tile_replicas=2
+    )[0]
+    expected = train_tiles(program, 2)
+    for found in (train_tiles(program, 4), train_tiles(program, 2, segment_steps=5)):
         for key, value in expected.items():
             jax.tree.map(np.testing.assert_array_equal, found[key], value)
 

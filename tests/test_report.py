@@ -177,7 +177,7 @@ def test_claims_follow_the_numbers():
     clear = claims([0.90, 0.91, 0.92, 0.91, 0.90], [0.80, 0.82, 0.81, 0.80, 0.81])
     assert clear[0] == "above"
     assert clear[1].startswith("Cross-entropy beats MSE on probabilities by 10.00 points [")
-    assert re.search(r"\], 5 of 5 seeds, d = [\d.]+ \[[\d., ]+\], p < 0.001\.", clear[1])
+    assert re.search(r"\], better in 5 of 5 seeds, d = [\d.]+ \[[\d., ]+\], p < 0.001\.", clear[1])
     vague = claims([0.90, 0.80, 0.90, 0.80, 0.85], [0.85, 0.90, 0.80, 0.80, 0.85])
     assert vague[0] == "none"
     assert vague[1].startswith("No difference shown between")
@@ -195,12 +195,12 @@ def test_leader_of_validation_that_loses_on_test_is_said_to():
 
 def test_findings_name_edges_failures_dead_units_and_vanishing_gradients(tables):
     moons = " ".join(findings(views_of(tables, "b")[0]))
-    assert "The best rate of sigmoid, 0.5, is the highest that was tried" in moons
+    assert "The best rate of sigmoid, 0.5, is the highest tried" in moons
     assert "Sigmoid at rate 0.01: 10 of 10 stuck at chance; reached 0.9: 0 of 10." in moons
     assert re.search(
-        r"ReLU: \d+\.\d% of the hidden units are dead .* at rate 0\.5, \d+\.\d% before the first step\.", moons
+        r"ReLU: \d+\.\d% of hidden units are dead .* at rate 0\.5, \d+\.\d% before the first step\.", moons
     )
-    assert re.search(r"Sigmoid: gradients vanish at hidden 1\..* below 0\.001 times .* it is 0\.000\d times", moons)
+    assert re.search(r"Sigmoid: gradients vanish at hidden 1\..* below 0\.001 times .* is 0\.000\d times", moons)
     assert "ReLU: gradients vanish" not in moons
     optimizers = " ".join(findings(views_of(tables, "c")[0]))
     assert "AdamW (constant) at rate 0.1: 5 of 5 diverged; reached 0.85: 0 of 5." in optimizers
@@ -216,16 +216,16 @@ def test_summary_has_a_line_for_each_comparison_and_schedule(tables):
 def test_protocol_is_told(files):
     text = files["report.md"].decode()
     assert "cross-entropy 0.01, 0.1, 1; MSE on probabilities 0.1, 1, 10" in text
-    assert "The seeds that chose are those that are reported" in text
+    assert "The learning rate was selected on the same seeds that are reported" in text
     assert "At one common rate (1)" in text
     assert "sign-flip p cannot fall below 0.0625" in text
-    assert "not the time that one run alone would take" in text
+    assert "not the time of one run alone" in text
 
 
 def test_quick_runs_are_marked():
     manifest = {"experiments": {"mine": {"quick": True, "title": "My own"}}}
     made = report.build(synthetic.tables("mine"), {}, manifest).files["report.md"].decode()
-    assert "> **A quick run (My own)" in made
+    assert "> **This is a quick run (My own)" in made
     assert "## My own" in made
 
 

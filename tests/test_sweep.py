@@ -1,15 +1,16 @@
 """Many replicas equal a loop over single ones, whatever the tiles, devices and segments."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import blobs, comparison, one_replica, plans, recipe, train_tiles, whole_window
+from problems import PROGRAMS, blobs, comparison, one_replica, programs, recipe, train, train_tiles, whole_window
 
 from jaxcompare.engine import segment, sweep, train_step
-from jaxcompare.execution import compare
-from jaxcompare.planning import assemble, layout
-from jaxcompare.planning.programs import tiles_of
+from jaxcompare.planning.programs import SECONDS_TO_SPLIT
+from jaxcompare.planning.recipes import make_recipe, tile_arrays
 from jaxcompare.types import Batch
 
 
@@ -20,20 +21,20 @@ def assert_equal(found, expected, compare_leaf=np.testing.assert_array_equal):
 
 
 @pytest.fixture(scope="module")
-def plan():
-    return plans(comparison(), tile_replicas=8)[0]
+def program():
+    return programs(comparison(), tile_replicas=8)[0]
 
 
 @pytest.fixture(scope="module")
-def tiled(plan):
-    return train_tiles(plan, devices=2)
+def tiled(program):
+    return train_tiles(program, devices=2)
 
 
-def test_a_sweep_is_a_loop_over_single_replicas(plan, tiled):
+def test_a_sweep_is_a_loop_over_single_replicas(program, tiled):
     """In float32, to 1e-5 over 18 steps: params, figures, layers, snapshots."""
-    for variant in plan.program.variants[::3]:
-        alone = jax.jit(lambda seed, v=variant: one_replica(plan, v, seed))
-        for seed in plan.program.seeds:
+    for variant in program.variants[::3]:
+        alone = jax.jit(lambda seed, v=variant: one_replica(program, v, seed))
+        for seed in program.seeds:
             carry, rows = alone(jnp.int32(seed))
             params, measured = tiled[seed, variant.variant_id]
             jax.tree.map(
@@ -51,17 +52,16 @@ def test_a_sweep_is_a_loop_over_single_replicas(plan, tiled):
 
 def test_in_float64_an_epoch_is_equal_to_1e_9():
     with jax.enable_x64(True):
-        plan = plans(comparison(grid={"activation": ["relu", "tanh"], "optimizer": ["adamw"]}, epochs=1))[0]
-        data = jax.tree.map(jnp.asarray, plan.material.data)
-        made = assemble.recipe(plan.program, 2)
+        program = programs(comparison(grid={"activation": ["relu", "tanh"], "optimizer": ["adamw"]}, epochs=1))[0]
+        data = jax.tree.map(jnp.asarray, program.material.data)
+        made = make_recipe(program)
         alone = {}
-        for variant in plan.program.variants:
-            single = jax.jit(lambda seed, v=variant: one_replica(plan, v, seed, dtype=jnp.float64)[0])
-            for seed in plan.program.seeds:
+        for variant in program.variants:
+            single = jax.jit(lambda seed, v=variant: one_replica(program, v, seed, dtype=jnp.float64)[0])
+            for seed in program.seeds:
                 carry = single(jnp.int32(seed))
                 alone[seed, variant.variant_id] = carry.state.params
-        group = assemble.group(plan.program, tiles_of(plan.program, (3, 2)), (3, 2), plan.total_steps)
-        group = jax.tree.map(lambda leaf: leaf[0], group)
+        replicas = jax.tree.map(lambda leaf: leaf[0], tile_arrays(replace(program, shape=(3, 2)).tiles))
 
         def fresh(seed, hparams):
             carry = segment.init_carry(made, seed, hparams, data)
@@ -69,13 +69,13 @@ def test_in_float64_an_epoch_is_equal_to_1e_9():
 
         def run(seed, hparams, ranges):
             return segment.train_segment(
-                made, fresh(seed, hparams), data, seed, hparams, ranges, whole_window(plan), batch_size=32
+                made, fresh(seed, hparams), data, seed, hparams, ranges, whole_window(program), batch_size=32
             )[0]
 
         both = jax.vmap(jax.vmap(run, in_axes=(None, 0, 0)), in_axes=(0, None, None))
-        carry = jax.jit(both)(group.seeds, group.hparams, group.ranges)
+        carry = jax.jit(both)(replicas.seeds, replicas.hparams, replicas.ranges)
         for (seed, variant_id), params in alone.items():
-            at = plan.program.seeds.index(seed), [v.variant_id for v in plan.program.variants].index(variant_id)
+            at = program.seeds.index(seed), [v.variant_id for v in program.variants].index(variant_id)
             for found, expected in zip(jax.tree.leaves(carry.state.params), jax.tree.leaves(params), strict=True):
                 assert found.dtype == jnp.float64
                 np.testing.assert_allclose(found[at], expected, rtol=1e-9, atol=1e-12)
@@ -90,57 +90,57 @@ def assert_close(found, expected):
 
 
 @pytest.mark.parametrize("devices", [4, 8])
-def test_the_number_of_devices_changes_no_bit(plan, tiled, devices):
-    assert_equal(train_tiles(plan, devices), tiled)
+def test_the_number_of_devices_changes_no_bit(program, tiled, devices):
+    assert_equal(train_tiles(program, devices), tiled)
 
 
 @pytest.mark.parametrize("data", [2, 4])
-def test_devices_that_share_a_tile_change_rounding_only(plan, tiled, data):
+def test_devices_that_share_a_tile_change_rounding_only(program, tiled, data):
     """Each has a part of every batch; XLA adds up their gradients."""
-    assert_close(train_tiles(plan, 8 // data, data=data), tiled)
+    assert_close(train_tiles(program, 8 // data, data=data), tiled)
 
 
-def test_one_device_alone_changes_rounding_only(plan, tiled):
+def test_one_device_alone_changes_rounding_only(program, tiled):
     """XLA compiles for a single device by other passes than for several, so here it is not bitwise."""
-    assert_close(train_tiles(plan, 1), tiled)
+    assert_close(train_tiles(program, 1), tiled)
 
 
 @pytest.mark.parametrize("segment_steps", [1, 5, 1000])
-def test_where_segments_end_changes_no_bit(plan, tiled, segment_steps):
-    assert_equal(train_tiles(plan, 2, segment_steps), tiled)
+def test_where_segments_end_changes_no_bit(program, tiled, segment_steps):
+    assert_equal(train_tiles(program, 2, segment_steps), tiled)
 
 
 def test_the_tile_shape_changes_rounding_only(tiled):
-    other = plans(comparison(), tile_replicas=3)[0]
-    assert other.shape != plans(comparison(), tile_replicas=8)[0].shape
+    other = programs(comparison(), tile_replicas=3)[0]
+    assert other.shape != programs(comparison(), tile_replicas=8)[0].shape
     assert_close(train_tiles(other, 2), tiled)
 
 
 def test_each_activation_has_a_program_where_that_is_worth_a_compilation():
     grid = {"activation": ["relu", "tanh"], "learning_rate": [0.1, 0.01, 0.001]}
-    (short,), long = (plans(comparison(grid=grid, seeds=10, epochs=epochs)) for epochs in (1, 10_000))
-    assert [plan.program.activations for plan in long] == [("relu",), ("tanh",)]
-    assert sum(len(plan.program.variants) for plan in long) == len(short.program.variants) == 6
-    assert len({plan.program.name for plan in long}) == 2
-    more = plans(comparison(grid=grid, seeds=20, epochs=10_000))
-    assert [plan.shape for plan in more] == [plan.shape for plan in long]
+    (short,), long = (programs(comparison(grid=grid, seeds=10, epochs=epochs)) for epochs in (1, 10_000))
+    assert [program.activations for program in long] == [("relu",), ("tanh",)]
+    assert sum(len(program.variants) for program in long) == len(short.variants) == 6
+    assert len({program.name for program in long}) == 2
+    more = programs(comparison(grid=grid, seeds=20, epochs=10_000))
+    assert [program.shape for program in more] == [program.shape for program in long]
 
 
 def test_splitting_programs_changes_rounding_only(tiled, monkeypatch):
-    monkeypatch.setitem(layout.SECONDS_TO_SPLIT, "cpu", 0.0)
-    split = plans(comparison(), tile_replicas=8)
+    monkeypatch.setitem(SECONDS_TO_SPLIT, "cpu", 0.0)
+    split = programs(comparison(), tile_replicas=8)
     assert len(split) == 2
     found = {}
-    for plan in split:
-        found |= train_tiles(plan, 2)
+    for program in split:
+        found |= train_tiles(program, 2)
     assert_close(found, tiled)
 
 
-def test_variants_of_a_seed_start_equal_and_seeds_differ(tiled, plan):
+def test_variants_of_a_seed_start_equal_and_seeds_differ(tiled, program):
     figures = {key: rows["figures"]["test_accuracy"][0] for key, (_, rows) in tiled.items()}
     by_seed = {}
     for (seed, variant_id), value in figures.items():
-        activation = next(v.settings.activation for v in plan.program.variants if v.variant_id == variant_id)
+        activation = next(v.settings.activation for v in program.variants if v.variant_id == variant_id)
         by_seed.setdefault((seed, activation), set()).add(float(value))
     assert all(len(values) == 1 for values in by_seed.values())
     norms = {seed: rows["layers"]["parameter_norm"][0, 0] for (seed, _), (_, rows) in tiled.items()}
@@ -149,18 +149,18 @@ def test_variants_of_a_seed_start_equal_and_seeds_differ(tiled, plan):
 
 def test_a_diverged_replica_disturbs_no_neighbour():
     """The same tile with one rate made absurd: the other replicas keep every bit."""
-    calm = plans(comparison(grid={"learning_rate": [0.1, 0.2, 0.3], "loss": ["mse_logits"]}))[0]
-    wild = plans(comparison(grid={"learning_rate": [0.1, 1e5, 0.3], "loss": ["mse_logits"]}))[0]
+    calm = programs(comparison(grid={"learning_rate": [0.1, 0.2, 0.3], "loss": ["mse_logits"]}))[0]
+    wild = programs(comparison(grid={"learning_rate": [0.1, 1e5, 0.3], "loss": ["mse_logits"]}))[0]
     before, after = train_tiles(calm, 1), train_tiles(wild, 1)
     for position in (0, 2):
-        for seed in calm.program.seeds:
+        for seed in calm.seeds:
             jax.tree.map(
                 np.testing.assert_array_equal,
-                before[seed, calm.program.variants[position].variant_id],
-                after[seed, wild.program.variants[position].variant_id],
+                before[seed, calm.variants[position].variant_id],
+                after[seed, wild.variants[position].variant_id],
             )
-    for seed in wild.program.seeds:
-        _, rows = after[seed, wild.program.variants[1].variant_id]
+    for seed in wild.seeds:
+        _, rows = after[seed, wild.variants[1].variant_id]
         assert rows["figures"]["finite"][0]
         assert not rows["figures"]["finite"][-1]
         assert np.isnan(rows["figures"]["test_accuracy"][-1])
@@ -181,7 +181,7 @@ def test_a_program_compiles_its_training_once():
     )
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        compare.train_comparisons([made], {made.name: plans(made, tile_replicas=1)})
+        train(made, programs(made, tile_replicas=1))
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
     assert len(compiled) == 1, compiled
@@ -205,9 +205,9 @@ def test_public_step_trains_and_compiles_once():
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(given)), "the state's buffers are not donated"
 
 
-def test_compiled_training_has_no_collective(plan):
+def test_compiled_training_has_no_collective(program):
     mesh = sweep.local_mesh(jax.devices()[:8])
-    text = sweep.build(layout.blueprint(plan, mesh)).train.as_text()
+    text = PROGRAMS.get(program, mesh)[0].train.as_text()
     assert "while" in text
     for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
         assert collective not in text

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import DOT, comparison, plans, quickly_compiled
+from problems import DOT, comparison, programs, quickly_compiled, train
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 from tensorboardX.record_writer import masked_crc32c
@@ -17,7 +17,7 @@ from jaxcompare import analysis, run, tensorboard
 from jaxcompare.config import outputs
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.settings import KEYS, NOT_FACTORS
-from jaxcompare.execution import compare
+from jaxcompare.execution.training import SILENT
 
 GRID = {"activation": ["relu", "tanh"], "learning_rate": [0.1, 1e6]}  # at the second rate runs diverge
 
@@ -72,9 +72,9 @@ def logged(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     one = comparison(GRID, seeds=5, epochs=4, snapshots=3)
     # Two tiles of seeds, one after the other: a variant is complete only with the second.
-    made = [replace(plan, shape=(3, 4)) for plan in plans(one)]
-    with quickly_compiled(), tensorboard.logging(folder, ["tiny"], ["replicas"]) as log:
-        tables = compare.train_comparisons([one], {"tiny": made}, watch=log.watch)["tiny"].frames
+    made = [replace(program, shape=(3, 4)) for program in programs(one)]
+    with quickly_compiled(), tensorboard.log_of(folder, ["tiny"], ["replicas"]) as log:
+        tables = train(one, made, SILENT._replace(measured=log.watch)).frames
         log.pictures({"dot.png": DOT})
     return tables, runs_of(folder / tensorboard.FOLDER), one
 

@@ -7,6 +7,7 @@ places a program that does not fit is replaced by `smaller`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,7 +56,17 @@ def planned_bytes(program: Program) -> int:
     # The state as it is and as it will be, the gradients, and the updates made of them; the features raw and scaled.
     state = 2 * _bytes(carry) + 2 * _bytes(carry.state.params)
     batch = 2 * _bytes(x) + HELD * _bytes(logits) + sum(_layer_bytes(layer, examples) for layer in layers.values())
-    return material.bytes + program.tile_replicas * (state + batch)
+    # An evaluation, or the decision field, goes through the network without a gradient: two layers at a time are held.
+    widths = [_bytes(x), *(_bytes(layer) for layer in layers.values()), _bytes(logits)]
+    evaluated = max(map(sum, itertools.pairwise(widths))) * _evaluated(program) // examples
+    return material.bytes + program.tile_replicas * (state + max(batch, evaluated))
+
+
+def _evaluated(program: Program) -> int:
+    """Return the most examples that go through the network at once without a gradient."""
+    data = program.material.data
+    splits = sum(len(split.y) for split in (data.train_subset, data.validation, data.test))
+    return max(min(train_step.EVALUATION_CHUNK, splits), 0 if data.grid is None else len(data.grid))
 
 
 def _bytes(tree: Any) -> int:
