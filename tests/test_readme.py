@@ -30,7 +30,7 @@ def test_toml_example_is_a_comparison():
     assert len(parse("mine", tomllib.loads(text)).studies[0].variants) == 9
 
 
-COMMANDS = re.findall(r"^ *python -m jaxcompare\.run (.*?)(?:  .*)?$", README + run.EXAMPLES, flags=re.MULTILINE)
+COMMANDS = re.findall(r"^ *python -m jaxcompare\.run (.*?)(?:  .*)?$", README + run.parser().epilog, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS)))
