@@ -1,8 +1,8 @@
 """Training ONE replica over many steps, with its measurements, as one pure function.
 
-A segment runs any number of steps, from anywhere to anywhere, and measures at the ends of the epochs that it passes. Its
-bounds are traced, so that one compilation serves every length, and a run may stop, report or save where it likes: the numbers
-do not depend on how the steps are cut into segments.
+A segment runs any number of steps, from anywhere to anywhere, and measures at the ends of the epochs that the segment passes.
+The bounds are traced, so that one compilation serves every length. A run may stop, report or save anywhere: the numbers do not
+depend on how the steps are cut into segments.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, TrainS
 
 HISTOGRAM_BINS = 50
 
-# What is measured at an epoch's end, each level with all below it.
+# Levels of measurement at an epoch's end; each level includes those before it.
 NOTHING, FIGURES, LAYERS, SNAPSHOT = range(4)
 
 
@@ -35,11 +35,11 @@ class Data(NamedTuple):
     test: Batch
     probe: Batch  # for the diagnostics
     scaling: tuple[jax.Array, jax.Array]  # factor and shift, [] or [D]
-    grid: jax.Array | None = None  # [G, D], unscaled: where decisions are drawn, if they can be
+    grid: jax.Array | None = None  # [G, D], unscaled: the points of the decision field, where there is one
 
 
 class Carry(NamedTuple):
-    """What a replica takes from one segment to the next."""
+    """The state that a replica carries from one segment to the next."""
 
     state: TrainState
     loss_sum: jax.Array  # [] over this epoch's steps
@@ -47,24 +47,24 @@ class Carry(NamedTuple):
 
 
 class Ranges(NamedTuple):
-    """What the diagnostics must know of this replica's activation."""
+    """The ranges of a replica's activation, for the diagnostics."""
 
-    bounds: jax.Array  # [2] its least and greatest value, NaN if unbounded
-    histogram: jax.Array  # [2] where its histogram has its bins
+    bounds: jax.Array  # [2] the least and greatest value, NaN if unbounded
+    histogram: jax.Array  # [2] the range of the histogram's bins
 
 
 class Window(NamedTuple):
-    """Which steps a segment runs, and what it measures. An epoch's number counts the epochs finished; 0: untrained."""
+    """The steps of a segment, and its measurements. An epoch's number counts the finished epochs; 0: untrained."""
 
     start: jax.Array  # [] int32, steps done so far
     stop: jax.Array  # [] int32, steps done afterwards
     first_epoch: jax.Array  # [] int32, the first epoch whose end lies in the window
     epochs: jax.Array  # [] int32, how many epochs (begun or finished) the window touches, at most K
-    levels: jax.Array  # [K] int32, what to measure at each one's end if it is reached
+    levels: jax.Array  # [K] int32, the level of measurement at each epoch's end, if the end is reached
 
 
 def activation_ranges(name: str) -> Ranges:
-    """The Ranges of the activation called `name`."""
+    """Return the Ranges of the activation called `name`."""
     nan = float("nan")
     return Ranges(
         jnp.asarray(activations.BOUNDS.get(name, (nan, nan)), jnp.float32),
@@ -84,7 +84,7 @@ def train_segment(
     batch_size: int,
     share: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> tuple[Carry, dict[str, Metrics]]:
-    """Runs the window's steps; measures at the epochs' ends.
+    """Run the window's steps, and measure at the epochs' ends.
 
     Args:
         recipe: the static choices.
@@ -94,8 +94,8 @@ def train_segment(
         hparams: the traced choices.
         ranges: for the diagnostics.
         window: which steps.
-        batch_size: B; what is left of an epoch after its whole batches is dropped.
-        share: puts each batch where it is worked on; the values stay as they are.
+        batch_size: B; the examples after an epoch's last whole batch are dropped.
+        share: places each batch on the devices that share it; the values stay as they are.
 
     Returns:
         The carry, and rows [K, ...] of measurements; rows of epochs that were not reached or not measured are zero.
@@ -106,7 +106,7 @@ def train_segment(
     step = train_step.make_train_step(recipe)
 
     def train_epoch(carry: Carry, epoch: jax.Array) -> Carry:
-        """The window's part of the epoch that is the `epoch`-th to end."""
+        """Train the window's part of the epoch that is the `epoch`-th to end."""
         first = (epoch - 1) * steps_per_epoch
         start = jnp.clip(window.start, first, first + steps_per_epoch)
         stop = jnp.clip(window.stop, first, first + steps_per_epoch)
@@ -117,7 +117,9 @@ def train_segment(
             batch = share(Batch(train_step.scale(data.train.x[examples], data.scaling), data.train.y[examples]))
             state, metrics = step(carry.state, batch, hparams)
             sums = (carry.loss_sum, carry.accuracy_sum)
-            loss_sum, accuracy_sum = (jnp.where(number == first, 0.0, so_far) for so_far in sums)  # anew each epoch
+            loss_sum, accuracy_sum = (
+                jnp.where(number == first, 0.0, so_far) for so_far in sums
+            )  # from zero each epoch
             return Carry(state, loss_sum + metrics["loss"], accuracy_sum + metrics["accuracy"])
 
         return jax.lax.fori_loop(start, stop, one_step, carry)
@@ -148,11 +150,11 @@ def measure(
     steps_per_epoch: int,
     level: jax.Array | int = SNAPSHOT,
 ) -> dict[str, Metrics]:
-    """All that is known of a replica at an epoch's end.
+    """Measure a replica at an epoch's end.
 
     Args:
         recipe: the static choices.
-        carry: the replica, whose sums are over the epoch that ends.
+        carry: the replica, with sums over the epoch that ends.
         data: the data set.
         hparams: the traced choices.
         ranges: for the diagnostics.
@@ -170,8 +172,8 @@ def measure(
 
 
 def _where_wanted(level: jax.Array | int, least: int, compute: Callable[..., Any], *arguments: Any) -> Any:
-    """`compute(*arguments)` from a level on, else zeros: a branch, under vmap as well where all replicas have one level."""
-    # Traced once, for its shapes and for its values.
+    """Return `compute(*arguments)` from a level on, else zeros: a branch, under vmap too where all replicas share the level."""
+    # One trace serves the shapes and the values.
     traced, shapes = jax.make_jaxpr(compute, return_shape=True)(*arguments)
 
     def values(*arguments: Any) -> Any:
@@ -192,7 +194,7 @@ def _figures(recipe: train_step.Recipe, steps_per_epoch: int, carry: Carry, data
     for name, result in zip(names, results, strict=True):
         found |= {f"{name}_{figure}": value for figure, value in result.items()}
     scale = state.loss_scale
-    # Of a replica that diverged too: they say why.
+    # Kept for a replica that diverged, too: these figures say why.
     scaling = {} if scale is None else {"loss_scale": scale.dynamic.scale, "skipped_steps": scale.skipped_steps}
     return _known(state, found) | scaling | {"finite": _finite(state)}
 
@@ -222,7 +224,7 @@ def _snapshot(
     }
     if data.grid is not None:
         probabilities = train_step.predict(recipe, observed.params, train_step.scale(data.grid, data.scaling), hparams)
-        found["field"] = probabilities[:, 1].astype(jnp.float16)  # to be drawn, no more
+        found["field"] = probabilities[:, 1].astype(jnp.float16)  # only drawn
     return found
 
 
@@ -235,9 +237,9 @@ def _known(state: TrainState, metrics: Metrics) -> Metrics:
 
 
 def _mark_parameters(carry: Carry, reached: jax.Array) -> Carry:
-    """Marks a replica whose parameters are not finite though its losses were: the last update did it.
+    """Mark a replica whose last update made its parameters not finite, though its losses were finite.
 
-    At epochs' ends only, so that the mark does not depend on where segments end.
+    The mark is made at epochs' ends only, so that it does not depend on where segments end.
     """
     state = carry.state
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
@@ -246,7 +248,7 @@ def _mark_parameters(carry: Carry, reached: jax.Array) -> Carry:
 
 
 def init_carry(recipe: train_step.Recipe, seed: jax.Array, hparams: Hparams, data: Data) -> Carry:
-    """A fresh replica."""
+    """Initialise a replica."""
     x = train_step.scale(data.train.x[:1], data.scaling)
     state = train_step.init_state(train_step.init_key(seed), recipe, hparams, x)
     return Carry(state, jnp.zeros(()), jnp.zeros(()))

@@ -1,8 +1,8 @@
 """Training MANY replicas: vmap over variants and seeds, jit, donation, and tiles spread over the local devices.
 
-The axes are `[T, S, V]`: tiles, seeds, variants. `train` and `segment` know nothing of them. Devices form a mesh of two axes:
-along `replica` each has a tile of its own and runs the same local program, without a word to the others; along `data`, where a
-replica alone is too large or too slow, devices share a tile and each sees a part of every batch.
+The axes are `[T, S, V]`: tiles, seeds, variants. `train_step` and `segment` know nothing of them. Devices form a mesh of two
+axes. Along `replica` each device has its own tile and runs the same local program, without communication. Along `data`, where
+one replica is too large or too slow, devices share a tile and each sees a part of every batch.
 """
 
 from __future__ import annotations
@@ -26,9 +26,25 @@ REPLICA, DATA = "replica", "data"  # the mesh's axes
 def make_step(
     recipe: train_step.Recipe,
 ) -> Callable[[TrainState, Batch, Hparams], tuple[TrainState, Metrics]]:
-    """One step of every replica, jitted: `step(state [S, V], batch [S], hparams [V]) -> (state, metrics [S, V])`.
+    """Make the jitted step of many replicas: `step(state [S, V], batch [S], hparams [V]) -> (state, metrics [S, V])`.
 
-    Variants of one seed see the same batch. The state's buffers are donated: use what comes back.
+    Variants of one seed see the same batch. The state's buffers are donated: use the returned state.
+
+    Args:
+        recipe: the static choices, from `make_recipe`.
+
+    Returns:
+        The step; metrics are those of `make_train_step`, each [S, V].
+
+    Example:
+        >>> from jaxcompare import Batch, make_hparams, make_recipe, mlp
+        >>> recipe = make_recipe(mlp(hidden=(8,), classes=3))
+        >>> hparams = stack_hparams([make_hparams(rate) for rate in (0.1, 0.01)])
+        >>> x = jnp.ones((5, 4, 2))  # five seeds, four examples, two features
+        >>> state = init_states(recipe, jnp.arange(5), hparams, x[0])
+        >>> state, metrics = make_step(recipe)(state, Batch(x, jnp.zeros((5, 4), jnp.int32)), hparams)
+        >>> metrics["loss"].shape
+        (5, 2)
     """
     over_variants = jax.vmap(train_step.make_train_step(recipe), in_axes=(0, None, 0))
     over_both = jax.vmap(over_variants, in_axes=(0, 0, None))
@@ -50,7 +66,17 @@ def compiler_options(recipe: train_step.Recipe, platform: str | None = None) -> 
 
 
 def init_states(recipe: train_step.Recipe, seeds: jax.Array, hparams: Hparams, x: jax.Array) -> TrainState:
-    """Fresh states [S, V] for seeds [S] and hparams [V]; the variants of a seed start from the same weights."""
+    """Initialise the states of many replicas; the variants of a seed start from the same weights.
+
+    Args:
+        recipe: the static choices.
+        seeds: [S] int32.
+        hparams: leaves [V], of `stack_hparams`.
+        x: [B, ...] examples, for their shape only.
+
+    Returns:
+        States with leaves [S, V, ...].
+    """
 
     def one(seed: jax.Array, hparams: Hparams) -> TrainState:
         return train_step.init_state(train_step.init_key(seed), recipe, hparams, x)
@@ -67,12 +93,12 @@ class Replicas(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """XLA's account of a compiled program, in bytes of each device."""
+    """XLA's account of a compiled program, in bytes per device."""
 
     arguments: int
     results: int
     temporaries: int
-    total: int  # what is donated is an argument and a result, and counted once
+    total: int  # donated buffers are arguments and results, and are counted once
 
 
 class Compiled(NamedTuple):
@@ -85,10 +111,10 @@ class Compiled(NamedTuple):
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
-    """All local devices, or those given, `data` of them to a tile.
+    """Return the mesh of all local devices, or of those given, with `data` devices to a tile.
 
     Raises:
-        ValueError: the devices cannot be shared out so.
+        ValueError: `data` does not divide the number of devices.
     """
     devices = list(devices or jax.local_devices())
     if len(devices) % data:
@@ -98,7 +124,7 @@ def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) ->
 
 
 def tiles_at_once(mesh: Mesh) -> int:
-    """T, how many tiles train side by side."""
+    """Return T, the number of tiles that train side by side."""
     return mesh.shape[REPLICA]
 
 
@@ -108,7 +134,7 @@ def shard(mesh: Mesh, replicas: Replicas) -> Replicas:
 
 
 def replicate(mesh: Mesh, data: Any) -> Any:
-    """The data on every device."""
+    """Put the data on every device."""
     return jax.device_put(data, NamedSharding(mesh, P()))
 
 
@@ -160,14 +186,14 @@ _HASTY = {"cpu": {"xla_backend_optimization_level": 0}}
 
 
 def _grid(function: Callable, seeds: tuple[bool, ...], variants: tuple[bool, ...]) -> Callable:
-    """`function` of one replica over seeds (outside) and variants (inside); which arguments have which axis."""
+    """Map a function of one replica over seeds (outside) and variants (inside), where flags say that arguments have them."""
     return _over(_over(function, variants), seeds)
 
 
 def _over(function: Callable, mapped: tuple[bool, ...]) -> Callable:
-    """`vmap` over the first axis of some arguments; an axis of length one is taken away instead.
+    """Apply `vmap` over the first axis of some arguments; an axis of length one is removed instead.
 
-    Most tiles have one seed: without its axis they are traced in three quarters of the time, to the same program.
+    Most tiles have one seed. Without the axis of seeds they are traced in three quarters of the time, to the same program.
     """
 
     def over(*arguments: Any) -> Any:
@@ -180,7 +206,7 @@ def _over(function: Callable, mapped: tuple[bool, ...]) -> Callable:
 
 
 def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
-    """`function` for arguments of which some have a first axis of length one, as a device's slice of the tiles has."""
+    """Wrap a function: remove the first axis, of length one, from some arguments, and add it to the results."""
 
     def local(*arguments: Any) -> Any:
         inside = (
@@ -189,7 +215,7 @@ def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
         )
         return jax.tree.map(lambda leaf: leaf[None], function(*inside))
 
-    local.__name__ = function.__name__  # what profiles and compilation logs call it
+    local.__name__ = function.__name__  # the name in profiles and compilation logs
     return local
 
 
@@ -238,7 +264,7 @@ def _no_window(rows: int) -> segment.Window:
 
 
 def memory_of(compiled: Any) -> Memory | None:
-    """What a compiled function takes of each device; None where XLA does not say."""
+    """Return the bytes of a compiled function on each device; None where XLA does not say."""
     found = compiled.memory_analysis()
     if found is None:
         return None
@@ -247,7 +273,7 @@ def memory_of(compiled: Any) -> Memory | None:
 
 
 def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], *, rows: int) -> segment.Window:
-    """A Window from plain numbers; `levels` for each epoch that it touches, at most `rows` of them."""
+    """Make a Window from plain numbers; `levels` has one for each epoch that the window touches, at most `rows`."""
     padded = np.zeros(rows, np.int32)
     padded[: len(levels)] = levels
     begin, end, first, epochs = (jnp.asarray(number, jnp.int32) for number in (start, stop, first_epoch, len(levels)))
@@ -255,16 +281,20 @@ def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], 
 
 
 def stack_hparams(each: Sequence[Hparams]) -> Hparams:
-    """Hparams [V] from V of one replica's."""
+    """Stack the Hparams of V variants: leaves [] become [V].
+
+    Args:
+        each: of `make_hparams`, all with the same options.
+    """
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 
 class Progress(NamedTuple):
-    """What a caller hears after each segment."""
+    """A finished segment, for the caller."""
 
-    steps: int  # of the group, done so far
-    seconds: float  # that this segment took
-    epochs: range  # that ended in it
+    steps: int  # done so far
+    seconds: float  # time of this segment
+    epochs: range  # that ended in this segment
     measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, T, S, V, ...]
 
 
@@ -281,26 +311,26 @@ def train_tiles(
     seconds_a_segment: float = 2.0,
     segment_steps: int | None = None,
 ) -> tuple[segment.Carry, dict[str, dict[str, np.ndarray]]]:
-    """Trains a group of tiles from start to end, segment by segment.
+    """Train tiles side by side from start to end, segment by segment.
 
     Args:
         compiled: of `compiled`.
         data: on the mesh.
         replicas: on the mesh.
-        epochs: how many.
+        epochs: the number of epochs.
         steps_per_epoch: whole batches.
-        levels: [epochs + 1] what to measure at each epoch's end, 0 being before the first step.
+        levels: [epochs + 1] the level of measurement at each epoch's end; 0 is before the first step.
         rows: K of `lowered`.
-        report: is told of each segment's end.
-        seconds_a_segment: about how long a segment may take before the caller hears of it.
-        segment_steps: a fixed number of steps a segment instead.
+        report: called at each segment's end.
+        seconds_a_segment: the time that a segment should take, about.
+        segment_steps: a fixed number of steps per segment instead.
 
     Returns:
         The carry, and the measurements, each [E, T, S, V, ...] with E = epochs + 1.
     """
     carry = compiled.init(data, replicas)
     total = epochs * steps_per_epoch
-    # The untrained networks are measured in a segment of their own, without steps.
+    # The untrained networks are measured in a separate segment without steps.
     carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, levels[:1], rows=rows))
     collected = [_rows_last(kept, 1)]
     report(Progress(0, 0.0, range(1), _rows_first(collected[-1])))
@@ -324,7 +354,7 @@ def train_tiles(
 
 
 def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
-    """Rows [T, S, V, ..., K] as [K, T, S, V, ...], without a copy."""
+    """Move K of rows [T, S, V, ..., K] to the front, without a copy."""
     return jax.tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), kept)
 
 
@@ -337,9 +367,9 @@ def measuring_seconds(
     *,
     rows: int,
 ) -> float:
-    """What the measurements of some levels, one after the other, take of a group that has been trained.
+    """Return the seconds that measurements of some levels, one after the other, take of trained tiles.
 
-    Each level that occurs is timed once for an executable, however many programs use it; the carry is used up.
+    Each level is timed once for a compiled program. The carry is used up.
     """
     timed = compiled.measuring_seconds
     for level in sorted({segment.NOTHING, *levels} - set(timed)):
@@ -347,13 +377,13 @@ def measuring_seconds(
         carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, [level], rows=rows))
         jax.block_until_ready(kept)
         timed[level] = time.perf_counter() - start
-    # What the call itself costs is not the measurement's.
+    # The cost of the call itself does not count.
     return sum(max(0.0, timed[level] - timed[segment.NOTHING]) for level in levels)
 
 
 def _rows_last(kept: dict[str, Metrics], count: int) -> dict[str, dict[str, np.ndarray]]:
-    """The first rows of [T, S, V, K, ...] on the host, with K last: what follows it differs between measurements.
+    """Return the first `count` rows of [T, S, V, K, ...] on the host, with K last: the axes after K differ by measurement.
 
-    Copied: on CPU a view would hold a segment's whole buffers until the run ends.
+    The rows are copied: on CPU a view would hold a segment's whole buffers until the run ends.
     """
     return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1)[..., :count].copy(), kept)

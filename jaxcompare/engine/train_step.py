@@ -1,7 +1,7 @@
 """Training ONE replica, as pure functions: nothing here is jitted and nothing has a replica axis.
 
-`sweep` adds both. A `Recipe` holds what is static (functions), `Hparams` what is traced (numbers). A recipe may hold several
-losses, activations or schedules; `Hparams` then says by index which one this replica uses.
+`sweep` adds both. A `Recipe` holds the static choices (functions), `Hparams` the traced ones (numbers). A recipe may hold
+several losses, activations or schedules; `Hparams` then has the index of the replica's own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Recipe(NamedTuple):
     schedules: tuple[optimizers.ScheduleFunction, ...]
     clip: bool  # False leaves clipping out of the program
     policy: precision.Policy = precision.POLICIES["float32"]
-    micro_batches: int = 1  # parts that a batch goes through the network in, one after the other
+    micro_batches: int = 1  # parts of a batch that go through the network one after the other
 
 
 def make_recipe(
@@ -46,10 +46,28 @@ def make_recipe(
     policy: str | precision.Policy = "float32",
     micro_batches: int = 1,
 ) -> Recipe:
-    """A Recipe from names, each a key of its registry or `"package.module:attribute"`.
+    """Make a Recipe from names, each a key of its registry or `"package.module:attribute"`.
+
+    Args:
+        model: the network, for example `models.mlp(...)`.
+        optimizer: a key of `optimizers.OPTIMIZERS`.
+        loss: a key of `losses.LOSSES`, or several, among which `Hparams.loss` chooses.
+        activation: a key of `activations.ACTIVATIONS`, or several, among which `Hparams.activation` chooses.
+        schedule: a key of `optimizers.SCHEDULES`, or several, among which `Hparams.schedule` chooses.
+        clip: whether gradients may be clipped; False leaves clipping out of the program.
+        policy: the precision, a key of `precision.POLICIES` or a policy.
+        micro_batches: parts of a batch that go through the network one after the other; they must divide the batch.
+
+    Returns:
+        The static choices of a training.
 
     Raises:
         ValueError: an unknown name; the message has the closest known one.
+
+    Example:
+        >>> recipe = make_recipe(models.mlp(hidden=(8,), classes=3), optimizer="adamw", activation=("relu", "tanh"))
+        >>> len(recipe.activations)
+        2
     """
 
     def each(name: str | tuple[str, ...], resolve: Callable) -> tuple:
@@ -79,11 +97,27 @@ def make_hparams(
     schedule_options: dict[str, float] | None = None,
     optimizer_options: dict[str, float] | None = None,
 ) -> Hparams:
-    """Hparams of the right dtypes from plain numbers. Options left out take their function's defaults.
+    """Make Hparams with the right dtypes from plain numbers.
 
-    `total_steps` is the length of the schedule: every schedule but `constant` needs it, and gives NaN without.
+    Args:
+        learning_rate: before the schedule.
+        clip_norm: the largest norm of the whole gradient; infinity: no clipping.
+        label_smoothing: in [0, 1).
+        total_steps: the length of the schedule; every schedule but `constant` needs it, and gives NaN without.
+        activation: index into the recipe's activations.
+        loss: index into the recipe's losses.
+        schedule: index into the recipe's schedules.
+        schedule_options: by name; missing options take the schedule's defaults.
+        optimizer_options: by name; missing options take the optimizer's defaults.
+
+    Returns:
+        Scalars: float32 (float64 where `jax_enable_x64` is set) and int32.
+
+    Example:
+        >>> make_hparams(0.1, clip_norm=1.0).learning_rate.dtype
+        dtype('float32')
     """
-    number = partial(jnp.asarray, dtype=float)  # float32, or float64 where JAX is told to use it
+    number = partial(jnp.asarray, dtype=float)  # float32, or float64 where JAX uses it
     index = partial(jnp.asarray, dtype=jnp.int32)
     return Hparams(
         number(learning_rate),
@@ -99,13 +133,16 @@ def make_hparams(
 
 
 def init_state(key: jax.Array, recipe: Recipe, hparams: Hparams, x: jax.Array) -> TrainState:
-    """A fresh network and optimizer.
+    """Initialise a network and its optimizer.
 
     Args:
-        key: a typed key; equal keys give equal weights, whatever the hyperparameters.
+        key: a typed key; equal keys give equal weights for all hyperparameters.
         recipe: the static choices.
-        hparams: the traced ones.
+        hparams: the traced choices.
         x: [B, ...] examples, for their shape only.
+
+    Returns:
+        The state before the first step.
     """
     params = recipe.model.init(key, x)
     opt_state = _optimizer(recipe, hparams, jnp.zeros((), jnp.int32)).init(params)
@@ -113,9 +150,9 @@ def init_state(key: jax.Array, recipe: Recipe, hparams: Hparams, x: jax.Array) -
 
 
 def learning_rate_at(recipe: Recipe, hparams: Hparams, step: jax.Array) -> jax.Array:
-    """The learning rate of the update after `step` updates: []; past the schedule's end it is that of the end."""
+    """Return the learning rate [] of the update after `step` updates; past the schedule's end the last rate holds."""
     total = hparams.total_steps
-    # A schedule whose length was never said must show: with a length made up, it would end unseen after one step.
+    # A missing length must show: with an invented length the schedule would end unseen after one step.
     progress = jnp.where(total > 0, jnp.minimum(step / total, 1.0), jnp.nan)
 
     def bind(schedule: optimizers.ScheduleFunction) -> optimizers.ScheduleFunction:
@@ -127,14 +164,14 @@ def learning_rate_at(recipe: Recipe, hparams: Hparams, step: jax.Array) -> jax.A
 
 
 def _optimizer(recipe: Recipe, hparams: Hparams, step: jax.Array) -> optax.GradientTransformation:
-    # Built anew in every step from traced numbers: it is two closures, and costs nothing once compiled.
+    # Built in every step from traced numbers: two closures, which cost nothing once compiled.
     return recipe.optimizer(learning_rate_at(recipe, hparams, step), **hparams.optimizer_options)
 
 
 def forward(
     recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams, *, for_gradient: bool = False
 ) -> tuple[jax.Array, dict[str, Layer]]:
-    """Logits in full precision, and the hidden layers as they were computed."""
+    """Return logits [B, C] in full precision, and the hidden layers in the precision of the computation."""
     activation = partial(activations.select, hparams.activation, recipe.activations)
     params, x = recipe.policy.to_compute((params, x))
     apply = (recipe.model.apply_for_gradient if for_gradient else None) or recipe.model.apply
@@ -148,12 +185,12 @@ def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hp
 
 
 class _Found(NamedTuple):
-    """What a batch says to a network."""
+    """A network's gradients, metrics and layers on one batch."""
 
     gradients: Params  # of the mean loss, unscaled and unclipped, in full precision
     metrics: Metrics
     layers: dict[str, Layer]
-    finite: jax.Array  # [] bool: False where the step is to be skipped
+    finite: jax.Array  # [] bool: False where the step must be skipped
     loss_scale: precision.LossScale | None  # afterwards
 
 
@@ -179,10 +216,10 @@ def _gradients(
 def _batch_gradients(
     recipe: Recipe, params: Params, batch: Batch, hparams: Hparams, loss_scale: precision.LossScale | None
 ) -> _Found:
-    """`_gradients` of a whole batch, which goes through the network in the recipe's micro-batches.
+    """Return `_gradients` of a whole batch, which goes through the network in the recipe's micro-batches.
 
-    Equal parts: the mean over the batch is the mean of their means, and only one part's activations are held at a time. Where
-    one part overflows the whole step has.
+    The parts are equal: the mean over the batch is the mean of the parts' means. Only one part's activations are held at a
+    time. Where one part overflows, the whole step overflows.
 
     Raises:
         ValueError: the micro-batches do not divide the batch.
@@ -204,7 +241,7 @@ def _batch_gradients(
         found = one(micro)
         gradients = jax.tree.map(jnp.add, so_far.gradients, found.gradients)
         metrics = jax.tree.map(jnp.add, so_far.metrics, found.metrics)
-        earlier = found.finite & ~so_far.finite  # the scale is that of a part that overflowed, if any did
+        earlier = found.finite & ~so_far.finite  # a part that overflowed decides the scale
         scale = jax.tree.map(partial(jnp.where, earlier), so_far.loss_scale, found.loss_scale)
         return _Found(gradients, metrics, {}, so_far.finite & found.finite, scale), None
 
@@ -219,23 +256,36 @@ def _batch_gradients(
 
 def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
     norm = tree_norm(gradients)
-    # A norm of zero would divide by zero; a norm that is not finite stays so, and divergence shows.
+    # A norm of zero would divide by zero; a norm that is not finite stays not finite, and divergence shows.
     factor = jnp.where(norm > clip_norm, clip_norm / norm, 1.0)
     return jax.tree.map(lambda gradient: gradient * factor, gradients)
 
 
 def _correct(logits: jax.Array, y: jax.Array) -> jax.Array:
-    """Right answers [...] as 0. and 1.; an answer that is not finite is none."""
+    """Return correct answers [...] as 0. and 1.; an answer that is not finite is wrong."""
     answered = jnp.all(jnp.isfinite(logits), axis=-1)
     return (answered & (jnp.argmax(logits, axis=-1) == y)).astype(jnp.float32)
 
 
 def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tuple[TrainState, Metrics]]:
-    """`step(state, batch, hparams) -> (state, metrics)`, pure, for one replica.
+    """Make the training step of one replica, a pure function `step(state, batch, hparams) -> (state, metrics)`.
 
-    Metrics, each []: `loss` (mean over the batch, before the update), `accuracy`, `learning_rate`.
-    A loss that is not finite is marked in the state, once, and the update is applied all the same. Only where the precision has
-    a loss scale is a step skipped whose gradients are not finite, and a replica marked once no smaller scale is left to try.
+    A loss that is not finite is marked in the state, once, and the update is applied all the same. Where the precision has a
+    loss scale, a step with gradients that are not finite is skipped. Such a replica is marked once no smaller scale is left.
+
+    Args:
+        recipe: the static choices.
+
+    Returns:
+        The step. Its metrics, each []: `loss` (mean over the batch, before the update), `accuracy`, `learning_rate`.
+
+    Example:
+        >>> recipe = make_recipe(models.mlp(hidden=(8,), classes=3))
+        >>> batch, hparams = Batch(jnp.ones((4, 2)), jnp.arange(4) % 3), make_hparams(0.1)
+        >>> state = init_state(jax.random.key(0), recipe, hparams, batch.x)
+        >>> state, metrics = jax.jit(make_train_step(recipe))(state, batch, hparams)
+        >>> sorted(metrics), int(state.step)
+        (['accuracy', 'learning_rate', 'loss'], 1)
     """
 
     def step(state: TrainState, batch: Batch, hparams: Hparams) -> tuple[TrainState, Metrics]:
@@ -245,7 +295,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
         params = optax.apply_updates(state.params, updates)
         diverged = ~jnp.isfinite(found.metrics["loss"])
         if found.loss_scale is not None:
-            # A step that overflowed is none: neither parameters nor optimizer learn of it.
+            # A step that overflowed leaves parameters and optimizer as they were.
             params, opt_state = (
                 jax.tree.map(partial(jnp.where, found.finite), new, old)
                 for new, old in ((params, state.params), (opt_state, state.opt_state))
@@ -261,17 +311,17 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
 def evaluate(
     recipe: Recipe, params: Params, splits: Sequence[Batch], hparams: Hparams, scaling: tuple
 ) -> tuple[Metrics, ...]:
-    """Mean loss and accuracy over each of some splits, every example counted.
+    """Evaluate mean loss and accuracy over each of some splits, every example counted.
 
     Args:
         recipe: the static choices.
         params: of the network.
-        splits: unscaled, of any sizes; they go through the network together, in chunks, so that it is compiled once.
+        splits: unscaled, of any sizes; they go through the network together, in chunks, so that one shape is compiled.
         hparams: the traced choices.
-        scaling: as for `scale`.
+        scaling: factor and shift, as for `scale`.
 
     Returns:
-        For each split `loss` and `accuracy`, each []; NaN for an empty one.
+        For each split `loss` and `accuracy`, each []; NaN for an empty split.
     """
     sizes = [split.y.shape[0] for split in splits]
     chunk = max(1, min(EVALUATION_CHUNK, sum(sizes)))
@@ -295,55 +345,65 @@ def evaluate(
 
 
 def _mean(values: jax.Array) -> jax.Array:
-    # Of an empty split nothing was measured.
+    # Nothing was measured on an empty split.
     return jnp.mean(values) if values.size else jnp.full((), jnp.nan)
 
 
 def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Observation:
-    """What the next step would see and do on `batch`, in full precision; the state is left as it is."""
+    """Observe the next step on a batch without taking the step, for `jaxcompare.diagnostics`.
+
+    Args:
+        recipe: the static choices.
+        state: of the replica; stays as it is.
+        batch: scaled examples.
+        hparams: the traced choices.
+
+    Returns:
+        Parameters, gradients, updates and hidden layers, in full precision.
+    """
     found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
-    # The gradient's transformation sorted them by name.
+    # The transformation of the gradient sorted the layers by name.
     layers = {name: found.layers[name] for name in layer_names(found.layers)}
     clipped = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
-    # After the last step there is no next one, and a schedule may have come to zero: the last step's rate stands in.
+    # After the last step there is no next step, and a schedule may have come to zero: use the last step's rate.
     step = jnp.minimum(state.step, hparams.total_steps - 1)
     updates, _ = _optimizer(recipe, hparams, step).update(clipped, state.opt_state, state.params)
     return Observation(state.params, found.gradients, updates, recipe.policy.to_full(layers))
 
 
 def full_gradients(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -> Params:
-    """The gradients of the mean loss as float32 would have them, whatever the recipe's precision."""
+    """Return the gradients of the mean loss in float32, for a recipe of any precision."""
     full = recipe._replace(policy=precision.POLICIES["float32"])
     return _gradients(full, state.params, batch, hparams, None).gradients
 
 
 def scale(x: jax.Array, scaling: tuple) -> jax.Array:
-    """Features as the network sees them: x * factor + shift, for `scaling = (factor, shift)`."""
+    """Scale features for the network: x * factor + shift, for `scaling = (factor, shift)`."""
     factor, shift = scaling
     return x.astype(float) * factor + shift
 
 
 def predict(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> jax.Array:
-    """Softmax probabilities [B, C] for scaled features [B, ...]."""
+    """Return softmax probabilities [B, C] for scaled features [B, ...]."""
     return jax.nn.softmax(forward(recipe, params, x, hparams)[0])
 
 
 def replica_key(seed: jax.Array) -> jax.Array:
-    """The typed key that all of a replica's randomness is folded from; the same for every variant of a seed."""
+    """Return the typed key of all of a replica's randomness; the variants of a seed share the key."""
     return jax.random.key(seed)
 
 
 def init_key(seed: jax.Array) -> jax.Array:
-    """The key of the initial weights."""
+    """Return the key of the initial weights."""
     return jax.random.fold_in(replica_key(seed), 0)
 
 
 def epoch_order(seed: jax.Array, epoch: jax.Array, size: int) -> jax.Array:
-    """The order [size] int32 in which an epoch (from 0) visits the training examples; any is as likely as another.
+    """Return the order [size] int32 in which an epoch (from 0) visits the training examples; all orders are equally likely.
 
-    Sorting random numbers, as `jax.random.permutation` does, but of each number only the high bits are random: the low ones are
-    the position, so that one array is sorted instead of two, which takes a third of the time on CPU. What the high bits lack in
-    length further rounds make up: they sort as one longer number would, and of size^3 numbers hardly two are alike.
+    Random numbers are sorted, as in `jax.random.permutation`, but only the high bits of each number are random. The low bits
+    are the position, so that one array is sorted instead of two: a third of the time on CPU. Further rounds make up for the
+    missing bits. Together the rounds sort as one longer number would, and two of size^3 numbers are hardly ever equal.
 
     Raises:
         ValueError: more examples than 2^28.

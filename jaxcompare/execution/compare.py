@@ -88,8 +88,8 @@ def compare(
 ) -> dict[str, pd.DataFrame]:
     """Train a comparison and return its tables, without files.
 
-    Replicas are spread over the local devices that JAX has. On CPU JAX has one device, unless told otherwise before it starts:
-    `jax.config.update("jax_num_cpu_devices", cores)` makes training several times faster.
+    Replicas are spread over JAX's local devices. On CPU JAX has one device by default: a call of
+    `jax.config.update("jax_num_cpu_devices", cores)` before JAX starts makes training several times faster.
 
     Args:
         config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`.

@@ -1,4 +1,4 @@
-"""Which devices a run uses: decided before JAX starts, since on CPU it must be told how many there shall be."""
+"""The devices of a run, chosen before JAX starts: the number of CPU devices is fixed then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MeshShape(NamedTuple):
-    """How devices are shared out; None: as many as there are."""
+    """The shape of the mesh; None: every device."""
 
     replica: int | None = None  # tiles that train side by side
     data: int = 1  # devices that share one tile, each with a part of every batch
@@ -27,10 +27,10 @@ EVERY_DEVICE = MeshShape()
 
 
 def parse_mesh(text: str) -> MeshShape:
-    """A MeshShape from `replica=4,data=2`; either may be left out.
+    """Parse a MeshShape from `replica=4,data=2`; either part may be missing.
 
     Raises:
-        ConfigError: an unknown axis, an axis given twice, or a number that is none.
+        ConfigError: an unknown axis, an axis given twice, or a number that is not one.
 
     >>> parse_mesh("replica=4,data=2")
     MeshShape(replica=4, data=2)
@@ -49,7 +49,7 @@ def parse_mesh(text: str) -> MeshShape:
 
 
 def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
-    """A batch must fall into equal parts, and so must each of its micro-batches.
+    """Check that the devices of a tile get equal parts of each batch and micro-batch.
 
     Raises:
         ConfigError: a batch size, or a micro-batch, that the data axis does not divide.
@@ -67,10 +67,11 @@ def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
 
 
 def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
-    """Imports JAX with one CPU device a core, or as many as the mesh needs, and a cache of compiled programs.
+    """Import JAX with one CPU device per core, or as many as the mesh needs, and with a cache of compiled programs.
 
-    Products this small gain nothing from two threads: replicas spread over cores do. There are at least two devices, because
-    XLA compiles for one alone by other passes, which round otherwise: so a replica's bits are the same on any CPU count.
+    Small products gain nothing from two threads; replicas that are spread over cores do. There are at least two devices: XLA
+    compiles for a single device with other passes, which round differently. A replica's bits are then the same for any number
+    of cores.
     """
     import jax
 
@@ -85,10 +86,10 @@ def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
 
 
 def make_mesh(shape: MeshShape) -> Mesh:
-    """The mesh of that shape, over this process's first devices.
+    """Return the mesh of a shape over this process's first devices.
 
     Raises:
-        ConfigError: there are too few devices, or they cannot be shared out so.
+        ConfigError: there are too few devices.
     """
     import jax
 

@@ -104,7 +104,7 @@ class ProgramCache:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
-        with contextlib.suppress(OSError):  # a folder that is not ours to change
+        with contextlib.suppress(OSError):  # a read-only folder
             os.utime(path)
         return sweep.Compiled(init, train, memory, {})
 

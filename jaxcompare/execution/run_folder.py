@@ -39,7 +39,7 @@ class RunFolder:
         self.unlock: Callable[[], Any] = lambda: None
 
     def state(self) -> dict[str, Any]:
-        """What the last run into this folder was; empty if there was none."""
+        """Return the record of the last run into this folder; empty if there was none."""
         try:
             return json.loads(self.state_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -48,7 +48,7 @@ class RunFolder:
             raise StoreError(f"--out {self.out}: {self.state_path} cannot be read ({error}); move it away") from error
 
     def is_complete(self, run_digest: str, wanted: Mapping[str, Sequence[str]] | None = None) -> bool:
-        """Whether this very run has been finished and published here, with all that is wanted (languages, say)."""
+        """Return whether this very run is finished and published here, with all wanted outputs (languages, say)."""
         state = self.state()
         finished = state.get("complete") is True and state.get("digest") == run_digest
         written = state.get("written", {})
@@ -56,10 +56,10 @@ class RunFolder:
         return finished and there and (self.out / "manifest.json").is_file()
 
     def begin(self, run_digest: str, command: str, *, force: bool = False) -> None:
-        """Marks the folder as this run's.
+        """Mark the folder as this run's.
 
         Raises:
-            StoreError: it is a file, cannot be written, holds unfinished work of another config, or another run writes there.
+            StoreError: the folder cannot be written, holds unfinished work of another config, or another run writes there.
         """
         state = self.state()
         if not state and not force and not is_results(self.out) and any(_visible(self.out)):
@@ -79,7 +79,7 @@ class RunFolder:
             raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}") from error
 
     def _lock(self) -> None:
-        """Keeps others out until the run is complete or this object is gone (where the system can lock files)."""
+        """Keep others out until the run is complete or this object is gone (where the system can lock files)."""
         self.run.mkdir(parents=True, exist_ok=True)
         self.unlock()
         descriptor = os.open(self.run / "lock", os.O_CREAT | os.O_RDWR)
@@ -91,21 +91,21 @@ class RunFolder:
                 raise StoreError(f"--out {self.out}: another run writes there now; choose another --out") from error
 
     def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Marks the run as finished, and what of its kinds was written."""
+        """Mark the run as finished, with the outputs that were written."""
         state = {"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})}
         write_atomically(self.state_path, _json(state))
         self.unlock()
 
     def fresh_staging(self) -> Path:
-        """An empty folder to write the results into."""
+        """Return an empty folder to write the results into."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.staging.mkdir(parents=True)
         return self.staging
 
     def publish(self) -> None:
-        """Moves what was staged into place: every file is the old one or the new one, never a half.
+        """Move the staged files into place: every file is the old one or the new one, never half of one.
 
-        Files of the last run that this one has not are removed; files that no run wrote are left alone.
+        Files that only the last run wrote are removed; files that no run wrote stay.
         """
         old = set(read_manifest(self.out)["files"]) if is_results(self.out) else set()
         new = [path.relative_to(self.staging) for path in sorted(self.staging.rglob("*")) if path.is_file()]
@@ -123,7 +123,7 @@ class RunFolder:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What made the results in a folder.
+    """Return the record of what made the results in a folder.
 
     Raises:
         StoreError: there is none, or it cannot be read.
@@ -136,7 +136,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def is_results(folder: Path) -> bool:
-    """Whether a run of ours was published here: its manifest says so."""
+    """Return whether the manifest says that a run was published here."""
     try:
         manifest = read_manifest(folder)
     except StoreError:
@@ -149,7 +149,7 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """The manifest, with the list of the files that lie in the folder now."""
+    """Write the manifest, with the list of the files that are in the folder now."""
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     write_atomically(folder / "manifest.json", _json({**manifest, "files": [*files, "manifest.json"]}))
 

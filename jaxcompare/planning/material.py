@@ -37,7 +37,7 @@ def make_material(dataset: datasets.Dataset, settings: Settings) -> Material:
 
     Args:
         dataset: as its source gives it.
-        settings: of which only the keys of the data matter (`programs.MATERIAL`).
+        settings: only the keys of the data matter (`programs.MATERIAL`).
 
     Raises:
         DataError: the split leaves no training examples.

@@ -225,7 +225,7 @@ def _split_by(key: str, everything: Sequence[Settings]) -> bool:
 
 
 def _numbered(programs: Sequence[Program]) -> list[Program]:
-    """Number the programs that have one name (custom losses split programs, say): tables know programs by name."""
+    """Add numbers to equal names (custom losses split programs, for example): tables know programs by name."""
     program_names = [program.name for program in programs]
     return [
         replace(program, distinct=f"{program.distinct} ({program_names[:place].count(name) + 1})".strip())

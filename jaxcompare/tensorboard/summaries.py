@@ -97,7 +97,7 @@ def histograms(runs: Runs, layers: Sequence[str], settings: Settings) -> Iterato
 
 
 def _histogram(name: str, counts: np.ndarray, low: float, high: float) -> Any:
-    """Return a histogram from counts [bins + 2], the first and last of which lie outside the range."""
+    """Return a histogram from counts [bins + 2]; the first and last count lie outside the range."""
     width = (high - low) / HISTOGRAM_BINS
     ends = low + width * np.arange(HISTOGRAM_BINS + 2)  # each bin's upper end
     centres = ends - width / 2
