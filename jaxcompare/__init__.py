@@ -11,6 +11,8 @@ Where to begin:
 Every name is imported at its first use, so that `import jaxcompare` takes milliseconds.
 """
 
+# ruff: noqa: F401 - the names of __all__, for type checkers; __getattr__ imports them
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -111,7 +111,14 @@ class Compiled(NamedTuple):
 
 
 def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
-    """Return the mesh of all local devices, or of those given, with `data` devices to a tile.
+    """Return a mesh of devices for `compare` and the compiled programs.
+
+    Args:
+        devices: the devices; None: all local ones.
+        data: devices that share a tile, each with a part of every batch.
+
+    Returns:
+        A mesh with the axes `replica` and `data`.
 
     Raises:
         ValueError: `data` does not divide the number of devices.

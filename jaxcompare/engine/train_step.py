@@ -384,7 +384,17 @@ def scale(x: jax.Array, scaling: tuple) -> jax.Array:
 
 
 def predict(recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams) -> jax.Array:
-    """Return softmax probabilities [B, C] for scaled features [B, ...]."""
+    """Return a network's probabilities.
+
+    Args:
+        recipe: the static choices.
+        params: of the network.
+        x: [B, ...] scaled features.
+        hparams: the traced choices.
+
+    Returns:
+        Softmax probabilities [B, C].
+    """
     return jax.nn.softmax(forward(recipe, params, x, hparams)[0])
 
 
