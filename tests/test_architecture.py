@@ -106,6 +106,18 @@ def test_configs_are_checked_without_numpy_or_jax():
     assert result.returncode == 0, result.stderr
 
 
+def test_importing_registers_starts_and_prints_nothing():
+    names = [".".join(("jaxcompare", *module.parts)).removesuffix(".__init__") for module in modules()]
+    names = [name for name in names if not name.endswith("__main__") and "tfds_child" not in name]
+    lines = ["import importlib, jax, sys, threading", "from jax._src import monitoring"]
+    lines += ["before = threading.active_count(), len(monitoring._event_listeners), list(sys.path)"]
+    lines += [f"importlib.import_module({name!r})" for name in names]
+    lines += ["assert before == (threading.active_count(), len(monitoring._event_listeners), list(sys.path)), before"]
+    lines += ["from jax._src import xla_bridge; assert not xla_bridge._backends"]
+    result = run_python("\n".join(lines))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("written", "registry"),
     [
