@@ -1,14 +1,14 @@
-# make results   sets everything up and runs the main job: all three comparisons into results/
-# make validate  known values, exact and published, against what is computed here (ARGS=--quick: without Fashion-MNIST)
-# make test      the same set-up, then the tests (ARGS="-m ''": the slow ones, too)
-# make bench     how fast training is, and PyTorch's ways of it where it is installed (make bench TORCH=1 installs it)
-# make bench-gpu all that only a GPU can show, in less than ten minutes, into gpu/; without network where JAX is there already
-# ARGS is handed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
+# make results   set everything up and run the main job: all three comparisons into results/
+# make validate  compare known values, exact and published, with computed ones (ARGS=--quick: without Fashion-MNIST)
+# make test      the same set-up, then the tests (ARGS="-m ''": the slow tests too)
+# make bench     measure the speed of training, beside PyTorch where it is installed (make bench TORCH=1 installs it)
+# make bench-gpu measure what only a GPU can show, in less than ten minutes, into gpu/; without network if JAX is installed
+# ARGS is passed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# The first Python that will do, unless told: make results PYTHON=/usr/bin/python3.12
+# The first Python that is new enough; to choose another: make results PYTHON=/usr/bin/python3.12
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 # nvidia-smi -L names a GPU only where its driver works.
 GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')
@@ -32,7 +32,7 @@ validate: data
 bench: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
 	$(BIN)/python -m benchmarks --seconds 0.5 $(ARGS)
 
-# With the Python that has what it needs, so that nothing is fetched: .venv's, or else the one that is found first.
+# Use a Python that has the packages, so that nothing is fetched: .venv's, or else the first one.
 bench-gpu: $(if $(TORCH),$(VENV)/.torch)
 	@python=$(BIN)/python; test -x $$python || python="$(PYTHON)"; \
 	if ! $$python -c 'import flax, jax, optax, pandas, sklearn' 2>/dev/null; then \
@@ -60,9 +60,9 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-		{ rm -rf $(VENV); echo "no virtual environment could be made; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
+		{ rm -rf $(VENV); echo "cannot create a virtual environment; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@touch $@
 
