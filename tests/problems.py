@@ -19,7 +19,7 @@ from jaxcompare.execution.training import SILENT, Resources
 from jaxcompare.planning.cadence import levels
 from jaxcompare.planning.programs import programs_of
 from jaxcompare.planning.recipes import make_hparams, make_recipe, tile_arrays
-from jaxcompare.report.draw import Picture, names_of, wanted_of
+from jaxcompare.report.draw import Picture, names_of
 from jaxcompare.types import Batch
 
 BASE = {
@@ -47,8 +47,9 @@ def quickly_compiled():
 
 def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",), names=None, charts=()):
     """In place of `draw_all`: a dot for each picture."""
-    asked = wanted_of(names_of(tables, fields) if names is None else names, languages)
-    every = [*(words.localised(one.name, one.language) for one in asked), *(one.name for one in charts)]
+    names = names_of(tables, fields) if names is None else names
+    every = [words.localised(name, language) for name, _ in names.values() for language in languages]
+    every += [one.name for one in charts]
     return {name: Picture(DOT, DOT) for name in every}
 
 

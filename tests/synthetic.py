@@ -14,6 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from jaxcompare import plots
+from jaxcompare.config import load
+
 CLASSES = {"fashion_mnist": 10, "digits": 10, "moons": 2, "circles": 2}
 EXAMPLES = {
     "fashion_mnist": (55_000, 10_000),
@@ -88,6 +91,15 @@ PLANS = {
     ),
 }
 MINE = Plan("mine", ("digits",), grid(batch_size=[32, 128], learning_rate=[0.01, 0.1]), 3, 4, BASE | {"epochs": 4})
+# A user's own comparison of activations on moons.
+MY_MOONS = Plan(
+    "my_moons",
+    ("moons",),
+    grid(activation=["relu", "leaky_relu", "sigmoid"], learning_rate=[0.01, 0.1]),
+    3,
+    8,
+    BASE | {"hidden": "32-32-32-32", "epochs": 8},
+)
 TARGETS = {"a": 0.85, "b": 0.9, "c": 0.85}
 BEST = {
     "cross_entropy": 0.1,
@@ -102,7 +114,7 @@ LIFT = {"cross_entropy": 0.01, "mse": 0.0, "adamw": 0.012, "momentum": 0.01, "si
 
 
 def level(plan: Plan, cell: dict) -> str:
-    return cell.get({"a": "loss", "b": "activation", "c": "optimizer"}.get(plan.experiment, ""), "relu")
+    return cell.get({"a": "loss", "c": "optimizer"}.get(plan.experiment, "activation"), "relu")
 
 
 def divergence(plan: Plan, dataset: str, cell: dict, seed: int) -> int | None:
@@ -121,7 +133,7 @@ def tables(*names: str) -> dict[str, pd.DataFrame]:
     """The tables of the comparisons `names` (all three where none is given), `summary` left to the reader."""
     parts: dict[str, list] = {name: [] for name in ("replicas", "history", "layers", "units", "histograms", "timing")}
     for name in names or tuple(PLANS):
-        plan = (PLANS | {"mine": MINE})[name]
+        plan = (PLANS | {"mine": MINE, "my_moons": MY_MOONS})[name]
         for dataset, cell, seed in itertools.product(plan.datasets, plan.cells, range(plan.seeds)):
             _replica(parts, plan, dataset, cell, seed)
         count = len(plan.datasets) * len(plan.cells) * plan.seeds
@@ -217,7 +229,7 @@ def _layers(parts, plan: Plan, replica_id: str, name: str, rate: float, epoch: i
         parts["layers"].append(
             {"replica_id": replica_id, "epoch": epoch, "layer": layer, "layer_index": index} | values
         )
-        if plan.experiment == "b" and epoch in (0, plan.epochs):
+        if plan.experiment in ("b", "my_moons") and epoch in (0, plan.epochs):
             counts, _ = np.histogram(random.normal(-3, 1, 500), bins=BINS, range=(-10.0, 2.0))
             row = {
                 "replica_id": replica_id,
@@ -228,7 +240,7 @@ def _layers(parts, plan: Plan, replica_id: str, name: str, rate: float, epoch: i
                 "high": 2.0,
             }
             parts["histograms"].append(row | {"below": 0, "above": 0, "counts": counts.tolist()})
-        if plan.experiment == "b" and hidden and epoch in (0, plan.epochs):
+        if plan.experiment in ("b", "my_moons") and hidden and epoch in (0, plan.epochs):
             units = "".join("1" if one < dead else "0" for one in random.random(32))
             if name != "sigmoid":
                 parts["units"].append({"replica_id": replica_id, "epoch": epoch, "layer": layer, "dead": units})
@@ -280,6 +292,16 @@ def fields(replicas: pd.DataFrame, size: int = 40) -> dict[str, np.ndarray]:
     return found
 
 
+# The names that the shipped configs give their files.
+PATTERNS = {name: load.load(name)[1].get("files", {}) for name in PLANS}
+
+
+def pictures(experiment: str, *given, **named) -> dict:
+    """What draws each picture of an experiment, by the file name that its config gives."""
+    found = plots.by_file(plots.pictures(experiment, *given, **named).values(), PATTERNS.get(experiment))
+    return {name: plot.draw for name, plot in found.items()}
+
+
 MANIFEST = {
     "versions": {
         "jax": "0.10.1",
@@ -299,8 +321,18 @@ MANIFEST = {
     },
     "titles": {
         "a": {"title": "Losses", "question": "Which loss learns better?", "target": 0.85},
-        "b": {"title": "Activations", "question": "Which activation trains a deep network?", "target": 0.9},
-        "c": {"title": "Optimizers", "question": "Which optimizer learns faster and more stably?", "target": 0.85},
+        "b": {
+            "title": "Activations",
+            "question": "Which activation trains a deep network?",
+            "target": 0.9,
+            "files": PATTERNS["b"],
+        },
+        "c": {
+            "title": "Optimizers",
+            "question": "Which optimizer learns faster and more stably?",
+            "target": 0.85,
+            "files": PATTERNS["c"],
+        },
     },
 }
 

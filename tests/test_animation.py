@@ -10,7 +10,8 @@ from PIL import Image
 
 from jaxcompare import analysis, plots, words
 from jaxcompare.plots import animation
-from jaxcompare.report import html, markdown, sections
+from jaxcompare.report import html, markdown
+from jaxcompare.report.pictures import picture
 
 NAME = "decision_animation_moons.gif"
 
@@ -86,16 +87,17 @@ def test_long_runs_are_thinned_with_both_ends(tables, fields, moons):
 
 
 def test_few_epochs_and_older_results_have_none(tables, fields):
-    assert NAME in plots.pictures("b", tables, fields)
+    assert NAME in synthetic.pictures("b", tables, fields)
     older = {name: values for name, values in fields.items() if not name.endswith(("/epochs", "/mean"))}
-    assert "decision_gallery_moons.png" in plots.pictures("b", tables, older)
-    assert NAME not in plots.pictures("b", tables, older)
+    assert "decision_gallery_moons.png" in synthetic.pictures("b", tables, older)
+    assert NAME not in synthetic.pictures("b", tables, older)
     few = {name: values[:2] if name.endswith(("/epochs", "/mean")) else values for name, values in fields.items()}
-    assert NAME not in plots.pictures("b", tables, few)
+    assert NAME not in synthetic.pictures("b", tables, few)
 
 
 def test_it_stands_in_the_page_and_in_the_text():
-    block = sections.picture(words.KOREAN, NAME)
+    plot = plots.Plot("decision_animation", analysis.Comparison("b", "main", "moons", "activation", ()), lambda: None)
+    block = picture(words.KOREAN, NAME, plot)
     page = html.render([html.Heading(1, "x", "x"), block], {block.name: b"GIF89a"}, words.KOREAN)
     assert block.name == "decision_animation_moons.ko.gif"
     assert 'class="animation"' in page

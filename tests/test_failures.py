@@ -6,6 +6,7 @@ import pytest
 import synthetic
 
 from jaxcompare import plots, report, run, words
+from jaxcompare.execution import pipeline
 from jaxcompare.report import html, sections
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.draw import Asked, Background, draw
@@ -23,8 +24,7 @@ def spilt(*_):
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """A folder with results, of which one picture of two cannot be drawn."""
-    whole = plots.EXPERIMENTS.get("mine", plots._curves)
-    monkeypatch.setitem(plots.EXPERIMENTS, "mine", lambda *given: whole(*given) | {NAME: spilt})
+    monkeypatch.setattr(plots, "learning_curves", spilt)
     synthetic.save(tmp_path, synthetic.tables("mine"), {})
     return tmp_path
 
@@ -100,5 +100,5 @@ def test_a_file_that_raises_stops_no_other(monkeypatch):
 
 @pytest.mark.parametrize(("failures", "code"), [(0, 0), (2, 1)])
 def test_a_run_says_by_its_exit_code_what_its_report_lacks(failures, code, monkeypatch, tmp_path):
-    monkeypatch.setattr("jaxcompare.execution.pipeline.run", lambda *_: failures)
+    monkeypatch.setattr("jaxcompare.execution.pipeline.run", lambda *_: pipeline.Outcome("done", failures))
     assert run.main(["--exp", "b", "--quick", "--out", str(tmp_path / "out")]) == code

@@ -69,18 +69,18 @@ def fields(tables):
 
 @pytest.mark.parametrize("experiment", NAMES)
 def test_names_are_those_of_the_design(experiment, tables, fields):
-    assert set(plots.pictures(experiment, tables, fields)) == NAMES[experiment]
+    assert set(synthetic.pictures(experiment, tables, fields)) == NAMES[experiment]
 
 
 def test_pictures_need_their_tables(tables):
     fewer = {name: tables[name] for name in ("replicas", "history", "summary")}
-    assert set(plots.pictures("b", fewer)) == {"experiment_b_results_moons.png", "experiment_b_results_circles.png"}
-    assert plots.pictures("none", tables) == {}
+    assert set(synthetic.pictures("b", fewer)) == {"experiment_b_results_moons.png", "experiment_b_results_circles.png"}
+    assert synthetic.pictures("none", tables) == {}
 
 
 @pytest.mark.parametrize(("experiment", "name"), DRAWN)
 def test_picture_is_labelled_full_and_saves(experiment, name, tables, fields):
-    figure = plots.pictures(experiment, tables, fields)[name]()
+    figure = synthetic.pictures(experiment, tables, fields)[name]()
     axes = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     for ax in axes:
         assert ax.get_xlabel()
@@ -99,7 +99,7 @@ def test_picture_is_labelled_full_and_saves(experiment, name, tables, fields):
 def test_every_other_picture_draws(tables, fields):
     done = {name for _, name in DRAWN}
     for experiment in NAMES:
-        for name, draw in plots.pictures(experiment, tables, fields).items():
+        for name, draw in synthetic.pictures(experiment, tables, fields).items():
             if name not in done and not name.endswith(".gif"):  # which have tests of their own
                 assert draw().axes, name
 
@@ -116,7 +116,7 @@ KINDS = {  # one picture of each kind, by the beginning of its name
 def test_no_letter_is_missing_in_korean(experiment, name, tables, fields, caplog):
     """Matplotlib only warns, or logs, and draws an empty box: warnings are errors here, and nothing may be logged."""
     with words.speaking(words.KOREAN), caplog.at_level("WARNING"):
-        figure = plots.pictures(experiment, tables, fields)[name]()
+        figure = synthetic.pictures(experiment, tables, fields)[name]()
         assert plots.png(figure)
     assert caplog.records == []
     texts = [text.get_text() for text in figure.findobj(Text)]
@@ -134,18 +134,18 @@ def test_a_letter_that_no_font_has_is_noticed():
 def test_korean_has_fonts_of_its_own_and_nothing_is_left_changed(tables):
     before = matplotlib.rcParams["font.family"]
     with words.speaking(words.KOREAN):
-        figure = plots.pictures("mine", tables)["experiment_mine_results_digits.png"]()
+        figure = synthetic.pictures("mine", tables)["experiment_mine_results_digits.png"]()
     title = next(text for text in figure.findobj(Text) if "digits" in text.get_text())
     assert Path(font_manager.findfont(title.get_fontproperties())).name == "JaxcompareGothic-Bold.ttf"
     assert matplotlib.rcParams["font.family"] == before
-    english = plots.pictures("mine", tables)["experiment_mine_results_digits.png"]()
+    english = synthetic.pictures("mine", tables)["experiment_mine_results_digits.png"]()
     assert not any(re.search("[가-힣]", text.get_text()) for text in english.findobj(Text))
 
 
 @pytest.mark.parametrize(("kind", "head"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_vector_formats(kind, head, tables):
     def draw():
-        return style.vector(plots.pictures("mine", tables)["gradient_norms_mine_digits.png"](), kind)
+        return style.vector(synthetic.pictures("mine", tables)["gradient_norms_mine_digits.png"](), kind)
 
     assert draw().startswith(head)
     assert draw() == draw()
@@ -160,7 +160,7 @@ def test_failures_at_one_rate_do_not_hide_each_other():
 
 
 def test_epoch_axes_end_where_training_does(tables):
-    figure = plots.pictures("b", tables)["experiment_b_results_moons.png"]()
+    figure = synthetic.pictures("b", tables)["experiment_b_results_moons.png"]()
     last = tables["history"]["epoch"].max()
     assert last <= figure.axes[0].get_xlim()[1] < 1.03 * last
 
@@ -176,7 +176,7 @@ def test_units_that_died_first_stand_first():
 
 
 def test_a_rate_with_a_diverged_run_has_no_colour(tables):
-    figure = plots.pictures("c", tables)["rate_by_schedule_fashion_mnist.png"]()
+    figure = synthetic.pictures("c", tables)["rate_by_schedule_fashion_mnist.png"]()
     momentum = figure.axes[1]
     values, rates = momentum.images[0].get_array(), [text.get_text() for text in momentum.get_xticklabels()]
     assert np.ma.getmaskarray(values)[0, rates.index("0.1")]
@@ -185,12 +185,12 @@ def test_a_rate_with_a_diverged_run_has_no_colour(tables):
 
 
 def test_the_same_figure_gives_the_same_bytes(tables, fields):
-    draw = plots.pictures("b", tables, fields)["decision_boundary_moons_relu.png"]
+    draw = synthetic.pictures("b", tables, fields)["decision_boundary_moons_relu.png"]
     assert plots.png(draw()) == plots.png(draw())
 
 
 def test_a_diverged_run_ends_its_line_and_is_counted(tables):
-    figure = plots.pictures("c", tables)["experiment_c_results_momentum_lr_0.1.png"]()
+    figure = synthetic.pictures("c", tables)["experiment_c_results_momentum_lr_0.1.png"]()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["constant (n = 5; 1 of 5 diverged)", "cosine (n = 5)"]
     constant, cross, cosine = figure.axes[1].lines
@@ -200,13 +200,13 @@ def test_a_diverged_run_ends_its_line_and_is_counted(tables):
 
 
 def test_failed_variants_stay_in_the_sensitivity_panel(tables):
-    figure = plots.pictures("a", tables)["experiment_a_results_digits.png"]()
+    figure = synthetic.pictures("a", tables)["experiment_a_results_digits.png"]()
     texts = [text.get_text() for text in figure.axes[-1].texts]
     assert texts == ["1/5"]
 
 
 def test_losses_of_different_scale_have_panels_of_their_own(tables):
-    figure = plots.pictures("a", tables)["experiment_a_results_digits.png"]()
+    figure = synthetic.pictures("a", tables)["experiment_a_results_digits.png"]()
     first, second = figure.axes[:2]
     assert len(first.lines) == len(second.lines) == 2
     assert {line.get_color() for line in first.lines} != {line.get_color() for line in second.lines}
@@ -237,13 +237,13 @@ def test_a_boundary_without_one_seed_has_no_mean(tables, fields):
     ids = tables["replicas"]["replica_id"]
     row = ids[ids.str.startswith("b-moons-relu-0.1-")].iloc[0]
     broken[row] = np.full_like(broken[row], np.nan)
-    figure = plots.pictures("b", tables, broken)["decision_boundary_moons_relu.png"]()
+    figure = synthetic.pictures("b", tables, broken)["decision_boundary_moons_relu.png"]()
     assert not figure.axes[0].images
     assert "9 of 10" in figure.legends[0].get_texts()[0].get_text()
 
 
 def test_log_axis_holds_every_line(tables):
-    figure = plots.pictures("b", tables)["experiment_b_results_moons.png"]()
+    figure = synthetic.pictures("b", tables)["experiment_b_results_moons.png"]()
     for ax in figure.axes:
         if ax.get_yscale() == "log":
             values = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
@@ -261,12 +261,12 @@ def test_dash_tells_the_schedules_apart(tables):
 
 def test_gradient_norms_are_written_where_they_have_room(tables):
     layers = tables["layers"][tables["layers"]["epoch"].isin([0, 8])]
-    few = plots.pictures("a", tables | {"layers": layers})["gradient_norms_a_digits.png"]()
+    few = synthetic.pictures("a", tables | {"layers": layers})["gradient_norms_a_digits.png"]()
     image = few.axes[0].images[0].get_array()
     texts = {text.get_position(): text.get_text() for text in few.axes[0].texts}
     assert texts == {(x, y): f"{image[y, x]:.2g}" for y in range(image.shape[0]) for x in range(image.shape[1])}
     crowded = pd.concat([layers.assign(epoch=layers["epoch"] + shift) for shift in (*range(1, 8), *range(9, 16))])
-    many = plots.pictures("a", tables | {"layers": pd.concat([layers, crowded])})["gradient_norms_a_digits.png"]()
+    many = synthetic.pictures("a", tables | {"layers": pd.concat([layers, crowded])})["gradient_norms_a_digits.png"]()
     assert not many.axes[0].texts
 
 

@@ -136,8 +136,12 @@ def test_report_stands_without_a_manifest_or_optional_tables(tables):
 
 
 def test_csv_has_a_row_a_variant_and_says_what_failed(tables):
+    def csvs_of(name, inside=None):
+        given = (tables["replicas"], tables["summary"], inside)
+        return comparison_csvs(name, *given, patterns=synthetic.PATTERNS[name])
+
     inside = analysis.summarise_layers(tables["replicas"], tables["layers"])
-    found = comparison_csvs("b", tables["replicas"], tables["summary"], inside)["experiment_b_comparison_moons.csv"]
+    found = csvs_of("b", inside)["experiment_b_comparison_moons.csv"]
     assert len(found) == 9
     assert found["best_rate"].sum() == 3
     assert list(found.columns[:4]) == ["dataset", "activation", "learning_rate", "best_rate"]
@@ -146,7 +150,7 @@ def test_csv_has_a_row_a_variant_and_says_what_failed(tables):
     assert stuck["steps_to_target_median"] == float("inf")
     assert stuck["gradient_ratio_initial"] < 1e-3
     assert found["dead_fraction_final"].notna()[found["activation"] == "relu"].all()
-    whole = comparison_csvs("c", tables["replicas"], tables["summary"])["experiment_c_comprehensive_comparison.csv"]
+    whole = csvs_of("c")["experiment_c_comprehensive_comparison.csv"]
     assert len(whole) == 18
     assert list(whole.columns[:4]) == ["dataset", "optimizer", "schedule", "learning_rate"]
     assert pd.isna(whole[(whole["n_diverged"] > 0)]["test_accuracy_mean"]).all()

@@ -73,7 +73,7 @@ def test_studies_with_set_rates_are_never_the_main_ones(tables):
 
 @pytest.mark.parametrize("experiment", PICTURES)
 def test_every_study_has_pictures_that_are_labelled_and_full(experiment, tables):
-    drawn = plots.pictures(experiment, tables)
+    drawn = synthetic.pictures(experiment, tables)
     assert {name for name in drawn if "_study_" in name} == PICTURES[experiment]
     for name in PICTURES[experiment]:
         figure = drawn[name]()
@@ -91,7 +91,7 @@ def test_a_study_that_varies_something_else_has_learning_curves(tables):
     both = {name: synthetic_studies.pd.concat([synthetic.tables("mine")[name], mine[name]]) for name in mine}
     both["replicas"]["variant_id"] = both["replicas"]["study"] + both["replicas"]["variant_id"]
     both["replicas"]["replica_id"] = both["replicas"]["study"] + both["replicas"]["replica_id"]
-    assert "experiment_mine_study_other_digits.png" in plots.pictures("mine", both)
+    assert "experiment_mine_study_other_digits.png" in synthetic.pictures("mine", both)
 
 
 def test_differences_from_float32_are_paired(tables):
@@ -122,7 +122,7 @@ def test_costs_are_those_of_the_programs(tables):
 
 
 def test_the_memory_picture_has_the_bytes_and_their_share(tables):
-    figure = plots.pictures("c", tables)["experiment_c_study_memory_digits.png"]()
+    figure = synthetic.pictures("c", tables)["experiment_c_study_memory_digits.png"]()
     temporaries = figure.axes[1]
     assert sorted({round(bar.get_height(), 3) for bar in temporaries.patches}) == [5.6, 6.0, 8.0, 14.0, 15.0, 20.0]
     texts = {text.get_text() for text in temporaries.texts}
@@ -130,7 +130,7 @@ def test_the_memory_picture_has_the_bytes_and_their_share(tables):
 
 
 def test_a_variant_that_diverged_has_a_cross_and_its_count(tables):
-    figure = plots.pictures("c", tables)["experiment_c_study_clipping_digits.png"]()
+    figure = synthetic.pictures("c", tables)["experiment_c_study_clipping_digits.png"]()
     panels = {ax.get_title(loc="left"): ax for ax in figure.axes}
     assert list(panels) == [f"{name}, learning rate {rate}" for name in ("SGD", "momentum") for rate in ("0.05", "1")]
     for name, ax in panels.items():  # each with an axis of its own; without clipping runs diverge at the high rate
@@ -146,7 +146,7 @@ def test_rules_stand_side_by_side_and_failed_runs_are_counted_by_rule(tables):
     failing &= summary["learning_rate_rule"].isin(["linear", "square_root"])
     assert failing.sum() == 4
     summary.loc[failing, ["n_failed", "n_stuck"]] = 2
-    ax = plots.pictures("a", tables | {"summary": summary})[name]().axes[0]
+    ax = synthetic.pictures("a", tables | {"summary": summary})[name]().axes[0]
     dots = {round(float(line.get_xdata()[0]), 3) for line in ax.lines if line.get_marker() == "o"}
     assert len([x for x in dots if 400 < x < 640]) == 3  # a place for each rule
     counts = [text for text in ax.texts if "failed" in text.get_text()]
@@ -174,12 +174,12 @@ def test_csvs_of_main_studies_are_as_they_were_and_studies_have_their_own(tables
 
 @pytest.fixture(scope="module")
 def blocks(tables):
-    names = {name: list(plots.pictures(name, tables)) for name in "abc"}
-    return content(tables, records({}, "abc"), names)
+    found = {name: plots.by_file(plots.pictures(name, tables).values(), synthetic.PATTERNS[name]) for name in "abc"}
+    return content(tables, records({}, "abc"), found)
 
 
 def test_pictures_stand_under_their_own_study(tables, blocks):
-    names = {name: list(plots.pictures(name, tables)) for name in "abc"}
+    names = {name: list(synthetic.pictures(name, tables)) for name in "abc"}
     found, where, inside = {}, "", False
     for block in blocks:
         if isinstance(block, Heading) and block.level == 2:
@@ -246,7 +246,7 @@ def test_what_auto_came_to_is_in_the_report(tables, views):
         {"key": "batch_size", "study": "main", "dataset": "digits", "value": 512, "most": 4096},
     ]
     one = [view_of(views, "a", "precision")]
-    blocks = sections.comparison_blocks(words.ENGLISH, "a", one, tables, {"auto": told}, [])
+    blocks = sections.comparison_blocks(words.ENGLISH, "a", one, tables, {"auto": told}, {})
     notes = [block.text for block in blocks if isinstance(block, Note)]
     assert notes[0].startswith('Precision = "auto" is float32 on this device (cpu)')
     assert "is 512 on digits" in notes[1]
@@ -276,12 +276,12 @@ def test_studies_are_named_in_the_reader_s_language(tables, views):
     one = dataclasses.replace(view_of(views, "a", "batch_size"), words=words.KOREAN)
     assert one.where() == "배치 크기 실험(Fashion-MNIST)"
     with words.speaking(words.KOREAN):
-        figure = plots.pictures("a", tables)["experiment_a_study_batch_size_fashion_mnist.png"]()
+        figure = synthetic.pictures("a", tables)["experiment_a_study_batch_size_fashion_mnist.png"]()
     assert "배치 크기 실험" in figure.get_suptitle()
 
 
 def test_a_factor_is_not_named_twice_on_an_axis(tables):
-    figure = plots.pictures("c", tables)["experiment_c_study_memory_digits.png"]()
+    figure = synthetic.pictures("c", tables)["experiment_c_study_memory_digits.png"]()
     for ax in figure.axes:
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["no remat", "remat"]
         assert ax.get_xlabel() == words.ENGLISH.say("axis.groups_remat")
@@ -291,7 +291,7 @@ def test_failed_runs_are_counted_below_every_mark(tables):
     summary = tables["summary"].copy()
     mine = (summary["study"] == "batch_size") & (summary["batch_size"] == 2048)
     summary.loc[mine & (summary["learning_rate_rule"] != "fixed"), "n_failed"] = 2  # of two rules
-    draw = plots.pictures("a", tables | {"summary": summary})["experiment_a_study_batch_size_fashion_mnist.png"]
+    draw = synthetic.pictures("a", tables | {"summary": summary})["experiment_a_study_batch_size_fashion_mnist.png"]
     ax = draw().axes[0]
     low, high = ax.get_ylim()
     marks = [y for line in ax.lines if line.get_transform() == ax.transData for y in line.get_ydata()]

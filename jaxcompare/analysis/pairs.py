@@ -18,6 +18,7 @@ from jaxcompare.analysis.design import CONFIRMED, Comparison, cells, comparisons
 from jaxcompare.analysis.estimates import FEWEST_SEEDS
 from jaxcompare.analysis.paired import Paired, holm, paired_variants
 from jaxcompare.analysis.selection import best_rates
+from jaxcompare.config.comparison import spell
 
 SIGNIFICANT = 0.05
 Declared = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]  # (experiment, study) -> tables of a config's `claims`
@@ -45,13 +46,6 @@ class Pair(NamedTuple):
     first: pd.Series  # rows of `best_rates`
     second: pd.Series
     declared: bool
-
-
-def level_text(value: object) -> str:
-    """A level as it stands in `claims`: `%g` for numbers, `256-128` for widths."""
-    if isinstance(value, list | tuple):
-        return "-".join(str(part) for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def declared_in(records: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Sequence[Mapping[str, Any]]]:
@@ -117,8 +111,8 @@ def _pairs(one: Comparison, summary: pd.DataFrame, declared: Declared) -> Iterat
         factor = claim["factor"]
         others = tuple(name for name in (one.factor, *one.apart) if name != factor)
         for cell in cells(best_rates(mine, factor, others), others):
-            found = {level_text(row[factor]): row for _, row in cell.iterrows()}
-            names = [level_text(claim[side]) for side in ("better", "than")]
+            found = {spell(row[factor]): row for _, row in cell.iterrows()}
+            names = [spell(claim[side]) for side in ("better", "than")]
             if set(names) <= found.keys():
                 yield Pair(one, factor, others, found[names[0]], found[names[1]], True)
     if written:
@@ -134,12 +128,12 @@ def _row(pair: Pair, runs: pd.DataFrame) -> dict[str, Any]:
     ids = [str(row["variant_id"]) for row in (pair.first, pair.second)]
     fresh = all((runs["variant_id"] == f"{name}{CONFIRMED}").any() for name in ids)
     paired = paired_variants(runs, *(f"{name}{CONFIRMED}" if fresh else name for name in ids))
-    apart = ", ".join(f"{name} {level_text(pair.first[name])}" for name in pair.others)
+    apart = ", ".join(f"{name} {spell(pair.first[name])}" for name in pair.others)
     return {
         **{name: getattr(pair.comparison, name) for name in ("experiment", "study", "dataset")},
         "factor": pair.factor,
-        "first": level_text(pair.first[pair.factor]),
-        "second": level_text(pair.second[pair.factor]),
+        "first": spell(pair.first[pair.factor]),
+        "second": spell(pair.second[pair.factor]),
         "apart": apart,
         "first_id": ids[0],
         "second_id": ids[1],
@@ -204,9 +198,9 @@ def _effects(runs: pd.DataFrame, one: Comparison) -> pd.DataFrame:
             for _, row in cell[cell[factor] != baseline].iterrows() if len(start) == 1 else ():
                 ids = {"first_id": row["variant_id"], "second_id": start["variant_id"].iloc[0]}
                 where = {name: getattr(one, name) for name in ("experiment", "study", "dataset")}
-                names = {"factor": factor, "first": level_text(row[factor]), "second": level_text(baseline)}
-                cell_of = {"level": level_text(row[one.factor]), "learning_rate": row["learning_rate"]}
-                apart = ", ".join(f"{name} {level_text(row[name])}" for name in others[1:] if name != "learning_rate")
+                names = {"factor": factor, "first": spell(row[factor]), "second": spell(baseline)}
+                cell_of = {"level": spell(row[one.factor]), "learning_rate": row["learning_rate"]}
+                apart = ", ".join(f"{name} {spell(row[name])}" for name in others[1:] if name != "learning_rate")
                 paired = figures(paired_variants(runs, *ids.values()))
                 rows.append(where | names | cell_of | {"apart": apart} | ids | paired)
     table = pd.DataFrame(rows)

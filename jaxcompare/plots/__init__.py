@@ -1,94 +1,102 @@
-"""Pictures of a comparison: file name -> function that draws it. Tables in, Figure out; nothing is read or written.
+"""Pictures of a comparison. Tables in, Figure out; nothing is read or written.
 
-The names of A, B and C are those of the design; any other experiment has learning curves for each of its data sets. Studies
-beside the main one have pictures of their own, by what varies in them (`studies`).
+The factors compared and the tables that exist decide which pictures there are. `MAIN` lists the rules for main studies;
+`studies` has the rules for the studies beside them. File names follow the rule of `config.files`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
-from jaxcompare.plots.activations import DYING, activation_distributions, dead_heatmap
-from jaxcompare.plots.animation import Animation, decision_animation, epochs_shown
-from jaxcompare.plots.boundaries import Fields, data_of, decision_boundary, decision_gallery
+from jaxcompare.plots import boundaries
+from jaxcompare.plots.activations import activation_distributions, dead_heatmap, dying_cells
+from jaxcompare.plots.animation import decision_animation, epochs_shown
+from jaxcompare.plots.boundaries import Fields, decision_boundary, decision_gallery
 from jaxcompare.plots.curves import learning_curves
-from jaxcompare.plots.heatmaps import gradient_norms, rates_by_schedule
+from jaxcompare.plots.heatmaps import gradient_norms, rate_map
 from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
 from jaxcompare.plots.panels import Tables
-from jaxcompare.plots.studies import owner, stem, study_pictures
+from jaxcompare.plots.plot import Plot, by_file, file_of
+from jaxcompare.plots.studies import study_plots
 from jaxcompare.plots.style import colour_of, png
 from jaxcompare.plots.units import dead_units, shown_rates
 
-Pictures = dict[str, Callable[[], Figure | Animation]]
-
-__all__ = ["Pictures", "Tables", "colour_of", "owner", "pictures", "png", "stem"]
+__all__ = ["Plot", "Tables", "by_file", "colour_of", "file_of", "pictures", "png"]
 
 
 def _measured(tables: Tables, name: str, comparison: Comparison) -> bool:
-    """Whether a table has rows of a comparison's runs."""
+    """Return whether a table has rows of a comparison's runs."""
     ids = analysis.rows_of(tables["replicas"], comparison)["replica_id"]
     return name in tables and bool(tables[name]["replica_id"].isin(ids).any())
 
 
-def _curves(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
-    """Learning curves for each data set, and what was measured of gradients."""
-    found: Pictures = {}
-    for dataset, one in main.items():
-        found[f"experiment_{one.experiment}_results_{dataset}.png"] = partial(learning_curves, tables, one)
-        if _measured(tables, "layers", one):
-            found[f"gradient_norms_{one.experiment}_{dataset}.png"] = partial(gradient_norms, tables, one)
-    return found
+def _learning(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield the learning curves at the best rates."""
+    yield Plot("results", one, partial(learning_curves, tables, one))
 
 
-def _inside(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
-    """Learning curves, and for each data set what was measured of distributions, dead units and boundaries."""
-    found = _curves(tables, fields, main)
-    for dataset, one in main.items():
-        levels = analysis.rows_of(tables["summary"], one)[one.factor].unique()
-        if _measured(tables, "histograms", one):
-            found[f"activation_distributions_{dataset}.png"] = partial(activation_distributions, tables, one)
-        if _measured(tables, "layers", one) and set(levels) & set(DYING):
-            found[f"dead_relu_heatmap_{dataset}.png"] = partial(dead_heatmap, tables, one)
-        if _measured(tables, "units", one) and len(shown_rates(tables, one)):
-            found[f"dead_units_{dataset}.png"] = partial(dead_units, tables, one)
-        rows = analysis.rows_of(tables["summary"], one)
-        if rows["variant_id"].map(lambda variant: f"{data_of(tables, variant)}/x" in fields).all():
-            for name in levels:
-                draw = partial(decision_boundary, tables, fields, one, name)
-                found[f"decision_boundary_{dataset}_{name}.png"] = draw
-            found[f"decision_gallery_{dataset}.png"] = partial(decision_gallery, tables, fields, one)
-            if epochs_shown(tables, fields, one):
-                found[f"decision_animation_{dataset}.gif"] = partial(decision_animation, tables, fields, one)
-    return found
-
-
-def _optimizers(tables: Tables, fields: Fields, main: dict[str, Comparison]) -> Pictures:
-    """A picture for each optimizer and rate and one for each optimizer; curves for data sets beyond the first."""
-    (_, first), *others = main.items()
-    cells = analysis.rows_of(tables["summary"], first)
-    found: Pictures = {}
-    for name, rows in cells.groupby(first.factor, sort=False):
+def _optimizers(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield a picture for each optimizer and rate and one for each optimizer, where both vary."""
+    summary = analysis.rows_of(tables["summary"], one)
+    if one.factor != "optimizer" or summary["learning_rate"].nunique() < 2:
+        return
+    for name, rows in summary.groupby(one.factor, sort=False):
         for rate in sorted(rows["learning_rate"].unique(), reverse=True):
-            draw = partial(optimizer_at_rate, tables, first, name, rate)
-            found[f"experiment_c_results_{name}_lr_{rate:g}.png"] = draw
-        found[f"lr_comparison_{name}.png"] = partial(rates_of_optimizer, tables, first, name)
-    if first.apart and cells["learning_rate"].nunique() > 1:
-        found[f"rate_by_schedule_{first.dataset}.png"] = partial(rates_by_schedule, tables, first)
-    if _measured(tables, "layers", first):
-        found[f"gradient_norms_c_{first.dataset}.png"] = partial(gradient_norms, tables, first)
-    return found | _curves(tables, fields, dict(others))
+            draw = partial(optimizer_at_rate, tables, one, name, rate)
+            yield Plot("optimizer_at_rate", one, draw, ((one.factor, name),), rate)
+        yield Plot("lr_comparison", one, partial(rates_of_optimizer, tables, one, name), ((one.factor, name),))
 
 
-EXPERIMENTS: dict[str, Callable[[Tables, Fields, dict[str, Comparison]], Pictures]] = {
-    "a": _curves,
-    "b": _inside,
-    "c": _optimizers,
+def _rates(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield the map of accuracies, where the learning rate and a second factor vary."""
+    several = analysis.rows_of(tables["summary"], one)["learning_rate"].nunique() > 1
+    if several and one.apart and "learning_rate" not in (one.factor, *one.apart):
+        yield Plot("rate_map", one, partial(rate_map, tables, one))
+
+
+def _gradients(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield the map of gradient norms, where layers were measured."""
+    if _measured(tables, "layers", one):
+        yield Plot("gradient_norms", one, partial(gradient_norms, tables, one))
+
+
+def _inside(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield distributions and dead units, where activations are compared or the data have a decision field."""
+    if "activation" not in one.compared and not boundaries.known(tables, fields, one):
+        return
+    if _measured(tables, "histograms", one):
+        yield Plot("activation_distributions", one, partial(activation_distributions, tables, one))
+    if _measured(tables, "layers", one) and dying_cells(tables, one):
+        yield Plot("dead_heatmap", one, partial(dead_heatmap, tables, one))
+    if _measured(tables, "units", one) and len(shown_rates(tables, one)):
+        yield Plot("dead_units", one, partial(dead_units, tables, one))
+
+
+def _decisions(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield a boundary for each cell at its best rate, all of them on one sheet, and the animation."""
+    if not boundaries.known(tables, fields, one):
+        return
+    for _, row in boundaries.chosen(tables, one).iterrows():
+        draw = partial(decision_boundary, tables, fields, one, row["variant_id"])
+        yield Plot("decision_boundary", one, draw, tuple((name, row[name]) for name in (one.factor, *one.apart)))
+    yield Plot("decision_gallery", one, partial(decision_gallery, tables, fields, one))
+    if epochs_shown(tables, fields, one):
+        yield Plot("decision_animation", one, partial(decision_animation, tables, fields, one))
+
+
+Rule = Callable[[Tables, Fields, Comparison], Iterator[Plot]]
+MAIN: dict[str, Rule] = {  # in the order of the report
+    "learning": _learning,
+    "optimizers": _optimizers,
+    "rates": _rates,
+    "gradients": _gradients,
+    "inside": _inside,
+    "decisions": _decisions,
 }
 
 
@@ -97,21 +105,23 @@ def pictures(
     tables: dict[str, pd.DataFrame],
     fields: Fields | None = None,
     every: Sequence[Comparison] | None = None,
-) -> Pictures:
-    """The pictures of one experiment, in the order of the report; each is drawn when its function is called.
+) -> dict[str, Plot]:
+    """Return the pictures of one experiment by the rule's file names, in the order of the report.
 
-    `tables` are those of `docs/tables.md`; `summary` is computed where it is missing (then without time to target).
-    A picture whose table was not measured is not among them. `every` are the comparisons, of all experiments, for whoever
-    has them already.
+    Args:
+        experiment: its name.
+        tables: those of `docs/tables.md`; a missing `summary` is computed, without time to target. A table that was not
+            measured leaves out the pictures that need it.
+        fields: decision fields.
+        every: the comparisons of all experiments, where the caller has them already.
     """
     tables = {name: table for name, table in tables.items() if len(table)}
     if "summary" not in tables:
         tables = tables | {"summary": analysis.summarise(tables["replicas"], tables["history"])}
     every = analysis.comparisons(tables["replicas"]) if every is None else every
     every = [one for one in every if one.experiment == experiment]
-    main = analysis.main_of(every)
-    if not main:
-        return {}
-    # Where rates were set there is no best one: such a study has its own pictures, even if it is the only one.
-    beside = [one for one in every if one.rates_set or one not in main.values()]
-    return EXPERIMENTS.get(experiment, _curves)(tables, fields or {}, main) | study_pictures(tables, beside)
+    main = analysis.main_of(every).values()
+    found = [plot for one in main for make in MAIN.values() for plot in make(tables, fields or {}, one)]
+    # A study with fixed rates has no best rate: it has its own pictures, even if it is the only study.
+    beside = [one for one in every if one.rates_set or one not in main]
+    return by_file([*found, *study_plots(tables, beside)])

@@ -1,4 +1,4 @@
-"""What happens inside: distributions of activations and dead units (comparison B)."""
+"""Distributions of activations, and dead units by layer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from matplotlib.ticker import NullLocator
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import panels, style
-from jaxcompare.words import level, say
+from jaxcompare.words import level, say, value_of
 
-# leaky_relu stands beside relu because it cannot die: what it shows is chance.
+# leaky_relu is drawn beside relu because its units cannot die: its share shows chance.
 DYING = ("relu", "leaky_relu")
+MOST_CELLS, MOST_COLUMNS = 12, 3  # cells drawn of one comparison, side by side
 
 
 def pool(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float]:
-    """Histograms of one layer put together: edges [bins + 1], shares of all values [bins], share outside the range.
+    """Pool the histograms of one layer: edges [bins + 1], shares of all values [bins], share outside the range.
 
-    Histograms of different ranges are laid, bin by bin, on the widest range.
+    Histograms of different ranges are added, bin by bin, to the widest range.
     """
     bins = max(len(counts) for counts in rows["counts"])
     edges = np.linspace(rows["low"].min(), rows["high"].max(), bins + 1)
@@ -40,9 +41,9 @@ def pool(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float]:
 
 @style.styled
 def activation_distributions(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """Activations of every hidden layer (columns) and level (rows) at its best rate, first and last snapshot."""
+    """Draw activations of every hidden layer (columns) and level (rows) at its best rate, first and last snapshot."""
     summary = analysis.rows_of(tables["summary"], comparison)
-    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).reset_index(drop=True)
+    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_CELLS)
     found = tables["histograms"]
     found = found[found["kind"] == "activation"].merge(tables["replicas"][["replica_id", "variant_id"]])
     found = found[found["variant_id"].isin(chosen["variant_id"])]
@@ -68,7 +69,7 @@ def activation_distributions(tables: panels.Tables, comparison: Comparison) -> F
 
 
 def _distribution(ax: Axes, rows: pd.DataFrame, variant: pd.Series, comparison: Comparison, layer: str) -> None:
-    """One layer of one variant: the first snapshot as an outline, the last one filled."""
+    """Draw one layer of one variant: the first snapshot as an outline, the last snapshot filled."""
     texts = []
     for epoch, kind in ((rows["epoch"].min(), "first"), (rows["epoch"].max(), "last")):
         # A replica that diverged has no activations to count, so its variant has no pooled distribution at the end.
@@ -89,7 +90,7 @@ def _distribution(ax: Axes, rows: pd.DataFrame, variant: pd.Series, comparison: 
 
 
 def _same_range(row: Sequence[Axes]) -> None:
-    """One range of values and of shares for all layers of a level, so that shrinking shows."""
+    """Set one range of values and of shares for all layers of a level, so that shrinking shows."""
     boxes = [ax.dataLim for ax in row]
     drawn = [patch for ax in row for patch in ax.patches]
     used = [edge for patch in drawn for edge in _used(patch)]
@@ -101,41 +102,61 @@ def _same_range(row: Sequence[Axes]) -> None:
 
 
 def _used(patch: Any) -> list[float]:
-    """The ends of the bins that hold anything."""
+    """Return the ends of the bins that are not empty."""
     data = patch.get_data()
     full = np.flatnonzero(data.values > 0)
     return [float(data.edges[full[0]]), float(data.edges[full[-1] + 1])] if full.size else []
 
 
+def dying_cells(tables: panels.Tables, comparison: Comparison) -> list[pd.DataFrame]:
+    """Return the summary's rows by cell, rates in order, of the cells whose activation is in `DYING`."""
+    summary = analysis.rows_of(tables["summary"], comparison)
+    if "activation" not in summary:
+        return []
+    mine = summary[summary["activation"].isin(DYING)].sort_values("learning_rate", kind="stable")
+    return analysis.cells(mine, _keys(comparison))[:MOST_CELLS] if len(mine) else []
+
+
+def _keys(comparison: Comparison) -> tuple[str, ...]:
+    return tuple(name for name in (comparison.factor, *comparison.apart) if name != "learning_rate")
+
+
 @style.styled
 def dead_heatmap(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """The share of dead units: layer by learning rate after the last epoch, and over the epochs, for each level."""
-    summary = analysis.rows_of(tables["summary"], comparison).sort_values("learning_rate")
-    shown = [name for name in DYING if name in set(summary[comparison.factor])]
+    """Draw the share of dead units of each cell: layer by learning rate after the last epoch, and over the epochs."""
+    shown = dying_cells(tables, comparison)
+    columns = min(MOST_COLUMNS, len(shown))
+    blocks = -(-len(shown) // columns)
     title = say("picture.dead", dataset=level(comparison.dataset))
-    figure, axes = style.sheet(2 * len(shown), title, say("picture.dead_note"), len(shown), (5.0, 3.1))
+    figure, axes = style.sheet(2 * columns * blocks, title, say("picture.dead_note"), columns, (5.0, 3.1))
+    grid = np.array(axes, dtype=object).reshape(blocks, 2, columns)
+    above, below = grid[:, 0].ravel(), grid[:, 1].ravel()
+    for spare in (*above[len(shown) :], *below[len(shown) :]):
+        spare.remove()
     hidden = tables["layers"].dropna(subset=["dead_fraction"])
     means = hidden.groupby(["replica_id", "epoch"])["dead_fraction"].mean().reset_index()
-    colours = style.colours_of_rates(sorted(summary["learning_rate"].unique()))
-    images = []
-    for name, above, below in zip(shown, axes, axes[len(shown) :], strict=False):
-        cells = summary[summary[comparison.factor] == name]
-        images.append(_heatmap(above, tables, cells, name))
+    colours = style.colours_of_rates(sorted({rate for cells in shown for rate in cells["learning_rate"]}))
+    images, legend = [], {}
+    for cells, layers, epochs in zip(shown, above, below, strict=False):
+        first = cells.iloc[0]
+        name = ", ".join(value_of(first[key], key) for key in _keys(comparison)) or level(first["activation"])
+        images.append(_heatmap(layers, tables, cells, name))
         lines = []
         for _, row in cells.iterrows():
             text = say("key.rate_n", rate=row["learning_rate"], n=row["n"])
             lines.append(panels.Line(row["variant_id"], text, colours[row["learning_rate"]]))
-        panels.over_epochs(below, tables, lines, "dead_fraction", means)
-        style.label(below, "axis.epoch", "axis.dead_mean")
-        below.set_title(say("panel.dead_epochs", name=level(name)))
-        below.set_ylim(-0.02, 1.02)
-    figure.colorbar(images[0], ax=axes[: len(shown)], pad=0.02).set_label(say("axis.dead"))
-    style.legend_below(figure, panels.handles(lines), columns=4)
+        panels.over_epochs(epochs, tables, lines, "dead_fraction", means)
+        style.label(epochs, "axis.epoch", "axis.dead_mean")
+        epochs.set_title(say("panel.dead_epochs", name=name))
+        epochs.set_ylim(-0.02, 1.02)
+        legend |= {line.label: line for line in lines}
+    figure.colorbar(images[0], ax=list(above[: len(shown)]), pad=0.02).set_label(say("axis.dead"))
+    style.legend_below(figure, panels.handles(list(legend.values())), columns=4)
     return figure
 
 
 def _heatmap(ax: Axes, tables: panels.Tables, cells: pd.DataFrame, name: str) -> Any:
-    """Layer by rate, the value written in each cell; a variant with a diverged run has no mean and says so."""
+    """Draw layer by rate with the value in each cell; a variant with a diverged run has no mean and says why."""
     replicas = tables["replicas"][tables["replicas"]["variant_id"].isin(cells["variant_id"])]
     hidden = tables["layers"][tables["layers"]["layer"] != "output"]
     hidden = hidden[hidden["replica_id"].isin(replicas["replica_id"])]
@@ -156,5 +177,5 @@ def _heatmap(ax: Axes, tables: panels.Tables, cells: pd.DataFrame, name: str) ->
     ax.set_xticks(range(len(cells)), [f"{rate:g}" for rate in cells["learning_rate"]])
     ax.set_yticks(range(len(order)), [level(layer) for layer in order])
     style.label(ax, "axis.learning_rate", "axis.layer")
-    ax.set_title(say("panel.dead_layers", name=level(name), n=cells["n"].max()))
+    ax.set_title(say("panel.dead_layers", name=name, n=cells["n"].max()))
     return image

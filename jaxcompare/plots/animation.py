@@ -1,4 +1,4 @@
-"""Decision boundaries over the epochs, as an animation (comparison B)."""
+"""Decision boundaries over the epochs, as an animation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from jaxcompare.plots import boundaries, fonts, panels, style
 from jaxcompare.plots.boundaries import Fields
 from jaxcompare.words import level, say, spoken
 
-FEWEST, MOST = 3, 12  # frames: fewer tell less than the pictures do, more make a large file
-DOTS = 100  # an inch: a page shows it no larger
+FEWEST, MOST = 3, 12  # frames: fewer show less than the pictures do, more make a large file
+DOTS = 100  # an inch: a page shows the animation no larger
 COLOURS = 96
-FRAME, LAST = 600, 2500  # milliseconds that a frame, and the last one, are seen
+FRAME, LAST = 600, 2500  # milliseconds that a frame, and the last frame, are seen
 
 
 class Animation(NamedTuple):
@@ -31,9 +31,9 @@ class Animation(NamedTuple):
 
 
 def gif(animation: Animation) -> bytes:
-    """As a GIF that goes on for ever; the same animation gives the same bytes."""
+    """Return a GIF that repeats for ever; the same animation gives the same bytes."""
     frames, buffer = animation.frames, io.BytesIO()
-    # One palette for all, from the ends and the middle.
+    # One palette for all frames, from the ends and the middle.
     sheet = Image.new("RGB", (frames[0].width, 3 * frames[0].height))
     for index, place in enumerate((0, len(frames) // 2, -1)):
         sheet.paste(frames[place], (0, index * frames[0].height))
@@ -45,7 +45,7 @@ def gif(animation: Animation) -> bytes:
 
 
 def means(fields: Fields, variant_id: str) -> dict[int, np.ndarray]:
-    """A variant's mean field over all seeds by epoch, where every seed's is finite; nothing where none were kept."""
+    """Return a variant's mean field by epoch, where every seed's field is finite; empty where no fields were kept."""
     epochs, found = fields.get(f"{variant_id}/epochs"), fields.get(f"{variant_id}/mean")
     if epochs is None or found is None:
         return {}
@@ -54,7 +54,7 @@ def means(fields: Fields, variant_id: str) -> dict[int, np.ndarray]:
 
 
 def epochs_shown(tables: panels.Tables, fields: Fields, comparison: Comparison) -> list[int]:
-    """The epochs of the frames, first and last among them; none where there are too few for an animation."""
+    """Return the epochs of the frames, first and last among them; none where an animation would have too few."""
     rows = boundaries.chosen(tables, comparison)
     every = sorted({epoch for variant in rows["variant_id"] for epoch in means(fields, variant)})
     if len(every) < FEWEST:
@@ -65,9 +65,9 @@ def epochs_shown(tables: panels.Tables, fields: Fields, comparison: Comparison) 
 
 @style.styled
 def decision_animation(tables: panels.Tables, fields: Fields, comparison: Comparison) -> Animation:
-    """The mean probability of class 1 over all seeds, with the line at one half, of all levels at their best rates by epoch.
+    """Draw all levels at their best rates by epoch: mean probability of class 1 over all seeds, with the line at one half.
 
-    A level has an empty panel at an epoch at which a seed's field is not finite, and says so.
+    At an epoch at which a seed's field is not finite, the level's panel is empty and says why.
     """
     rows, epochs = boundaries.chosen(tables, comparison), epochs_shown(tables, fields, comparison)
     name = level(comparison.dataset)
@@ -83,7 +83,7 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
     figure.colorbar(panes[0].image, ax=axes, pad=0.02).set_label(say("axis.probability"))
     style.legend_below(figure, boundaries.classes())
     fonts.space(figure, spoken().language)
-    figure.draw_without_rendering()  # once: what moves must not move the panels
+    figure.draw_without_rendering()  # once: the frames must not move the panels
     figure.set_layout_engine("none")
     frames = []
     for epoch in epochs:
@@ -96,7 +96,7 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
 
 
 class Pane(NamedTuple):
-    """A level's panel: what stays in it, and what each frame is made from."""
+    """A level's panel: its fixed parts, and the fields of the frames."""
 
     ax: Axes
     image: AxesImage
@@ -106,7 +106,7 @@ class Pane(NamedTuple):
 
 
 def _pane(ax: Axes, tables: panels.Tables, fields: Fields, comparison: Comparison, row: pd.Series) -> Pane:
-    """Training examples, labels, limits, and an image to be filled in."""
+    """Draw training examples, labels and limits, with an image for the frames to fill."""
     place = boundaries.data_of(tables, row["variant_id"])
     x, y, extent = fields[f"{place}/x"], fields[f"{place}/y"], boundaries.extent(fields, place)
     ax.grid(False)
@@ -124,7 +124,7 @@ def _pane(ax: Axes, tables: panels.Tables, fields: Fields, comparison: Compariso
 
 
 def _frame(pane: Pane, epoch: int) -> Sequence[Any]:
-    """Shows an epoch; returns what is to be taken away again."""
+    """Show an epoch; return the artists to remove before the next frame."""
     field = pane.found.get(epoch)
     pane.image.set_visible(field is not None)
     if field is None:

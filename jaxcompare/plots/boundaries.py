@@ -1,4 +1,4 @@
-"""Decision boundaries on two-feature data (comparison B)."""
+"""Decision boundaries on two-feature data."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from jaxcompare.words import level, say, spoken
 
 Fields = dict[str, np.ndarray]
 MOST_POINTS = 600
+MOST_CELLS = 12  # drawn of one comparison
 
 
 @style.styled
-def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Comparison, name: object) -> Figure:
-    """The mean probability of class 1 over seeds at the best rate of level `name`, and every seed's boundary.
+def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Comparison, variant_id: str) -> Figure:
+    """Draw a variant's mean probability of class 1 over seeds, and the boundary of every seed.
 
-    The mean is left out where a seed's field is missing or not finite; the boundaries of the others still stand.
+    The mean is left out where a seed's field is missing or not finite; the boundaries of the other seeds are still drawn.
     """
-    row = chosen(tables, comparison).set_index(comparison.factor, drop=False).loc[[name]].iloc[0]
+    row = chosen(tables, comparison).set_index("variant_id", drop=False).loc[variant_id]
     figure = Figure(figsize=(6.4, 6.0), layout="constrained")
     ax = figure.subplots()
     crossing = _field(ax, tables, fields, row)
@@ -39,7 +40,7 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
 
 @style.styled
 def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparison) -> Figure:
-    """The decision fields of all levels at their best rates on one sheet, one scale for all."""
+    """Draw the decision fields of all levels at their best rates on one sheet, with one scale."""
     rows = chosen(tables, comparison)
     title = say("picture.gallery", dataset=level(comparison.dataset))
     figure, axes = style.sheet(len(rows), title, say("picture.gallery_note"), min(3, len(rows)), (4.2, 4.1))
@@ -59,12 +60,20 @@ def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparis
 
 
 def chosen(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
-    """Each level's variant at its best rate."""
-    return analysis.best_rates(analysis.rows_of(tables["summary"], comparison), comparison.factor, comparison.apart)
+    """Return each cell's variant at its best rate, of the first cells where there are many."""
+    summary = analysis.rows_of(tables["summary"], comparison)
+    return analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_CELLS)
+
+
+def known(tables: panels.Tables, fields: Fields, comparison: Comparison) -> bool:
+    """Return whether the data of every variant have a decision field."""
+    return all(
+        f"{place}/x" in fields for place in analysis.rows_of(tables["replicas"], comparison)["data_digest"].unique()
+    )
 
 
 def _note(row: pd.Series) -> str:
-    """Rate, accuracy and runs of a variant."""
+    """Return rate, accuracy and failed runs of a variant as text."""
     return say("picture.boundary_note", rate=row["learning_rate"], accuracy=_accuracy(row), runs=panels.failures(row))
 
 
@@ -73,7 +82,7 @@ def _accuracy(row: pd.Series) -> str:
 
 
 def _field(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> int:
-    """Draws a variant's mean field, its seeds' boundaries and the training examples; returns how many boundaries."""
+    """Draw a variant's mean field, its seeds' boundaries and the training examples; return the number of boundaries."""
     replicas = tables["replicas"]
     ids = replicas["replica_id"][replicas["variant_id"] == row["variant_id"]]
     found = [np.asarray(fields[key], float) for key in ids if key in fields]
@@ -97,7 +106,7 @@ def _field(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> i
 
 
 def extent(fields: Fields, place: str) -> tuple[float, float, float, float]:
-    """The edges of a data set's grid, half a cell beyond its outermost points: left, right, bottom, top."""
+    """Return left, right, bottom and top of a data set's grid, half a cell beyond its outermost points."""
     x, y = fields[f"{place}/x"], fields[f"{place}/y"]
     half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     return float(x[0] - half_x), float(x[-1] + half_x), float(y[0] - half_y), float(y[-1] + half_y)
@@ -107,7 +116,7 @@ CLASS_MARKS = (("o", "#B87A00"), ("^", "#0072B2"))
 
 
 def classes() -> list[Line2D]:
-    """The classes' marks for the legend."""
+    """Return the legend entries of the classes."""
     return [
         Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=say("key.class", index=index))
         for index, (mark, colour) in enumerate(CLASS_MARKS)
@@ -115,13 +124,13 @@ def classes() -> list[Line2D]:
 
 
 def data_of(tables: panels.Tables, variant_id: str) -> str:
-    """Under which name the fields have the data that a variant was trained on."""
+    """Return the name under which the fields hold a variant's training data."""
     replicas = tables["replicas"]
     return str(replicas.loc[replicas["variant_id"] == variant_id, "data_digest"].iloc[0])
 
 
 def points(ax: Axes, fields: Fields, place: str) -> None:
-    """Training examples, evenly thinned where there are many, by mark and colour of their class."""
+    """Draw training examples by mark and colour of their class, evenly thinned where there are many."""
     points, labels = fields.get(f"{place}/points"), fields.get(f"{place}/labels")
     if points is None or labels is None:
         return

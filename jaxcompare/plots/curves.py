@@ -1,4 +1,4 @@
-"""Learning curves at each level's best rate, with what explains them: comparisons A and B, and a user's own."""
+"""Learning curves at each level's best rate, with the measurements that explain them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from jaxcompare.plots import panels, style
 from jaxcompare.words import level, say
 
 ACCURACIES = ("train_subset_accuracy", "validation_accuracy", "test_accuracy")
-# Where gradients flow through many layers, their norms explain more than one more accuracy does.
+# For these factors, gradient norms by layer explain more than a third accuracy does.
 WITH_GRADIENTS = frozenset({"activation", "hidden", "init"})
 MOST_LINES = 12
 
 
 @style.styled
 def learning_curves(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """Losses (one panel a loss: their scales differ), accuracies, sensitivity to the rate, and gradients by layer."""
+    """Draw losses (a panel per loss, since their scales differ), accuracies, sensitivity to the rate, gradients by layer."""
     summary = analysis.rows_of(tables["summary"], comparison)
     chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_LINES)
     lines = panels.lines_of(chosen, comparison)
@@ -50,7 +50,7 @@ def learning_curves(tables: panels.Tables, comparison: Comparison) -> Figure:
 
 
 def _loss_panel(ax: Axes, tables: panels.Tables, lines: list[panels.Line], chosen: pd.DataFrame, loss: str) -> None:
-    """Training and validation loss of the variants that were trained on `loss`, on a logarithmic axis."""
+    """Draw training and validation loss of the variants trained on `loss`, on a logarithmic axis."""
     mine = set(chosen["variant_id"][chosen["loss"] == loss]) if loss else set(chosen["variant_id"])
     kept = [line for line in lines if line.variant_id in mine]
     panels.over_epochs(ax, tables, kept, "train_loss", dash="-")

@@ -1,4 +1,4 @@
-"""Maps of one figure over two factors, or over layers and epochs."""
+"""Heat maps: accuracy over two factors, gradient norms over layers and epochs."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from jaxcompare.words import level, say, spoken
 MOST_PANELS = 12
 MOST_TICKS = 8
 NORMS_WIDTH, LETTER = 3.0, 0.062  # inches: of the cells of a panel of gradient norms, and of a letter in one
-SHOWN = 0.1  # below the best accuracy: what is worse has one colour, so that the good ones can be told apart
+SHOWN = 0.1  # below the best accuracy: all that is worse has one colour, so that differences among the good ones show
 PALEST = 0.6  # where the colours are light enough for dark letters, as a share of their range
 
 
 @style.styled
-def rates_by_schedule(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """Final test accuracy by learning rate and by what is kept apart (the schedule): a panel a level, the best one framed.
+def rate_map(tables: panels.Tables, comparison: Comparison) -> Figure:
+    """Draw final test accuracy by learning rate and the factors kept apart (the schedule), the best cell of a level framed.
 
-    A variant with a run that diverged has no mean: it says how many.
+    A variant with a diverged run has no mean: its cell has the number of such runs.
     """
     summary = analysis.rows_of(tables["summary"], comparison)
     found = analysis.cells(summary, (comparison.factor,))[:MOST_PANELS]
     best = set(analysis.best_rates(summary, comparison.factor)["variant_id"])
     top = summary["test_accuracy_mean"].max()
     norm = Normalize(max(summary["test_accuracy_mean"].min(), top - SHOWN), top)
-    title = say("picture.rates_by_schedule", dataset=level(comparison.dataset))
+    factors = ", ".join(spoken().factor(name) for name in comparison.apart)
+    title = say("picture.rate_map", factors=factors, dataset=level(comparison.dataset))
     rows = summary[list(comparison.apart)].drop_duplicates()
     size = (4.2, 1.3 + 0.55 * len(rows))
-    figure, axes = style.sheet(len(found), title, say("picture.rates_by_schedule_note"), min(3, len(found)), size)
+    figure, axes = style.sheet(len(found), title, say("picture.rate_map_note"), min(3, len(found)), size)
     for ax, cells in zip(axes, found, strict=True):
         _accuracy_map(ax, cells, rows, comparison, best, norm)
     image: Any = axes[0].images[0]
@@ -49,7 +50,7 @@ def rates_by_schedule(tables: panels.Tables, comparison: Comparison) -> Figure:
 def _accuracy_map(
     ax: Axes, cells: pd.DataFrame, rows: pd.DataFrame, comparison: Comparison, best: set[str], norm: Normalize
 ) -> None:
-    """One level: rates from left to right, a row a value of the factors kept apart, the accuracy written in each cell."""
+    """Draw one level: rates from left to right, a row per value of the factors kept apart, the accuracy in each cell."""
     rates = sorted(cells["learning_rate"].unique())
     names = [", ".join(level(row[key], key) for key in comparison.apart) for _, row in rows.iterrows()]
     keys = [tuple(row) for row in rows.itertuples(index=False)]
@@ -78,9 +79,9 @@ def _accuracy_map(
 
 @style.styled
 def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """The gradient's norm by layer and epoch: a panel for each level at its best rate, one scale for all.
+    """Draw the median gradient norm over seeds by layer and epoch: a panel per level at its best rate, one scale for all.
 
-    The median over seeds; grey where a run is not finite.
+    A cell is grey where a run is not finite.
     """
     summary = analysis.rows_of(tables["summary"], comparison)
     chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_PANELS)
@@ -117,7 +118,7 @@ def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
 
 
 def _write_norms(ax: Axes, norms: np.ndarray, scale: LogNorm | None) -> None:
-    """Each norm [L, E] in its cell, where all of them have room: many epochs leave none."""
+    """Write each norm [L, E] in its cell, where all have room: many epochs leave none."""
     texts = {place: f"{value:.2g}" for place, value in np.ndenumerate(norms) if np.isfinite(value)}
     widest = max((len(text) for text in texts.values()), default=0)
     if widest * LETTER > NORMS_WIDTH / max(norms.shape[1], 1):

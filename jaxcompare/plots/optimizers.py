@@ -1,4 +1,4 @@
-"""Optimizers, rate by rate and all rates together (comparison C)."""
+"""Optimizers, rate by rate and all rates together."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jaxcompare.analysis import Comparison
 from jaxcompare.plots import panels, style
 from jaxcompare.words import level, say
 
-MOST_LAYERS = 4  # as many as there are dashes
+MOST_LAYERS = 4  # the number of dashes
 
 
 def _lines(rows: pd.DataFrame, apart: tuple[str, ...]) -> list[panels.Line]:
-    """A line a row, coloured by the factors kept apart (the schedule)."""
+    """Return a line per row, coloured by the factors kept apart (the schedule)."""
     found = []
     for _, row in rows.iterrows():
         name = ", ".join(level(row[key], key) for key in apart) or level(row["learning_rate"])
@@ -27,7 +27,7 @@ def _lines(rows: pd.DataFrame, apart: tuple[str, ...]) -> list[panels.Line]:
 
 @style.styled
 def optimizer_at_rate(tables: panels.Tables, comparison: Comparison, name: object, rate: float) -> Figure:
-    """One optimizer at one rate, a line a schedule: loss, accuracies, gradients and updates by layer."""
+    """Draw one optimizer at one rate, a line per schedule: loss, accuracies, gradients and updates by layer."""
     summary = analysis.rows_of(tables["summary"], comparison)
     rows = summary[(summary[comparison.factor] == name) & (summary["learning_rate"] == rate)]
     lines = _lines(rows, comparison.apart)
@@ -47,7 +47,7 @@ def optimizer_at_rate(tables: panels.Tables, comparison: Comparison, name: objec
 
 
 def _loss_and_accuracies(axes: list[Axes], tables: panels.Tables, lines: list[panels.Line]) -> None:
-    """The first three panels: training loss, validation and test accuracy over the epochs."""
+    """Draw the first three panels: training loss, validation and test accuracy over the epochs."""
     panels.over_epochs(axes[0], tables, lines, "train_loss")
     style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
     style.log_values(axes[0])
@@ -58,7 +58,7 @@ def _loss_and_accuracies(axes: list[Axes], tables: panels.Tables, lines: list[pa
 
 
 def _by_layer(ax: Axes, tables: panels.Tables, lines: list[panels.Line], value: str) -> None:
-    """`value` over the epochs, a dash a layer; of many layers some, first and last among them."""
+    """Draw `value` over the epochs, a dash per layer; of many layers only some, the first and the last among them."""
     table, _ = panels.of_lines(tables["layers"], tables, lines)
     named = table.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
     picked = sorted(set(np.linspace(0, len(named) - 1, min(MOST_LAYERS, len(named))).round().astype(int)))
@@ -75,7 +75,7 @@ def _by_layer(ax: Axes, tables: panels.Tables, lines: list[panels.Line], value: 
 
 @style.styled
 def rates_of_optimizer(tables: panels.Tables, comparison: Comparison, name: object) -> Figure:
-    """Every rate of one optimizer on one sheet: a colour a rate, a dash a schedule."""
+    """Draw every rate of one optimizer on one sheet: a colour per rate, a dash per schedule."""
     summary = analysis.rows_of(tables["summary"], comparison)
     rows = summary[summary[comparison.factor] == name].sort_values("learning_rate", kind="stable")
     colours = style.colours_of_rates(sorted(rows["learning_rate"].unique()))

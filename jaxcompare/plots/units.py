@@ -1,4 +1,4 @@
-"""Which units die, and which live again: every unit of every seed over the snapshots (comparison B)."""
+"""Units that die and units that recover: every unit of every seed over the snapshots."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from jaxcompare.words import level, say
 STATES = ("alive", "dead", "unknown")
 COLOURS = ("#F2F2F2", "#D55E00", style.PALE)
 ALIVE, DEAD, UNKNOWN = range(3)
+MOST_CELLS = 12  # drawn of one comparison
 
 
 def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
-    """The variants drawn of a level whose units can die: at its best rate, and where the most of them are dead at the end.
+    """Return the variants drawn of each cell: its best rate, and the rate with the most dead units at the end.
 
-    Of the latter only those without a run that diverged: its units are not known. No rows where nothing was measured.
+    The second is chosen among variants without a diverged run, whose units are not known. Without measured units there are
+    no rows.
     """
     summary = analysis.rows_of(tables["summary"], comparison)
     replicas = tables["replicas"]
@@ -35,7 +37,7 @@ def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
     of_variant = share.groupby("variant_id")["share"].mean()
     found: list[pd.Series] = []
     mine = summary[summary["variant_id"].isin(units["variant_id"])]
-    for cells in analysis.cells(mine, (comparison.factor, *comparison.apart)):
+    for cells in analysis.cells(mine, (comparison.factor, *comparison.apart))[:MOST_CELLS]:
         best = analysis.ranked(cells).iloc[0]
         whole = cells[cells["n_diverged"] == 0]
         worst = whole.iloc[int(np.argmax(whole["variant_id"].map(of_variant)))] if len(whole) else best
@@ -45,10 +47,10 @@ def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
 
 @style.styled
 def dead_units(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """A row of panels a variant, a column a layer; in each panel a line a unit of every seed, sorted by when it died."""
+    """Draw a row of panels per variant and a column per layer; a panel has a line per unit of every seed, sorted by death."""
     rows = shown_rates(tables, comparison)
     replicas, units = tables["replicas"], tables["units"]
-    # Of these networks alone: another study's may be deeper.
+    # Only the networks shown: those of another study may be deeper.
     units = units[units["replica_id"].isin(replicas["replica_id"][replicas["variant_id"].isin(rows["variant_id"])])]
     layers = sorted(units["layer"].unique(), key=lambda name: (len(name), name))
     title = say("picture.units", dataset=level(comparison.dataset))
@@ -73,9 +75,9 @@ def dead_units(tables: panels.Tables, comparison: Comparison) -> Figure:
 
 
 def states(rows: pd.DataFrame, ids: list[str]) -> tuple[np.ndarray, list[int]]:
-    """Every unit of every run over the epochs: [runs * units, epochs], and the epochs.
+    """Return the state of every unit of every run over the epochs, [runs * units, epochs], and the epochs.
 
-    Units that died first stand first, those that never did last; a run without a row at an epoch is not known there.
+    Units are sorted by the epoch of their death; a run without a row at an epoch is unknown there.
     """
     epochs = sorted(rows["epoch"].unique())
     width = len(rows["dead"].iloc[0])

@@ -1,12 +1,12 @@
 """Tables to pictures, comparison CSVs and the report, as Markdown and as one HTML page.
 
-`build` makes every file in memory; `write` alone touches the disk, and only once all of them are made.
+`build` makes every file in memory; `write` alone touches the disk, once all files are made.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,11 @@ import pandas as pd
 from jaxcompare import analysis
 from jaxcompare.report import findings, html, markdown
 from jaxcompare.report.blocks import Block, Chart, every
-from jaxcompare.report.content import content, prepare
-from jaxcompare.report.draw import Asked, AskedChart, Background, Drawn, draw_all, names_of
+from jaxcompare.report.content import Shared, content, prepare
+from jaxcompare.report.draw import Asked, AskedChart, Background, Drawn, Picture, by_experiment, draw_all, names_of
 from jaxcompare.report.failures import Failure, failure, failures_in, with_broken
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
-from jaxcompare.report.records import records, targets_of
-from jaxcompare.report.view import View
+from jaxcompare.report.records import patterns_of, records, targets_of
 from jaxcompare.report.views import comparison_csvs
 from jaxcompare.system.files import write_atomically
 from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, say
@@ -40,12 +39,14 @@ __all__ = [
     "write",
 ]
 
+Make = Callable[[], dict[str, bytes]]
+
 
 class Built(NamedTuple):
     """A report in memory."""
 
     files: dict[str, bytes]  # by name
-    failures: list[Failure]  # what could not be made; the pages say so in its place
+    failures: list[Failure]  # parts that could not be made; the pages say why in their place
 
 
 class Written(NamedTuple):
@@ -65,79 +66,122 @@ def build(
     languages: Sequence[str] = tuple(LANGUAGES),
     formats: Sequence[str] = ("png",),
 ) -> Built:
-    """Every file of a report by its name: pictures, comparison CSVs, `findings.json`, `report.md`, `report.html`.
+    """Make every file of a report: pictures, comparison CSVs, `findings.json`, `report.md`, `report.html`.
 
-    Pictures and report are made in each of `languages`; those that are not English have it in their names (`report.ko.md`).
+    A picture, a section or a file that cannot be made stops no other.
 
-    `tables` are those of `docs/tables.md`, of which `replicas` and `history` are needed; `summary` is computed where it
-    is missing. The manifest has a record for each experiment under `experiments` (or `titles`), and may say once what
-    holds for all: title, question, protocol, target, quick, command, started, device, code, versions, data. A missing
-    key only leaves out what it would have told. Pictures in `drawn` are taken as they are. A picture, a section or a file
-    that cannot be made stops no other. Raises ReportError.
+    Args:
+        tables: those of `docs/tables.md`; `replicas` and `history` are required, a missing `summary` is computed.
+        fields: decision fields.
+        manifest: a record per experiment under `experiments` (or `titles`); a top-level key holds for all experiments: title,
+            question, protocol, target, quick, command, started, device, code, versions, data, files. A missing key leaves
+            out only its own part of the report.
+        workers: processes that draw.
+        drawn: pictures that are drawn already.
+        languages: of pictures and pages; those that are not English have the language in their names (`report.ko.md`).
+        formats: of pictures.
+
+    Raises:
+        ReportError: a required table is missing, empty or lacks columns.
     """
     found = {name: table for name, table in tables.items() if name in REQUIRED or len(table)}
-    arrays = dict(fields or {})
     check(found)
+    arrays = dict(fields or {})
     told = records(manifest or {}, found["replicas"]["experiment"].unique())
-    if not {"summary", "claims"} <= found.keys():  # from before they were kept, or measured tables alone
-        found |= analysis.results(found, targets_of(told), analysis.declared_in(told))
-    if "layers" in found and not {*analysis.LAYER_FIGURES, *analysis.LAYER_NAMES} <= set(found["summary"]):
-        inside = analysis.summarise_layers(found["replicas"], found["layers"])
-        kept = [name for name in found["summary"] if name == "variant_id" or name not in inside]
-        found["summary"] = found["summary"][kept].merge(inside, on="variant_id", how="left")
-    names = names_of(found, arrays)
+    found = _with_results(found, told)
+    patterns = patterns_of(told)
+    names = names_of(found, arrays, patterns)
     shared = prepare(found, told)
     blocks = {
         language: content(
-            *(found, told, names, LANGUAGES[language]),
+            *(found, told, by_experiment(names), LANGUAGES[language]),
             others=[LANGUAGES[other] for other in languages if other != language],
             shared=shared,
         )
         for language in languages
     }
-    charts = [
+    pictures = draw_all(found, arrays, workers, drawn, languages, formats, names=names, charts=_charts(blocks))
+    failed = {name: one for name, one in pictures.items() if isinstance(one, Failure)}
+    whole = {language: with_broken(LANGUAGES[language], told_in, failed) for language, told_in in blocks.items()}
+    failures = [*failed.values(), *(one for each in whole.values() for one in failures_in(each))]
+    makers = {
+        **dict(_csvs(found, shared, patterns)),
+        "findings.json": partial(_findings, shared, languages),
+        **dict(_pages(whole, {name: one.page for name, one in pictures.items() if isinstance(one, Picture)})),
+    }
+    files = _picture_files(pictures)
+    for name, make in makers.items():
+        try:
+            files |= make()
+        except Exception as error:  # the other files are still made
+            failures.append(failure(name, error))
+    return Built(files, list(dict.fromkeys(failures)))
+
+
+def _with_results(tables: dict[str, pd.DataFrame], told: Mapping[str, Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """Return the tables with `summary`, its figures by layer, and `claims`, which measured tables alone and old ones lack."""
+    if not {"summary", "claims"} <= tables.keys():
+        tables = tables | analysis.results(tables, targets_of(told), analysis.declared_in(told))
+    summary = tables["summary"]
+    if "layers" in tables and not {*analysis.LAYER_FIGURES, *analysis.LAYER_NAMES} <= set(summary):
+        inside = analysis.summarise_layers(tables["replicas"], tables["layers"])
+        kept = [name for name in summary if name == "variant_id" or name not in inside]
+        tables = tables | {"summary": summary[kept].merge(inside, on="variant_id", how="left")}
+    return tables
+
+
+def _charts(blocks: Mapping[str, Sequence[Block]]) -> list[AskedChart]:
+    """Return the charts of the answers in every language."""
+    return [
         AskedChart(one.name, language, one.panel)
         for language, told_in in blocks.items()
         for one in every(told_in)
         if isinstance(one, Chart)
     ]
-    pictures = draw_all(found, arrays, workers, drawn, languages, formats, names=names, charts=charts)
-    failed = {name: one for name, one in pictures.items() if isinstance(one, Failure)}
-    made = {name: one for name, one in pictures.items() if not isinstance(one, Failure)}
-    files = {name: one.full for name, one in made.items()}
-    files |= {f"{Path(name).stem}.{kind}": data for name, one in made.items() for kind, data in one.others}
-    failures = list(failed.values())
-    pages = {name: one.page for name, one in made.items()}
-    makers: dict[str, Callable[[], dict[str, bytes]]] = {
-        f"experiment_{name}*.csv": partial(_csvs, name, found, [view.comparison for view in shared.views[name]] or None)
-        for name in names
-    }
-    makers["findings.json"] = partial(_findings, [view for name in names for view in shared.views[name]], languages)
-    for language, told_in in blocks.items():
-        words = LANGUAGES[language]
-        whole = with_broken(words, told_in, failed)
-        failures += [one for one in failures_in(whole) if one not in failures]
-        text, page = localised("report.md", language), localised("report.html", language)
-        makers[text] = partial(_text, text, whole)
-        makers[page] = partial(_page, page, whole, pages, words)
-    for name, make in makers.items():
-        try:
-            files |= make()
-        except Exception as error:  # the others are made all the same
-            failures.append(failure(name, error))
-    return Built(files, failures)
+
+
+def _picture_files(pictures: Mapping[str, Drawn]) -> dict[str, bytes]:
+    """Return the files of the pictures that were drawn, in every format."""
+    drawn = {name: one for name, one in pictures.items() if isinstance(one, Picture)}
+    others = {f"{Path(name).stem}.{kind}": data for name, one in drawn.items() for kind, data in one.others}
+    return {name: one.full for name, one in drawn.items()} | others
 
 
 def _csvs(
-    experiment: str, tables: Mapping[str, pd.DataFrame], comparisons: Sequence[analysis.Comparison] | None
+    tables: Mapping[str, pd.DataFrame], shared: Shared, patterns: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, Make]]:
+    """Yield what makes the CSVs of each experiment."""
+    for name, views in shared.views.items():
+        yield (
+            f"experiment_{name}*.csv",
+            partial(_csv, name, tables, [view.comparison for view in views], patterns[name]),
+        )
+
+
+def _csv(
+    experiment: str,
+    tables: Mapping[str, pd.DataFrame],
+    comparisons: Sequence[analysis.Comparison],
+    patterns: Mapping[str, str],
 ) -> dict[str, bytes]:
-    found = comparison_csvs(experiment, tables["replicas"], tables["summary"], every=comparisons)
+    found = comparison_csvs(
+        experiment, tables["replicas"], tables["summary"], every=comparisons or None, patterns=patterns
+    )
     return {name: rows.to_csv(index=False, lineterminator="\n").encode() for name, rows in found.items()}
 
 
-def _findings(views: Sequence[View], languages: Sequence[str]) -> dict[str, bytes]:
+def _findings(shared: Shared, languages: Sequence[str]) -> dict[str, bytes]:
     others = [LANGUAGES[language] for language in languages if language != ENGLISH.language]
+    views = [view for each in shared.views.values() for view in each]
     return {"findings.json": findings.records(views, others)}
+
+
+def _pages(blocks: Mapping[str, Sequence[Block]], pictures: Mapping[str, bytes]) -> Iterator[tuple[str, Make]]:
+    """Yield what makes the pages of each language."""
+    for language, told_in in blocks.items():
+        text, page = localised("report.md", language), localised("report.html", language)
+        yield text, partial(_text, text, told_in)
+        yield page, partial(_page, page, told_in, pictures, LANGUAGES[language])
 
 
 def _text(name: str, blocks: Sequence[Block]) -> dict[str, bytes]:
@@ -159,18 +203,18 @@ def write(
     languages: Sequence[str] = tuple(LANGUAGES),
     formats: Sequence[str] = ("png",),
 ) -> Written:
-    """Draws, tells and writes a report into a folder; returns the paths of its files, and says on stderr what failed.
+    """Make a report and write it into a folder; print what failed on stderr.
 
-    Nothing is written before everything is made, and each file replaces an older one at once. Raises ReportError, and
-    OSError where the folder cannot be written.
+    Nothing is written before all files are made, and each file replaces an older file at once. The arguments are `build`'s.
+
+    Raises:
+        ReportError: a required table is missing, empty or lacks columns.
+        OSError: the folder cannot be written.
     """
     built = build(tables, fields, manifest, workers=workers, drawn=drawn, languages=languages, formats=formats)
     folder = Path(results_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
     for name, data in built.files.items():
         write_atomically(folder / name, data)
-        paths.append(folder / name)
     for one in built.failures:
         print(say("failure.line", name=one.name, error=one.error), file=sys.stderr)
-    return Written(paths, built.failures)
+    return Written([folder / name for name in built.files], built.failures)

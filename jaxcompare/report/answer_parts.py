@@ -209,7 +209,7 @@ def chart(evidence: Evidence, key: str, panel: Panel | Sheet) -> Chart:
     """The picture of an answer, by its file name."""
     return Chart(
         localised(f"answer_{key}.png", evidence.words.language),
-        evidence.words.say("caption.alt", caption=panel.title, name=panel.y),
+        evidence.words.say("alt.chart", title=panel.title, y=panel.y),
         panel.title,
         panel,
     )

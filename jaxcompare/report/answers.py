@@ -1,9 +1,10 @@
-"""The questions that a run may answer, each from its own numbers; where it did not measure something, the answer says so."""
+"""The questions that a run may answer, each from its own numbers; an answer says which measurements are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
+from typing import NamedTuple
 
 from jaxcompare.report.answers_activations import dead_units, distributions, mixed_activations
 from jaxcompare.report.answers_losses import large_batches, mixed_losses, speed_of_losses
@@ -13,29 +14,42 @@ from jaxcompare.report.blocks import Block, Heading, Paragraph
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.failures import attempt
 
-Answer = Callable[[Evidence], list[Block]]  # no blocks: the run did not measure it
 
-QUESTIONS: dict[str, dict[str, Answer]] = {  # by the comparison that asks them
-    "a": {"losses": speed_of_losses, "mixed_losses": mixed_losses, "large_batches": large_batches},
-    "b": {"dead_units": dead_units, "mixed_activations": mixed_activations, "distributions": distributions},
-    "c": {"scaling": scaling, "clipping": clipping, "rate_by_batch": rate_by_batch},
+class Question(NamedTuple):
+    """A question of the report."""
+
+    factors: tuple[str, ...]  # a main study that compares one of these asks the question, answered or not
+    answer: Callable[[Evidence], list[Block]]  # no blocks: the run did not measure what the answer needs
+
+
+QUESTIONS: dict[str, Question] = {
+    "losses": Question(("loss",), speed_of_losses),
+    "mixed_losses": Question(("loss",), mixed_losses),
+    "large_batches": Question(("loss", "batch_size"), large_batches),
+    "dead_units": Question(("activation",), dead_units),
+    "mixed_activations": Question(("activation",), mixed_activations),
+    "distributions": Question(("activation",), distributions),
+    "scaling": Question(("optimizer", "remat"), scaling),
+    "clipping": Question(("optimizer", "clip_norm"), clipping),
+    "rate_by_batch": Question(("optimizer", "batch_size"), rate_by_batch),
 }
 
 
 def answers(evidence: Evidence, only: Collection[str] | None = None) -> list[Block]:
-    """A section a question: of the comparisons that were run, and of others where some study answers them.
+    """Return a section for each question that some study answers or that a main study asks.
 
-    `only` some of them, by their keys.
+    Args:
+        evidence: the tables and the language.
+        only: keys of the questions to consider; None: all.
     """
     words = evidence.words
     found: list[Block] = []
-    for experiment, questions in QUESTIONS.items():
-        for key, answer in questions.items():
-            if only is not None and key not in only:
-                continue
-            blocks = attempt(words, f"question-{key}", partial(answer, evidence))
-            if not blocks and experiment not in evidence.measured.told:
-                continue
-            unmeasured = Paragraph(words.say("answer.unmeasured", missing=words.say(f"missing.{key}")))
-            found += [Heading(3, words.say(f"question.{key}"), f"question-{key}"), *(blocks or [unmeasured])]
+    for key, question in QUESTIONS.items():
+        if only is not None and key not in only:
+            continue
+        blocks = attempt(words, f"question-{key}", partial(question.answer, evidence))
+        if not blocks and not evidence.measured.comparing(*question.factors):
+            continue
+        unmeasured = Paragraph(words.say("answer.unmeasured", missing=words.say(f"missing.{key}")))
+        found += [Heading(3, words.say(f"question.{key}"), f"question-{key}"), *(blocks or [unmeasured])]
     return [Heading(2, words.say("report.questions"), "questions"), *found] if found else []

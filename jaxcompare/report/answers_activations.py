@@ -1,4 +1,4 @@
-"""Questions of comparison B: dead units, activations in mixed precision, distributions in constant memory."""
+"""Questions about activations: dead units, activations in mixed precision, distributions in constant memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jaxcompare.analysis import mean_interval
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series
 from jaxcompare.report.answer_parts import by_precision, chart, table
-from jaxcompare.report.blocks import Block, Details, Items, Paragraph, Picture, Table
+from jaxcompare.report.blocks import Block, Details, Items, Paragraph, Table
 from jaxcompare.report.cells import share
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.measured import Study
-from jaxcompare.words import localised
+from jaxcompare.report.pictures import picture
 
 DYING = "relu"  # its units die: they give zero and get no gradient on every example
 EXAMPLES = {
@@ -85,8 +85,8 @@ def _dying(evidence: Evidence) -> list[Study]:
 
 
 def _asked(evidence: Evidence, experiment: str) -> bool:
-    """Whether activations are what an experiment is about."""
-    return experiment == "b" or any(study.experiment == experiment for study in evidence.measured.studies("activation"))
+    """Return whether an experiment varies the activation."""
+    return any(study.experiment == experiment for study in evidence.measured.studies("activation"))
 
 
 def _share(evidence: Evidence, row: pd.Series) -> Point:
@@ -234,13 +234,10 @@ def _examples(run: pd.Series, row: pd.Series) -> int:
 
 
 def _drawn(evidence: Evidence) -> list[Block]:
-    """The pictures of distributions that the run has, again."""
-    words = evidence.words
-    names = [
-        name for every in evidence.pictures.values() for name in every if name.startswith("activation_distributions")
-    ]
-    caption = words.say("caption.activation")
+    """Return the report's pictures of distributions once more."""
     return [
-        Picture(localised(name, words.language), words.say("caption.alt", caption=caption, name=name), caption)
-        for name in names
+        picture(evidence.words, name, plot)
+        for every in evidence.pictures.values()
+        for name, plot in every.items()
+        if plot.kind == "activation_distributions"
     ]

@@ -1,4 +1,4 @@
-"""Questions of comparison A: the speed of losses, losses in mixed precision, gradients at large batches."""
+"""Questions about losses: their speed, losses in mixed precision, gradients at large batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions of comparison C: clipping in mixed precision, the rate against the batch."""
+"""Questions about optimizers: clipping in mixed precision, the rate against the batch."""
 
 from __future__ import annotations
 

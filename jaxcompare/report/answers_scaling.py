@@ -1,4 +1,4 @@
-"""A question of comparison C: how optimizers scale on the device, by what the clock and the compiler said of programs."""
+"""A question about optimizers: how they scale on the device, by the times and bytes measured of each program."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from jaxcompare.report.records import title
 
 
 def scaling(evidence: Evidence) -> list[Block]:
-    """How each optimizer scales on the device: replicas and batch, from what the clock said of each program."""
+    """Answer how each optimizer scales on the device with replicas and batch, from the times of each program."""
     words = evidence.words
     programs = evidence.measured.programs
     if programs.empty:
         return []
-    varied = programs.groupby("alike_batch")["batch_size"].transform("nunique") > 1
-    programs = programs[(programs["experiment"] == "c") | varied]
+    kept = programs["experiment"].isin(evidence.measured.comparing("optimizer"))
+    for alike, factor in (("alike_batch", "batch_size"), ("alike_remat", "remat")):
+        kept |= programs.groupby(alike)[factor].transform("nunique") > 1
+    programs = programs[kept]
     if programs.empty:
         return []
     keys = [name for name in SHARED if programs[name].nunique(dropna=False) > 1 or name == "optimizer"]
@@ -57,7 +59,7 @@ def scaling(evidence: Evidence) -> list[Block]:
 
 
 def _by_batch(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
-    """From the smallest batch to the largest: how examples a second grow, for programs that are alike in all else."""
+    """Return how examples per second grow from the smallest batch to the largest, for programs otherwise alike."""
     words, texts = evidence.words, []
     for _, rows in programs.groupby("alike_batch", sort=False):
         ordered = rows.sort_values("batch_size")
@@ -82,7 +84,7 @@ def _replicas(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
 
 
 def _remat(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
-    """What it costs, and saves, to compute activations anew."""
+    """Return what it costs, and saves, to recompute activations."""
     words, texts = evidence.words, []
     if "temporary_bytes" not in programs:
         return []
@@ -90,16 +92,19 @@ def _remat(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
         on, off = (rows[rows["remat"].astype(str) == text] for text in ("True", "False"))
         if len(on) != 1 or len(off) != 1:
             continue
-        kept, anew = off.iloc[0], on.iloc[0]
-        values = {"name": evidence.name(kept, ("optimizer", "precision")), "seconds": seconds_of(words, (kept, anew))}
-        values |= {"bytes": number(words, anew["temporary_bytes"] / kept["temporary_bytes"])}
-        values |= {"speed": number(words, anew["replica_steps_per_second"] / kept["replica_steps_per_second"])}
-        texts.append(words.say(f"answer.scaling_remat{'_short' if short(kept, anew) else ''}", **values))
+        kept, recomputed = off.iloc[0], on.iloc[0]
+        values = {
+            "name": evidence.name(kept, ("optimizer", "precision")),
+            "seconds": seconds_of(words, (kept, recomputed)),
+        }
+        values |= {"bytes": number(words, recomputed["temporary_bytes"] / kept["temporary_bytes"])}
+        values |= {"speed": number(words, recomputed["replica_steps_per_second"] / kept["replica_steps_per_second"])}
+        texts.append(words.say(f"answer.scaling_remat{'_short' if short(kept, recomputed) else ''}", **values))
     return texts
 
 
 def _speed_chart(evidence: Evidence, programs: pd.DataFrame) -> Chart:
-    """Examples a second of every program: a panel a study, in it a bar a program, named by what varies there."""
+    """Return a chart of examples per second: a panel per study, a bar per program, named by the factors that vary."""
     words = evidence.words
     colours = style.colours_of(programs["optimizer"])
     groups = programs.groupby(["experiment", "study", "dataset"], sort=False)

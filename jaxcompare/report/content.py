@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jaxcompare import analysis
+from jaxcompare.plots.plot import Plot
 from jaxcompare.report.answers import answers
 from jaxcompare.report.blocks import Block, Broken, Heading, Items, Link, Note, Paragraph
 from jaxcompare.report.claimed import claimed
@@ -26,21 +27,21 @@ from jaxcompare.words import ENGLISH, Words, localised
 
 
 class Shared(NamedTuple):
-    """What reports in every language rest on."""
+    """Data that reports in every language share."""
 
     views: Mapping[str, list[View]]  # of each experiment, in English
     measured: Measured
-    failed: Mapping[str, Failure]  # experiments of which there are no views
+    failed: Mapping[str, Failure]  # experiments without views
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], told: Mapping[str, Mapping[str, Any]]) -> Shared:
-    """What is computed from the tables once, whatever the language."""
+    """Compute what reports in every language need, from the tables."""
     known = (ENGLISH, tables, targets_of(told), analysis.declared_in(told))
     views: dict[str, list[View]] = {}
     failed: dict[str, Failure] = {}
     try:
         views = every_view(*known, told)
-    except Exception:  # of one of them: the others are told all the same
+    except Exception:  # in one experiment: the others are still reported
         for experiment in told:
             try:
                 views |= every_view(*known, [experiment])
@@ -52,15 +53,20 @@ def prepare(tables: Mapping[str, pd.DataFrame], told: Mapping[str, Mapping[str, 
 def content(
     tables: Mapping[str, pd.DataFrame],
     told: Mapping[str, Mapping[str, Any]],
-    pictures: Mapping[str, list[str]],
+    pictures: Mapping[str, Mapping[str, Plot]],
     words: Words = ENGLISH,
     others: Sequence[Words] = (),
     shared: Shared | None = None,
 ) -> list[Block]:
-    """The report's blocks; where a part cannot be made, a `Broken` that says so.
+    """Return the report's blocks, with a `Broken` for each part that fails.
 
-    `tables` must hold `summary`; `told` are `records`, `pictures` file names by experiment, `others` the languages that the
-    report is in, too. `shared` is `prepare(tables, told)`, for whoever has it already.
+    Args:
+        tables: with `summary`.
+        told: `records` of the experiments.
+        pictures: of each experiment, by file name.
+        words: the language.
+        others: the other languages that the report is made in.
+        shared: `prepare(tables, told)`, where the caller has it.
     """
     shared = shared or prepare(tables, told)
     told = {name: {**about, **(about.get("words") or {}).get(words.language, {})} for name, about in told.items()}
@@ -86,7 +92,7 @@ def content(
             lead = attempt(words, anchor, partial(make, found, titles[experiment]))
             told_in += [block.text for block in lead if isinstance(block, Paragraph)]
             sections += [block for block in lead if isinstance(block, Broken)]
-        names = pictures.get(experiment, [])
+        names = pictures.get(experiment, {})
         sections += attempt(words, anchor, partial(comparison_blocks, words, experiment, found, tables, about, names))
     evidence = Evidence(words, shared.measured, pictures)
     blocks += [Heading(2, words.say("report.summary"), "summary"), *([Items(tuple(heads))] if heads else [])]

@@ -1,13 +1,13 @@
-"""Every picture as PNG bytes: drawn here, spread over processes, or in a process of its own while training goes on.
+"""Pictures as PNG bytes: drawn here, spread over processes, or in a background process while training continues.
 
-A picture that cannot be drawn is a Failure in its place: it stops nothing else.
+A picture that cannot be drawn is a Failure in its place and stops no other picture.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -20,9 +20,10 @@ from jaxcompare import analysis, plots
 from jaxcompare.plots.animation import Animation, gif
 from jaxcompare.plots.boundaries import Fields
 from jaxcompare.plots.charts import draw as draw_panel
+from jaxcompare.plots.plot import Plot
 from jaxcompare.plots.style import png_and_page, vector
 from jaxcompare.report.failures import Failure, failure
-from jaxcompare.words import LANGUAGES, localised, speaking
+from jaxcompare.words import ENGLISH, LANGUAGES, localised, speaking
 
 SHARE = 4  # pictures that the background draws at a time
 
@@ -31,7 +32,7 @@ class Asked(NamedTuple):
     """A picture in a language."""
 
     experiment: str
-    name: str  # as it is called in English
+    name: str  # by the rule of `config.files`, in English
     language: str = "en"
 
 
@@ -44,7 +45,7 @@ class AskedChart(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture as PNG bytes, twice, and in whatever other formats are asked for; an animation as GIF."""
+    """A picture as PNG bytes, twice, and in the other formats asked for; an animation as GIF."""
 
     full: bytes  # as its own file
     page: bytes  # as the page holds it
@@ -54,44 +55,57 @@ class Picture(NamedTuple):
 Drawn = Picture | Failure
 
 
-def names_of(tables: Mapping[str, pd.DataFrame], fields: Fields) -> dict[str, list[str]]:
-    """The pictures' file names by experiment."""
+def names_of(
+    tables: Mapping[str, pd.DataFrame], fields: Fields, patterns: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[Asked, tuple[str, Plot]]:
+    """Return every picture in English with its file name, by `patterns` of each experiment, and its Plot."""
     experiments, every = tables["replicas"]["experiment"].unique(), analysis.comparisons(tables["replicas"])
-    return {experiment: list(plots.pictures(experiment, dict(tables), fields, every)) for experiment in experiments}
+    return {
+        Asked(experiment, plot.file()): (name, plot)
+        for experiment in experiments
+        for name, plot in plots.by_file(
+            plots.pictures(experiment, dict(tables), fields, every).values(), (patterns or {}).get(experiment)
+        ).items()
+    }
 
 
-def wanted_of(names: Mapping[str, Sequence[str]], languages: Sequence[str] = tuple(LANGUAGES)) -> list[Asked]:
-    """Every picture of `names_of`, one language after the other."""
-    return [
-        Asked(experiment, name, language)
-        for language in languages
-        for experiment in names
-        for name in names[experiment]
-    ]
+def by_experiment(names: Mapping[Asked, tuple[str, Plot]]) -> dict[str, dict[str, Plot]]:
+    """Return the pictures of each experiment by file name."""
+    found: dict[str, dict[str, Plot]] = {}
+    for one, (name, plot) in names.items():
+        found.setdefault(one.experiment, {})[name] = plot
+    return found
+
+
+def wanted_of(names: Iterable[Asked], languages: Sequence[str] = tuple(LANGUAGES)) -> list[Asked]:
+    """Return every picture of `names_of`, one language after the other."""
+    return [one._replace(language=language) for language in languages for one in names]
 
 
 def draw(
     tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked], formats: Sequence[str] = ("png",)
 ) -> dict[Asked, Drawn]:
-    """The pictures `wanted`, one after another."""
+    """Draw the pictures `wanted`, one after another."""
     experiments = {one.experiment for one in wanted}
     every = analysis.comparisons(tables["replicas"])
     registries = {experiment: plots.pictures(experiment, dict(tables), fields, every) for experiment in experiments}
     return {
-        one: _picture(registries[one.experiment][one.name], localised(one.name, one.language), one.language, formats)
+        one: _picture(
+            registries[one.experiment][one.name].draw, localised(one.name, one.language), one.language, formats
+        )
         for one in wanted
     }
 
 
 def draw_charts(wanted: Sequence[AskedChart], formats: Sequence[str] = ("png",)) -> dict[AskedChart, Drawn]:
-    """The charts `wanted`, one after another."""
+    """Draw the charts `wanted`, one after another."""
     return {one: _picture(partial(draw_panel, one.panel), one.name, one.language, formats) for one in wanted}
 
 
 def _picture(
     make: Callable[[], Figure | Animation], name: str, language: str, formats: Sequence[str] = ("png",)
 ) -> Drawn:
-    """What `make` draws, or why it does not."""
+    """Return what `make` draws, or why it fails."""
     try:
         with speaking(LANGUAGES[language]):
             made = make()
@@ -111,15 +125,16 @@ def draw_all(
     drawn: Mapping[Asked, Drawn] | None = None,
     languages: Sequence[str] = tuple(LANGUAGES),
     formats: Sequence[str] = ("png",),
-    names: Mapping[str, Sequence[str]] | None = None,
+    names: Mapping[Asked, tuple[str, Plot]] | None = None,
     charts: Sequence[AskedChart] = (),
 ) -> dict[str, Drawn]:
-    """Every picture and chart by its file name in its language, those `drawn` already as they are; by so many processes.
+    """Draw every picture and chart, but for those `drawn` already; return them by file name in their language.
 
-    `names` are `names_of`, for whoever has them already. Spawned, not forked: the caller may hold JAX's threads. A script
-    that asks for workers needs the usual `if __name__ == "__main__":` guard.
+    `names` are `names_of`, where the caller has them. Worker processes are spawned, not forked: the caller may hold JAX's
+    threads. A script that asks for workers needs the usual `if __name__ == "__main__":` guard.
     """
-    every = wanted_of(names_of(tables, fields) if names is None else names, languages)
+    names = names_of(tables, fields) if names is None else names
+    every = wanted_of(names, languages)
     done = dict(drawn or {})
     wanted = [one for one in every if one not in done]
     plotted: dict[AskedChart, Drawn] = {}
@@ -137,12 +152,16 @@ def draw_all(
                 done |= part.result()
             for chart in more:
                 plotted |= chart.result()
-    found = {localised(one.name, one.language): done[one] for one in every}
+    found = {}
+    for one in every:
+        name = localised(names[one._replace(language=ENGLISH.language)][0], one.language)
+        picture = done[one]
+        found[name] = picture._replace(name=name) if isinstance(picture, Failure) else picture
     return found | {one.name: picture for one, picture in plotted.items()}
 
 
 class Background:
-    """Draws in one patient process while the caller goes on training; a context manager."""
+    """One process of low priority that draws while the caller goes on training; a context manager."""
 
     def __init__(self, languages: Sequence[str] = tuple(LANGUAGES), formats: Sequence[str] = ("png",)) -> None:
         self.languages, self.formats = languages, formats
@@ -157,10 +176,10 @@ class Background:
             self.pool.shutdown(wait=kind is None, cancel_futures=True)
 
     def start(self, tables: Mapping[str, pd.DataFrame], fields: Fields) -> None:
-        """Begins with every picture of these tables, `summary` among them."""
+        """Start to draw every picture of these tables, `summary` among them."""
         if self.pool is None:
             context = multiprocessing.get_context("spawn")
-            # Training comes first: drawing takes what time it leaves.
+            # Training comes first: drawing takes the time that training leaves.
             self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_patient)
         tables = {name: table for name, table in tables.items() if len(table)}
         wanted = wanted_of(names_of(tables, fields), self.languages)
@@ -168,14 +187,14 @@ class Background:
         self.futures += [self.pool.submit(draw, tables, fields, share, self.formats) for share in shares]
 
     def collect(self) -> dict[Asked, Drawn]:
-        """What is drawn by now; what is not yet begun is given up, and left to whoever builds the report."""
+        """Return the pictures drawn so far; those not yet begun are left to the caller that builds the report."""
         for future in self.futures:
             future.cancel()
         found: dict[Asked, Drawn] = {}
         for future in self.futures:
             try:
                 found |= {} if future.cancelled() else future.result()
-            except BrokenProcessPool:  # it was ended from outside, for want of memory say: the report draws them
+            except BrokenProcessPool:  # ended from outside, for want of memory say: the report draws the pictures
                 continue
         return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from jaxcompare.plots.plot import Plot
 from jaxcompare.report.cells import accuracy, spread
 from jaxcompare.report.measured import Measured, Study
 from jaxcompare.report.records import targets_of, title
@@ -19,7 +20,7 @@ class Evidence:
 
     words: Words
     measured: Measured
-    pictures: Mapping[str, Sequence[str]]
+    pictures: Mapping[str, Mapping[str, Plot]]  # of each experiment, by file name
 
     def failures(self, row: pd.Series) -> str:
         """What failed of a row of the summary, and how many of its runs reached the target; empty where none failed."""

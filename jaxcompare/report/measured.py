@@ -192,6 +192,17 @@ class Measured:
         return found
 
     @cached_property
+    def main(self) -> list[analysis.Comparison]:
+        """The main comparisons of every experiment."""
+        every = analysis.comparisons(self.replicas)
+        mine = ([one for one in every if one.experiment == name] for name in self.told)
+        return [one for each in mine for one in analysis.main_of(each).values()]
+
+    def comparing(self, *factors: str) -> set[str]:
+        """Return the experiments with a main study that compares any of these factors."""
+        return {one.experiment for one in self.main if set(factors) & set(one.compared)}
+
+    @cached_property
     def last_gradients(self) -> pd.DataFrame:
         """`bands` of the gradient's norm in each network's last layer."""
         layers = self.tables["layers"]

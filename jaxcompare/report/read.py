@@ -1,8 +1,7 @@
-"""What a run left behind: tables, fields and manifest, read and checked before anything is written."""
+"""Tables, fields and manifest of a run, read and checked before anything is written."""
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import pyarrow
 from jaxcompare.analysis import FIGURES, STEPS
 from jaxcompare.analysis.pairs import COLUMNS as CLAIMS
 from jaxcompare.config.errors import InputError
+from jaxcompare.system import manifest
 from jaxcompare.words import say
 
-BEST = ("best_validation_accuracy", "test_accuracy_at_best")  # found from the others
+BEST = ("best_validation_accuracy", "test_accuracy_at_best")  # derived from the other figures
 MEASURED = tuple(name for name in FIGURES if name not in BEST)
-# The tables that a report cannot do without, and their columns that are read by name.
+# The tables that a report needs, and their columns that are read by name.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "replicas": (
         *("replica_id", "variant_id", "experiment", "study", "label", "dataset", "learning_rate", "seed"),
@@ -27,7 +27,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     ),
     "history": ("replica_id", "epoch", "step", "examples", *MEASURED),
 }
-# Tables that may be missing, but not halved.
+# Tables that may be missing, but not without these columns.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "layers": ("replica_id", "epoch", "layer", "layer_index", "gradient_norm", "update_ratio", "dead_fraction"),
     "histograms": ("replica_id", "epoch", "layer", "kind", "low", "high", "below", "above", "counts"),
@@ -50,7 +50,7 @@ class ReportError(InputError):
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Every table under `folder/tables`, by name; raises ReportError where one that is needed is missing or broken."""
+    """Return every table under `folder/tables` by name; raise ReportError where a required table is missing or broken."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ReportError(say("error.folder", folder=folder))
@@ -65,7 +65,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
-    """Raises ReportError unless the tables that are needed are there, with rows and the columns read by name."""
+    """Raise ReportError unless the required tables are there, with rows and the columns read by name."""
     for name in REQUIRED:
         if name not in tables:
             raise ReportError(say("error.tables", folder=folder, name=f"tables/{name}.parquet"))
@@ -78,7 +78,7 @@ def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
 
 
 def read_fields(folder: Path) -> dict[str, np.ndarray]:
-    """The decision fields under `folder/tables`; empty where none were kept."""
+    """Return the decision fields under `folder/tables`; empty where none were kept."""
     path = Path(folder) / "tables" / "fields.npz"
     if not path.exists():
         return {}
@@ -90,14 +90,10 @@ def read_fields(folder: Path) -> dict[str, np.ndarray]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The run's manifest; raises ReportError where it is missing or is not a JSON object."""
-    path = Path(folder) / "manifest.json"
-    if not path.exists():
-        raise ReportError(say("error.tables", folder=folder, name=path.name))
+    """Return the run's manifest; raise ReportError where it is missing or is not a JSON object."""
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return manifest.read_manifest(Path(folder))
+    except FileNotFoundError as error:
+        raise ReportError(say("error.tables", folder=folder, name=manifest.MANIFEST)) from error
     except BROKEN as error:
-        raise ReportError(say("error.broken", name=path, reason=error)) from error
-    if not isinstance(manifest, dict):
-        raise ReportError(say("error.broken", name=path, reason=type(manifest).__name__))
-    return manifest
+        raise ReportError(say("error.broken", name=Path(folder) / manifest.MANIFEST, reason=error)) from error

@@ -1,26 +1,44 @@
-"""What a manifest says of each experiment."""
+"""What a manifest records of each experiment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxcompare.config.files import FILES, placeholders, problem
 from jaxcompare.words import Words
 
 
 def records(manifest: Mapping[str, Any], experiments: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """What the manifest says of each experiment: its own entry, over `titles`, over what is said of all."""
-    shared = {key: value for key, value in manifest.items() if key not in ("titles", "experiments")}
+    """Return the record of each experiment: its own entry, over `titles`, over the keys that hold for all."""
+    own = ("titles", "experiments", "files")  # the manifest's own `files` lists the folder
+    shared = {key: value for key, value in manifest.items() if key not in own}
     parts = [manifest.get("titles") or {}, manifest.get("experiments") or {}]
     return {name: shared | dict(parts[0].get(name) or {}) | dict(parts[1].get(name) or {}) for name in experiments}
 
 
 def targets_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """The target of each experiment, from its record."""
+    """Return the target of each experiment, from its record."""
     return {name: about.get("target") for name, about in told.items()}
 
 
+def patterns_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return the patterns of file names that each experiment's config declares, from its record.
+
+    A pattern without the comparison's name belongs to the first experiment that declares it. In the others, copies of the
+    first one's config say, that kind of file follows the rule, so that no file has two owners.
+    """
+    taken: set[str] = set()
+    found: dict[str, dict[str, str]] = {}
+    for name, about in told.items():
+        declared = {kind: str(pattern) for kind, pattern in (about.get("files") or {}).items() if kind in FILES}
+        sound = {kind: pattern for kind, pattern in declared.items() if not problem(kind, pattern)}
+        found[name] = {kind: pattern for kind, pattern in sound.items() if pattern not in taken}
+        taken |= {pattern for pattern in sound.values() if pattern and "comparison" not in placeholders(pattern)}
+    return found
+
+
 def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
-    """The experiment's name: the words' own, else the config's title, else its file's stem."""
+    """Return the experiment's name: the catalogue's, else the config's title, else the stem of its file."""
     known = words.level(experiment, "experiment")
     return str(about.get("title") or known) if known == experiment.replace("_", " ") else known

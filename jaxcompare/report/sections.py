@@ -8,16 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from jaxcompare import plots
-from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Picture, Table
+from jaxcompare.plots.plot import Plot
+from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Table
 from jaxcompare.report.cells import accuracy, cut_note
 from jaxcompare.report.curves import curves
 from jaxcompare.report.failures import attempt
 from jaxcompare.report.findings import capital, effect_cell, findings, limits, p_value
 from jaxcompare.report.fixed import fixed
 from jaxcompare.report.measures import measures
+from jaxcompare.report.pictures import picture
 from jaxcompare.report.view import View
-from jaxcompare.words import Words, localised
+from jaxcompare.words import Words
 
 
 def comparison_blocks(
@@ -26,10 +27,18 @@ def comparison_blocks(
     found: list[View],
     every: Mapping[str, pd.DataFrame],
     about: Mapping[str, Any],
-    pictures: Iterable[str],
+    pictures: Mapping[str, Plot],
 ) -> list[Block]:
-    """Everything about one experiment. `every` table; `about` is its record in the manifest; `pictures` are file names."""
-    names = list(pictures)
+    """Return everything about one experiment.
+
+    Args:
+        words: the language.
+        experiment: its name.
+        found: its comparisons.
+        every: the tables.
+        about: its record in the manifest.
+        pictures: its pictures by file name.
+    """
     blocks: list[Block] = []
     if about.get("question"):
         blocks.append(Paragraph(str(about["question"])))
@@ -37,8 +46,7 @@ def comparison_blocks(
     given = about.get("protocol") or ()
     stated = [given] if isinstance(given, str) else [str(one) for one in given]
     for index, view in enumerate(found):
-        mine = [name for name in names if of_view(name, view, found)]
-        names = [name for name in names if name not in mine]
+        mine = {name: plot for name, plot in pictures.items() if plot.comparison == view.comparison}
         anchor = f"comparison-{experiment}-{index + 1}"
         blocks.append(Heading(3, view.where(), anchor))
         parts = (
@@ -56,34 +64,8 @@ def _protocol(view: View, stated: Iterable[str], history: pd.DataFrame, anchor: 
     return [head, Items((*stated, *protocol(view, history)))]
 
 
-def _pictures(words: Words, names: Iterable[str]) -> list[Block]:
-    return [picture(words, name) for name in names]
-
-
-def of_view(name: str, view: View, found: list[View]) -> bool:
-    """Whether a picture belongs under a view: it is of its study, or, of a main one, names its data set; or names none
-    and the view is the first."""
-    study = plots.owner(name, [one.comparison for one in found])
-    if study is not None or not view.main:
-        return view.comparison == study
-    datasets = {one.comparison.dataset for one in found if one.main}
-    stem = f"_{name[: -len('.png')]}_"
-    named = {dataset for dataset in datasets if f"_{dataset}_" in stem}
-    return view.comparison.dataset in named or (not named and view is found[0])
-
-
-def picture(words: Words, name: str) -> Picture:
-    """A picture with its caption, by the first word of its file's name, or by what of a study it shows."""
-    stem, kind = name[: -len(".png")], name.split("_")[0]
-    if name.endswith(".gif"):
-        kind = "animation"
-    if "_study_" in stem:
-        kind = "loss_scale" if stem.endswith("_loss_scale") else "study"
-    key = f"caption.{kind}"
-    caption = words.say(key if key in words.catalogue else "caption.other")
-    return Picture(
-        localised(name, words.language), words.say("caption.alt", caption=caption, name=stem.replace("_", " ")), caption
-    )
+def _pictures(words: Words, plots: Mapping[str, Plot]) -> list[Block]:
+    return [picture(words, name, plot) for name, plot in plots.items()]
 
 
 def protocol(view: View, history: pd.DataFrame) -> list[str]:

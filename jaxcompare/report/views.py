@@ -1,8 +1,8 @@
-"""The comparison CSVs: views of `summary` for people, a row a variant."""
+"""The comparison CSVs: parts of `summary` for readers, a row per variant."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,6 @@ from jaxcompare.analysis import FIGURES, STEPS, Comparison
 COUNTS = ("n", "n_diverged", "n_stuck", "n_failed")
 PARTS = ("mean", "low", "high", "median")
 INSIDE = ("gradient_ratio_initial", "gradient_ratio_final", "dead_fraction_final")
-# C has one CSV over everything; the others have one a data set.
-WHOLE = {"c": "experiment_c_comprehensive_comparison.csv"}
 
 
 def comparison_csvs(
@@ -23,13 +21,21 @@ def comparison_csvs(
     summary: pd.DataFrame,
     inside: pd.DataFrame | None = None,
     every: Sequence[Comparison] | None = None,
+    patterns: Mapping[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """File name -> rows, of one experiment, rounded to five significant digits: of main studies as the design names them, and
-    one a data set of each study beside them.
+    """Return the CSVs of one experiment by file name, rounded to five significant digits.
 
-    `every` are the comparisons, for whoever has them already. `inside` is `analysis.summarise_layers`; without it the columns
-    about gradients and dead units are missing. Steps to the target are infinite where the median falls on a run that missed
-    it, and empty where there is no target.
+    Main studies have a CSV per data set, or one for all data sets where its pattern does not name the data set. Every other
+    study has a CSV per data set. Steps to the target are infinite where the median falls on a run that missed the target,
+    and empty where there is no target.
+
+    Args:
+        experiment: its name.
+        replicas: the table.
+        summary: the table.
+        inside: `analysis.summarise_layers`; without it, columns about gradients and dead units are missing.
+        every: the comparisons, where the caller has them already.
+        patterns: of the files' names, where they differ from the rule.
     """
     mine = summary[summary["experiment"] == experiment]
     if mine.empty:
@@ -41,18 +47,19 @@ def comparison_csvs(
     every = [one for one in every if one.experiment == experiment]
     main = list(analysis.main_of(every).values())
     beside = [one for one in every if one not in main]
-    files = {f"{plots.stem(one)}.csv": _rows(analysis.rows_of(mine, one), [one]) for one in beside}
     rows = _rows(mine, main)
-    if experiment in WHOLE:
-        return {WHOLE[experiment]: rows} | files
-    return {
-        f"experiment_{experiment}_comparison_{dataset}.csv": rows[rows["dataset"] == dataset].reset_index(drop=True)
-        for dataset in rows["dataset"].unique()
-    } | files
+    files: dict[str, pd.DataFrame] = {}
+    for one in main:
+        name = plots.file_of("comparison", one, patterns)
+        whole = name == plots.file_of("comparison", one._replace(dataset=""), patterns)
+        files[name] = rows if whole else rows[rows["dataset"] == one.dataset].reset_index(drop=True)
+    for one in beside:
+        files[plots.file_of("study_table", one, patterns)] = _rows(analysis.rows_of(mine, one), [one])
+    return {name: table for name, table in files.items() if name}
 
 
 def _rows(summary: pd.DataFrame, found: Sequence[Comparison]) -> pd.DataFrame:
-    """The variants of some comparisons, in order, with the columns that people read."""
+    """Return the variants of some comparisons, in order, with the columns for readers."""
     own = summary["study"].isin([one.study for one in found])
     if "confirms" in summary:
         own |= summary["confirms"].isin([one.study for one in found])
@@ -70,7 +77,7 @@ def _rows(summary: pd.DataFrame, found: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def round_figures(table: pd.DataFrame, digits: int = 5) -> pd.DataFrame:
-    """Every number that is not whole, rounded to `digits` significant digits."""
+    """Round every number that is not whole to `digits` significant digits."""
     rounded = table.copy()
     for name in [name for name, kind in table.dtypes.items() if kind.kind == "f"]:
         values = table[name].to_numpy(float)
