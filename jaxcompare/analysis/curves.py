@@ -1,6 +1,6 @@
-"""Numbers of one run's curves: area, steadiness, jumps and spikes. Tables in, a row a replica out.
+"""Figures of a run's curves: area, steadiness, jumps and spikes. Tables in, a row for each replica out.
 
-Curves are those of the evaluated epochs: what happens within an epoch is seen in the running mean of the loss alone.
+Curves have a value at each evaluated epoch. Only the running mean of the loss shows what happens within an epoch.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import pandas as pd
 
 LATE = 0.25  # the share of the evaluated epochs, the last ones, over which a run's deviation is taken
 FEWEST_LATE = 3  # but no fewer than these
-SPIKE = 1.5  # a spike rises to so many times the lowest training loss before it
-SPIKE_FLOOR = 0.01  # and by at least so much of the first epoch's loss: of a loss near zero every tremor would be one
+SPIKE = 1.5  # a spike rises to at least this many times the lowest training loss before it
+SPIKE_FLOOR = 0.01  # and by at least this share of the first epoch's loss, or every tremor near zero would be a spike
 
 STABILITY = ("late_deviation", "largest_jump", "spikes")
 
 
 def area_under_curve(history: pd.DataFrame, value: str = "validation_accuracy") -> pd.Series:
-    """Of each replica the mean height of a curve over the examples seen: the trapezoids' area over the whole width.
+    """Compute each replica's mean height of a curve over the examples seen: the trapezoids' area over the whole width.
 
-    Between 0 and 1 for an accuracy; NaN where a value is missing.
+    The area is between 0 and 1 for an accuracy, and NaN where a value is missing.
     """
     ordered = history.sort_values(["replica_id", "epoch"], kind="stable")
     groups = ordered.groupby("replica_id", sort=False)
@@ -32,7 +32,7 @@ def area_under_curve(history: pd.DataFrame, value: str = "validation_accuracy") 
 
 
 def late_deviation(history: pd.DataFrame, value: str = "validation_accuracy") -> pd.Series:
-    """Of each replica the standard deviation of a figure over the last quarter of its evaluated epochs (three at least).
+    """Compute each replica's standard deviation over the last quarter of its evaluated epochs (three at least).
 
     NaN where fewer than three were evaluated after epoch 0, or a value is missing. A run that still learns varies, too.
     """
@@ -46,16 +46,16 @@ def late_deviation(history: pd.DataFrame, value: str = "validation_accuracy") ->
 
 
 def jumps_and_spikes(history: pd.DataFrame, value: str = "train_loss") -> pd.DataFrame:
-    """Of each replica `largest_jump`, the largest rise of a loss from one evaluated epoch to the next (0 where it only
-    falls), and `spikes`: how often it rises above 1.5 times the lowest value before, and by 1% of the first.
+    """Compute each replica's `largest_jump` of a loss and its number of `spikes`.
 
-    A spike counts once, however long it lasts. NaN where a value is missing or there is one epoch only.
+    The largest jump is the largest rise from one evaluated epoch to the next; 0 where the loss only falls. A spike is a rise
+    above 1.5 times the lowest value before, and by 1% of the first. A spike counts once, however long it lasts. Both are NaN
+    where a value is missing or there is only one epoch.
     """
-    found = {}
     ordered = history[history["epoch"] > 0].sort_values(["replica_id", "epoch"], kind="stable")
-    for replica, losses in ordered.groupby("replica_id")[value]:
-        found[replica] = _jumps_and_spikes(losses.to_numpy(float))
-    return pd.DataFrame.from_dict(found, orient="index", columns=["largest_jump", "spikes"])
+    curves = ordered.groupby("replica_id")[value]
+    figures = {replica: _jumps_and_spikes(losses.to_numpy(float)) for replica, losses in curves}
+    return pd.DataFrame.from_dict(figures, orient="index", columns=["largest_jump", "spikes"])
 
 
 def _jumps_and_spikes(losses: np.ndarray) -> tuple[float, float]:
@@ -69,9 +69,10 @@ def _jumps_and_spikes(losses: np.ndarray) -> tuple[float, float]:
 
 
 def seconds_per_step(replicas: pd.DataFrame, timing: pd.DataFrame) -> pd.Series:
-    """Of each row of `replicas` its program's wall seconds, evaluation included, over its replicas and their steps.
+    """Compute for each row of `replicas` its program's wall seconds over the program's replicas and their steps.
 
-    Replicas train side by side: this is not the time that one run alone would take. NaN where the program is not known.
+    Evaluation is included. Replicas train side by side: a single run would take another time. NaN where the program is
+    unknown.
     """
     if "program" not in replicas or timing.empty:
         return pd.Series(np.nan, index=replicas.index)

@@ -1,8 +1,8 @@
-"""Numbers over seeds: arrays [n] in, an estimate out. Failed runs are values that are not finite; they are never dropped.
+"""Estimates over seeds: arrays [n] in, an estimate out. Failed runs are values that are not finite and are never dropped.
 
 Sources: Student's t below 20 seeds, since a percentile bootstrap covers 84% at n = 5 and 90% at n = 10 (simulated, normal
-data; `docs/statistics.md` has the coverage of what is used here); the interquartile mean after Agarwal et al. 2021, "Deep
-reinforcement learning at the edge of the statistical precipice".
+data; `docs/statistics.md` has the coverage of each interval used here). The interquartile mean follows Agarwal et al. 2021,
+"Deep reinforcement learning at the edge of the statistical precipice".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-FEWEST_SEEDS = 5  # below it no interval is drawn
+FEWEST_SEEDS = 5  # an interval needs at least this many
 TRIMMED = 0.25  # of the values at each end, for the interquartile mean
 
 
@@ -28,14 +28,23 @@ class Interval(NamedTuple):
 
 @lru_cache
 def t_quantile(n: int) -> float:
-    """The 97.5% quantile of Student's t for `n` values; NaN below five."""
+    """Return the 97.5% quantile of Student's t for `n` values; NaN below five."""
     return float(stats.t.ppf(0.975, n - 1)) if n >= FEWEST_SEEDS else float("nan")
 
 
 def mean_interval(values: ArrayLike) -> Interval:
-    """Mean and 95% interval (Student's t) of `values` [n].
+    """Compute the mean over seeds with its 95% interval, by Student's t.
 
-    The interval is NaN below five values; everything is NaN when any value is not finite.
+    Args:
+        values: [n], one value for each seed, in any unit.
+
+    Returns:
+        Mean, low and high in the unit of `values`. Low and high are NaN below five values. All three are NaN where a value
+        is not finite, or there is none.
+
+    Example:
+        >>> mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]).mean
+        3.0
     """
     values = np.asarray(values, float)
     if values.size == 0 or not np.isfinite(values).all():
@@ -50,30 +59,30 @@ def _ranked(values: ArrayLike, worst: float) -> np.ndarray:
     return np.sort(np.where(np.isfinite(values), values, worst))
 
 
+def _finite_mean(ordered: np.ndarray) -> float:
+    return float(ordered.mean()) if ordered.size and np.isfinite(ordered).all() else np.nan
+
+
 def median(values: ArrayLike, worst: float = -np.inf) -> float:
-    """Median of `values` [n], those not finite ranked last (at `worst`); NaN when it falls on one of them."""
+    """Return the median of `values` [n], failed runs ranked last (at `worst`); NaN where the median falls on one."""
     ordered = _ranked(values, worst)
-    if ordered.size == 0:
-        return np.nan
-    middle = ordered[[(ordered.size - 1) // 2, ordered.size // 2]]
-    return float(middle.mean()) if np.isfinite(middle).all() else np.nan
+    return _finite_mean(ordered[(ordered.size - 1) // 2 : ordered.size // 2 + 1])
 
 
 def interquartile_mean(values: ArrayLike, worst: float = -np.inf) -> float:
-    """Mean of `values` [n] without the lowest and the highest quarter (rounded down: one of 5, two of 10 at each end).
+    """Return the mean of `values` [n] without the lowest and the highest quarter, failed runs ranked last (at `worst`).
 
-    Those not finite are ranked last (at `worst`); NaN when one of them is left.
+    A quarter is rounded down: one value of 5, two of 10 at each end. The mean is NaN where a failed run is left.
     """
     ordered = _ranked(values, worst)
     cut = int(TRIMMED * ordered.size)
-    middle = ordered[cut : ordered.size - cut]
-    return float(middle.mean()) if middle.size and np.isfinite(middle).all() else np.nan
+    return _finite_mean(ordered[cut : ordered.size - cut])
 
 
 def stuck_at_chance(accuracy: ArrayLike, chance: ArrayLike, n: ArrayLike) -> np.ndarray:
-    """Whether a final accuracy on `n` examples is not above `chance` by more than two binomial standard errors.
+    """Return whether a final accuracy on `n` examples is at most two binomial standard errors above `chance`.
 
-    False where the accuracy is not finite: that run diverged, it is not stuck.
+    False where the accuracy is not finite: that run diverged and is not stuck.
     """
     accuracy, chance = np.asarray(accuracy, float), np.asarray(chance, float)
     return accuracy <= chance + 2 * np.sqrt(chance * (1 - chance) / np.asarray(n, float))

@@ -1,4 +1,4 @@
-"""Differences taken seed by seed: arrays [n] in one order of seeds, tests, effect sizes, Holm's correction.
+"""Differences seed by seed: arrays [n] in one order of seeds, tests, effect sizes, Holm's correction.
 
 Seeds are paired because variants of a seed share initial weights and batches (Bouthillier et al. 2021).
 """
@@ -15,11 +15,11 @@ from scipy import optimize, stats
 from jaxcompare.analysis.estimates import FEWEST_SEEDS, Interval, mean_interval
 
 LARGEST_T = 1e4  # beyond it SciPy has no noncentral t
-MOST_FLIPPED = 20  # differences, of which all 2^n changes of sign are tried
+MOST_FLIPPED = 20  # differences; all 2^n changes of sign are tried
 
 
 class Paired(NamedTuple):
-    """The difference of two variants, taken seed by seed."""
+    """The difference of two variants, seed by seed."""
 
     mean: float
     low: float
@@ -35,25 +35,42 @@ class Paired(NamedTuple):
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Exact two-sided p of the sum of `differences` [n] under all 2^n changes of sign.
+    """Compute the exact two-sided p of a sum of paired differences under all 2^n changes of sign.
 
-    NaN where a difference is not finite, and above 20 of them.
+    SciPy's `permutation_test` gives the same p in a hundred times the time.
+
+    Args:
+        differences: [n], one for each seed, in any unit.
+
+    Returns:
+        The share of sign changes with a sum as far from zero, at least 2 / 2^n. NaN where a difference is not finite, where
+        there is none, and above 20 differences.
+
+    Example:
+        >>> sign_flip_p([1.0, 2.0, 3.0, 4.0, 5.0])
+        0.0625
     """
     differences = np.asarray(differences, float)
     if not 0 < differences.size <= MOST_FLIPPED or not np.isfinite(differences).all():
         return np.nan
     sums = np.zeros(1)
-    for one in differences:
-        sums = np.concatenate([sums + one, sums - one])
+    for difference in differences:
+        sums = np.concatenate([sums + difference, sums - difference])
     observed = abs(differences.sum())
     return float(np.mean(np.abs(sums) >= observed - 1e-12 * np.abs(differences).sum()))
 
 
 def effect_size(differences: ArrayLike) -> Interval:
-    """Cohen's d_z of `differences` [n], their mean over their deviation, with its 95% interval.
+    """Compute Cohen's d_z with its 95% interval: the mean of paired differences over their standard deviation.
 
-    The interval inverts the noncentral t distribution, which is exact for normal differences (Cumming and Finch 2001). NaN
-    below five differences and where one is not finite; without spread it is infinite, or NaN where all are zero.
+    The interval inverts the noncentral t distribution, which is exact for normal differences (Cumming and Finch 2001).
+
+    Args:
+        differences: [n], one for each seed, in any unit.
+
+    Returns:
+        d_z and its interval, without a unit. All three are NaN below five differences and where one is not finite. Without
+        spread d_z is infinite, or NaN where all differences are zero, and has no interval.
     """
     differences = np.asarray(differences, float)
     n = differences.size
@@ -62,27 +79,33 @@ def effect_size(differences: ArrayLike) -> Interval:
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
     if deviation <= 1e-12 * abs(mean) or deviation == 0:
         return Interval(float(np.sign(mean)) * np.inf if mean else np.nan, np.nan, np.nan)
-    t = abs(mean) / deviation * np.sqrt(n)  # mirrored: far below zero the noncentral t is not computed well
+    t = abs(mean) / deviation * np.sqrt(n)  # mirrored: far below zero SciPy computes the noncentral t badly
     if t > LARGEST_T:
         return Interval(mean / deviation, np.nan, np.nan)
 
-    def shift(share: float) -> float:
-        """Under which a t as large as this one has so much probability below it; it falls as the shift grows.
+    def noncentrality(share: float) -> float:
+        """Return the noncentrality at which a t below the observed one has probability `share`.
 
-        A shift of -3 leaves more than 0.998 below any t above zero, one of 2 t + 10 next to nothing.
+        The probability falls as the noncentrality grows. At -3 it is above 0.998 for any t above zero; at 2 t + 10 it is
+        next to nothing.
         """
         return float(optimize.brentq(lambda at: stats.nct.cdf(t, n - 1, at) - share, -3.0, 2 * t + 10))
 
-    bounds = (shift(0.975) / np.sqrt(n), shift(0.025) / np.sqrt(n))
+    bounds = (noncentrality(0.975) / np.sqrt(n), noncentrality(0.025) / np.sqrt(n))
     low, high = bounds if mean >= 0 else (-bounds[1], -bounds[0])
     return Interval(mean / deviation, low, high)
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike) -> Paired:
-    """The difference `first` - `second` of two accuracies, both [n] in one order of seeds.
+    """Compute the paired difference `first` - `second`, with its interval, tests and effect size.
 
-    Mean, interval, effect and p are NaN when any value is not finite (and all but the mean and the sign-flip p below five
-    seeds); wins are counted all the same, a failed run below every other.
+    Args:
+        first: [n] accuracies, or another figure that is better when higher.
+        second: [n], in the same order of seeds and the same unit.
+
+    Returns:
+        Mean, interval, effect and p are NaN where a value is not finite. Below five seeds only the mean and the sign-flip p
+        are numbers. Wins and ties are always counted: a failed run is below every other.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     a, b = (np.where(np.isfinite(values), values, -np.inf) for values in (first, second))
@@ -97,7 +120,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> Paired:
 
 
 def paired_variants(runs: pd.DataFrame, first: str, second: str, figure: str = "test_accuracy") -> Paired:
-    """`paired_difference` of two variants in the table of `finals`, over the seeds that both have."""
+    """Compute `paired_difference` of two variants in the table of `finals`, over the seeds that both have."""
     sides = [
         runs.loc[runs["variant_id"] == name, ["seed", figure]].set_index("seed")[figure] for name in (first, second)
     ]
@@ -106,13 +129,20 @@ def paired_variants(runs: pd.DataFrame, first: str, second: str, figure: str = "
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's step-down correction of the p-values [m] of one family: [m].
+    """Correct the p-values of one family by Holm's step-down method (Holm 1979).
 
-    A p that is NaN (a claim that could not be tested) counts in the family's size and stays NaN.
+    Args:
+        p_values: [m], one for each claim of the family. A NaN is a claim that could not be tested.
+
+    Returns:
+        [m] corrected p-values, at most 1, in the same order. A NaN counts in the family's size and stays NaN.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.02]).tolist()
+        [0.03, 0.04, 0.04]
     """
     p_values = np.asarray(p_values, float)
-    order = np.argsort(np.where(np.isnan(p_values), np.inf, p_values), kind="stable")
-    corrected = p_values[order] * np.arange(p_values.size, 0, -1)
-    found = np.empty_like(p_values)
-    found[order] = np.minimum(np.maximum.accumulate(corrected), 1.0)  # NaN stand last, and reach no other
-    return found
+    order = np.argsort(p_values, kind="stable")  # NaN are last, so that the running maximum carries them nowhere
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1)).clip(max=1.0)
+    return corrected

@@ -1,4 +1,4 @@
-"""A row a replica: its final and best figures, whether it failed, how soon it converged and how steadily."""
+"""A row for each replica: final and best figures, failure, convergence, stability."""
 
 from __future__ import annotations
 
@@ -11,15 +11,9 @@ from jaxcompare.analysis.curves import STABILITY, area_under_curve, jumps_and_sp
 from jaxcompare.analysis.estimates import stuck_at_chance
 
 FIGURES = (
-    "train_loss",
-    "train_accuracy",
-    "train_subset_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "best_validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "test_accuracy_at_best",
+    *("train_loss", "train_accuracy", "train_subset_accuracy"),
+    *("validation_loss", "validation_accuracy", "best_validation_accuracy"),
+    *("test_loss", "test_accuracy", "test_accuracy_at_best"),
 )
 STEPS = ("steps_to_target", "examples_to_target")
 SECONDS = "seconds_to_target"
@@ -32,11 +26,18 @@ def finals(
     targets: Mapping[str, float | None] | None = None,
     timing: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """A row a replica: its final figures, `diverged`, `stuck`, the way to the target, area under the curve, stability.
+    """Compute each replica's final figures, failure, steps to the target, area under the curve and stability.
 
-    `targets` maps an experiment to a validation accuracy. A diverged replica's figures are NaN, the best ones too; a
-    target that was not reached took infinitely long; where there is no target the steps are NaN. Seconds are the program's
-    wall time over its replicas (`seconds_per_step`), NaN without `timing`.
+    Args:
+        replicas: the table `replicas`.
+        history: the table `history`, in any order.
+        targets: the validation accuracy to reach, for each experiment that has a target.
+        timing: the table `timing`; without it seconds to the target are NaN.
+
+    Returns:
+        A row for each replica: its columns in `replicas`, `FIGURES`, `diverged`, `stuck`, `STEPS`, `SECONDS`, `AREA` and
+        `STABILITY`. A diverged replica's figures are NaN, the best ones too. Steps are infinite where the target was not
+        reached, and NaN where there is no target. Seconds are the steps times `seconds_per_step`.
     """
     history = history.sort_values(["replica_id", "epoch"], kind="stable", ignore_index=True)
     result = replicas.set_index("replica_id")
@@ -49,7 +50,7 @@ def finals(
     result["diverged"] = result["first_nonfinite_step"].notna()
     figures = pd.DataFrame(taken, dtype=float).reindex(index=result.index, columns=list(FIGURES))
     result[list(FIGURES)] = figures.mask(result["diverged"])
-    # On validation, so that the test split has no part in what is chosen; without one, on the training subset.
+    # Validation decides, since the test split must not choose; without a validation split the training subset decides.
     chosen_by = result["validation_accuracy"].fillna(result["train_subset_accuracy"])
     examples = result["validation_examples"].where(result["validation_examples"] > 0, result["train_subset"])
     result["stuck"] = stuck_at_chance(chosen_by, result["chance_accuracy"], examples)
@@ -70,22 +71,21 @@ def _add_target(result: pd.DataFrame, measured: pd.DataFrame, targets: Mapping[s
 
 
 def _add_curves(result: pd.DataFrame, history: pd.DataFrame) -> None:
-    """Area and stability; NaN of a diverged run, whose loss jumped infinitely far."""
-    found: dict[str, pd.Series] = {AREA: area_under_curve(history), "late_deviation": late_deviation(history)}
+    """Add area and stability: NaN for a diverged run, whose largest jump is infinite."""
+    curves: dict[str, pd.Series] = {AREA: area_under_curve(history), "late_deviation": late_deviation(history)}
     if "train_loss" in history:
-        shapes = jumps_and_spikes(history)
-        found |= {name: shapes[name] for name in ("largest_jump", "spikes")}
+        curves |= dict(jumps_and_spikes(history).items())
     for name in (AREA, *STABILITY):
-        values = found.get(name, pd.Series(dtype=float)).reindex(result.index).astype(float)
+        values = curves.get(name, pd.Series(dtype=float)).reindex(result.index).astype(float)
         result[name] = values.mask(result["diverged"], np.inf if name == "largest_jump" else np.nan)
 
 
 def seconds_to_target(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant: `n`, `reached` and the median `seconds_to_target` of its `runs`, `finals` with `timing`.
+    """Compute each variant's `n`, `reached` and median `seconds_to_target` from `runs`, which is `finals` with `timing`.
 
-    A table apart, since it rests on a clock: no other result changes from one run of a config to the next. A miss is infinite.
+    A separate table, since it depends on a clock: no other result changes between runs of a config. A miss is infinite.
     """
     groups = runs.groupby("variant_id", sort=False)[SECONDS]
     reached = groups.agg(lambda values: int(np.isfinite(values).sum()))
-    found = pd.DataFrame({"n": groups.size(), "reached": reached, f"{SECONDS}_median": groups.agg(np.median)})
-    return found.reset_index()
+    table = {"n": groups.size(), "reached": reached, f"{SECONDS}_median": groups.agg(np.median)}
+    return pd.DataFrame(table).reset_index()
