@@ -50,7 +50,7 @@ from jaxcompare.analysis.pairs import Declared, between, claims, declared_in, ef
 from jaxcompare.analysis.reference import COSTS, against, costs
 from jaxcompare.analysis.rules import findings
 from jaxcompare.analysis.runs import AREA, FIGURES, SECONDS, STEPS, finals, seconds_to_target
-from jaxcompare.analysis.selection import best_rates, common_rate, ranked, score
+from jaxcompare.analysis.selection import best_rates, common_rate, ranked
 from jaxcompare.analysis.sensitivity import expected_best, rate_sensitivity, trials, weights_of_best
 from jaxcompare.analysis.summary import bands, summarise
 from jaxcompare.analysis.tuning import near_ties
@@ -139,7 +139,6 @@ __all__ = [
     "rate_sensitivity",
     "results",
     "rows_of",
-    "score",
     "seconds_per_step",
     "seconds_to_target",
     "selected",

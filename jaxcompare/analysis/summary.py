@@ -1,4 +1,4 @@
-"""A row a variant: every final figure over its seeds, with counts of what failed; and bands along a curve."""
+"""A row for each variant: every final figure over its seeds, with counts of failures; and bands along a curve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from jaxcompare.analysis.curves import STABILITY
 from jaxcompare.analysis.design import factors
 from jaxcompare.analysis.estimates import interquartile_mean, mean_interval, median, t_quantile
-from jaxcompare.analysis.gradients import summarise_layers
+from jaxcompare.analysis.gradients import with_layers
 from jaxcompare.analysis.runs import AREA, FIGURES, STEPS, finals
 
 
@@ -22,11 +22,19 @@ def summarise(
     *,
     layers: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """The table `summary`: a row a variant, with mean, interval, median and interquartile mean of each final figure.
+    """Compute the table `summary`: each variant's final figures over its seeds.
 
-    Over its seeds; failed runs are ranked last and never dropped. Of the way to the target there are medians only (infinite
-    when they fall on a miss) and `reached`, of `n`; of the stability medians, too. With `layers` the columns of
-    `summarise_layers` stand beside them.
+    Args:
+        replicas: the table `replicas`.
+        history: the table `history`.
+        targets: the validation accuracy to reach, for each experiment that has a target.
+        layers: the table `layers`; it adds the columns of `summarise_layers`.
+
+    Returns:
+        A row for each variant: its factors; `n` and the numbers of runs that diverged, were stuck, and failed; the mean,
+        95% interval, median and interquartile mean of each of `FIGURES` and of the area under the curve. Steps to the target
+        and stability have medians only; a median that falls on a miss is infinite. `reached` counts the runs of `n` that
+        reached the target, and is NaN without a target. Failed runs are ranked last and never dropped.
     """
     kept = ["variant_id", "experiment", "study", "label", "dataset"]
     kept += [name for name in ("compared", "tuned", "fixed", "confirms") if name in replicas]
@@ -45,16 +53,13 @@ def summarise(
         row["reached"] = int(np.isfinite(runs[STEPS[0]]).sum()) if runs[STEPS[0]].notna().all() else np.nan
         row |= {f"{name}_median": median(runs[name].to_numpy(), np.inf) for name in STABILITY}
         rows.append(row)
-    found = pd.DataFrame(rows)
-    if layers is None or layers.empty:
-        return found
-    return found.merge(summarise_layers(replicas, layers), on="variant_id", how="left")
+    return with_layers(pd.DataFrame(rows), replicas, layers)
 
 
 def _figure(name: str, values: np.ndarray) -> dict[str, float]:
     worst = np.inf if name.endswith("loss") else -np.inf
-    found = {f"{name}_{part}": value for part, value in mean_interval(values)._asdict().items()}
-    return found | {f"{name}_median": median(values, worst), f"{name}_iqm": interquartile_mean(values, worst)}
+    interval = {f"{name}_{part}": value for part, value in mean_interval(values)._asdict().items()}
+    return interval | {f"{name}_median": median(values, worst), f"{name}_iqm": interquartile_mean(values, worst)}
 
 
 def bands(
@@ -64,18 +69,18 @@ def bands(
     value: str = "validation_accuracy",
     along: tuple[str, ...] = ("epoch",),
 ) -> pd.DataFrame:
-    """Over seeds, for each `by` and `along`: mean, low, high (95%, t), median, least, greatest, n, n_finite.
+    """Compute over seeds, for each `by` and `along`: mean, low, high (95%, t), median, least, greatest, n, n_finite.
 
-    Every figure but the counts is NaN wherever a single replica has no finite value.
+    Every figure except for the counts is NaN where a single replica has no finite value.
     """
     sizes = replicas.groupby(by, dropna=False).size()
     joined = table[["replica_id", *along, value]].merge(replicas[["replica_id", by]].drop_duplicates(), on="replica_id")
     joined[value] = joined[value].astype(float).replace([np.inf, -np.inf], np.nan)
-    found = joined.groupby([by, *along])[value].agg(["mean", "std", "median", "min", "max", "count"]).reset_index()
-    found = found.rename(columns={"min": "least", "max": "greatest", "count": "n_finite"})
-    found["n"] = found[by].map(sizes)
-    half = found["n"].map(t_quantile) * found.pop("std") / np.sqrt(found["n"])
-    found["low"], found["high"] = found["mean"] - half, found["mean"] + half
+    band = joined.groupby([by, *along])[value].agg(["mean", "std", "median", "min", "max", "count"]).reset_index()
+    band = band.rename(columns={"min": "least", "max": "greatest", "count": "n_finite"})
+    band["n"] = band[by].map(sizes)
+    half = band["n"].map(t_quantile) * band.pop("std") / np.sqrt(band["n"])
+    band["low"], band["high"] = band["mean"] - half, band["mean"] + half
     drawn = ["mean", "low", "high", "median", "least", "greatest"]
-    found[drawn] = found[drawn].where(found["n_finite"] == found["n"])
-    return found[[by, *along, *drawn, "n", "n_finite"]]
+    band[drawn] = band[drawn].where(band["n_finite"] == band["n"])
+    return band[[by, *along, *drawn, "n", "n_finite"]]
