@@ -19,7 +19,7 @@ from jaxcompare.words import localised
 
 Cell = Callable[[Evidence, pd.Series], str]
 
-# Columns of an answer's table: how a row of the summary is told. One whose column the run has not is left out.
+# Columns of an answer's table: the column of the summary, and its text. A column that the run lacks is left out.
 CELLS: dict[str, tuple[str, Cell]] = {
     "learning_rate": ("learning_rate", lambda e, row: e.rate(row)),
     "n": ("n", lambda e, row: str(row["n"])),

@@ -141,7 +141,7 @@ def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str
 
 
 def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
-    """The share by layer, after the last epoch, at the best rate and at the highest one of which no run diverged."""
+    """Return the share by layer after the last epoch, at the best rate and at the highest rate without a diverged run."""
     words, body, names = evidence.words, [], []
     layers = evidence.measured.tables["layers"]
     for study in studies:
@@ -175,7 +175,7 @@ def mixed_activations(evidence: Evidence) -> list[Block]:
 
 
 def distributions(evidence: Evidence) -> list[Block]:
-    """How distributions are gathered in constant memory: counts in fixed bins, whatever the number of examples."""
+    """Answer how distributions are gathered in constant memory: counts in fixed bins, for any number of examples."""
     words = evidence.words
     kept = evidence.measured.tables.get("histograms")
     if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.measured.told):

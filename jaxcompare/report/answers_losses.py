@@ -150,7 +150,7 @@ def _arriving(evidence: Evidence, study: Study, where: str, chosen: pd.DataFrame
 
 
 def _vanishing(evidence: Evidence, study: Study, where: str, rows: pd.DataFrame) -> str:
-    """By the settings of which no run failed: where runs fail it is their rate that shows, not the size of the batch."""
+    """Say whether the gradient vanishes, by settings without failed runs: a failure shows the rate, not the batch size."""
     words = evidence.words
     whole = rows[(rows["n_failed"] == 0) & rows["gradient_ratio_final"].notna()]
     ratios = whole["gradient_ratio_final"]

@@ -1,4 +1,4 @@
-"""A report as data: a list of blocks that any renderer can write out. Texts are plain, without markup."""
+"""A report as data: a list of blocks that any renderer can write. Texts are plain, without markup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Heading(NamedTuple):
-    """A title; level 1 is the report's own."""
+    """A title; level 1 is the title of the report."""
 
     level: int
     text: str
@@ -23,17 +23,17 @@ class Paragraph(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Text that must not be missed."""
+    """Text that readers must not miss."""
 
     text: str
     kind: str = "note"
 
 
 class Broken(NamedTuple):
-    """A sentence in the place of something that could not be made."""
+    """A sentence in the place of a part that failed."""
 
     text: str
-    name: str  # of what
+    name: str  # of the part
     error: str
     kind: str = "note"
 
@@ -53,7 +53,7 @@ class Code(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Cells as they are printed: `rows` [R][C] under `columns` [C]."""
+    """Printed cells: `rows` [R][C] under `columns` [C]."""
 
     caption: str
     columns: tuple[str, ...]
@@ -80,17 +80,17 @@ class Link(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A picture that is still to be drawn from `panel` (`plots.charts.Panel`): once drawn it is a Picture of that name."""
+    """A picture that `panel` (`plots.charts.Panel`) describes; renderers treat it as a Picture of that name."""
 
     name: str
     alt: str
     caption: str
     panel: Any
-    kind: str = "picture"  # so that it is written out
+    kind: str = "picture"  # the renderers' name
 
 
 class Curves(NamedTuple):
-    """Curves that the page draws itself, from `data` (`report.curves`); text has the pictures instead."""
+    """Curves that the page draws from `data` (`report.curves`); Markdown has the pictures instead."""
 
     anchor: str
     caption: str
@@ -99,7 +99,7 @@ class Curves(NamedTuple):
 
 
 class Details(NamedTuple):
-    """Blocks that are folded away under a line."""
+    """Blocks folded under a line."""
 
     summary: str
     blocks: tuple[Any, ...]
@@ -110,7 +110,7 @@ Block = Heading | Paragraph | Note | Broken | Items | Code | Table | Picture | L
 
 
 def every(blocks: Iterable[Block]) -> Iterator[Block]:
-    """All blocks, those that are folded away too, in the order in which they are read."""
+    """Yield all blocks in reading order, folded blocks included."""
     for block in blocks:
         yield block
         if isinstance(block, Details):

@@ -1,8 +1,9 @@
-"""Numbers as the cells of a table, in the words of a language."""
+"""Tables from rows, and numbers as their cells, in the words of a language."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,42 @@ from jaxcompare import analysis
 from jaxcompare.report.blocks import Paragraph, Table
 from jaxcompare.words import Words
 
+Cell = Callable[[Any], str]
+
+
+def table(
+    words: Words,
+    rows: pd.DataFrame | Iterable[Any],
+    columns: Mapping[str, Cell],
+    caption: str = "",
+    factors: Collection[str] = (),
+) -> Table:
+    """Return a table with a line for each of `rows`.
+
+    Args:
+        words: the language.
+        rows: a frame, or the objects that `columns` take.
+        columns: by name, the function that makes a cell of a row.
+        caption: of the table.
+        factors: the names of columns that are factors.
+    """
+    each = [row for _, row in rows.iterrows()] if isinstance(rows, pd.DataFrame) else rows
+    heads = tuple(words.factor(name) if name in factors else words.say(f"column.{name}") for name in columns)
+    return Table(caption, heads, tuple(tuple(cell(row) for cell in columns.values()) for row in each))
+
+
+def levels(words: Words, factors: Iterable[str]) -> dict[str, Cell]:
+    """Return columns for the levels of factors."""
+    return {name: lambda row, name=name: words.level(row[name], name) for name in factors}
+
+
+def numbers(words: Words, columns: Mapping[str, str]) -> dict[str, Cell]:
+    """Return columns of numbers: by name, the column of the rows that each is read from."""
+    return {name: lambda row, column=column: number(words, row[column]) for name, column in columns.items()}
+
 
 def number(words: Words, value: Any, digits: int = 3) -> str:
-    """A number to so many digits, whole ones in full; a word for none, and one for what was never reached (infinite)."""
+    """Return a number to `digits` digits, whole numbers in full; a word for NaN, and a word for infinity (never reached)."""
     if isinstance(value, str):
         return value
     if value is None or math.isnan(value):
@@ -25,14 +59,14 @@ def number(words: Words, value: Any, digits: int = 3) -> str:
 
 
 def count(words: Words, part: Any, n: Any) -> str:
-    """`3 of 5`; a word for none where it is not known."""
+    """Return `3 of 5`; a word where the count is not known."""
     if part is None or math.isnan(part):
         return words.say("number.none")
     return words.say("table.wins", wins=int(part), n=int(n))
 
 
 def figure(words: Words, row: pd.Series, name: str, form: str = ".4f", scale: float = 1.0) -> str:
-    """A figure of a summary's row: its mean with interval; where a run diverged its median; else a word."""
+    """Return the mean of a figure with its interval; its median where a run diverged; else a word."""
     mean, low, high = (float(row.get(f"{name}_{part}", math.nan)) * scale for part in analysis.Interval._fields)
     median = float(row.get(f"{name}_median", math.nan)) * scale
     if not math.isfinite(mean) and math.isfinite(median):
@@ -41,7 +75,7 @@ def figure(words: Words, row: pd.Series, name: str, form: str = ".4f", scale: fl
 
 
 def accuracy(words: Words, row: pd.Series, name: str = "test_accuracy") -> str:
-    """`figure` of an accuracy: an interval that leaves 0 to 1, as Student's t may, is cut there, and marked."""
+    """Return `figure` of an accuracy; an interval that leaves 0 to 1, as Student's t may, is cut there, and marked."""
     low, high = (float(row.get(f"{name}_{side}", math.nan)) for side in ("low", "high"))
     inside = row.copy()
     inside[f"{name}_low"], inside[f"{name}_high"] = max(low, 0.0) if low == low else low, min(high, 1.0)
@@ -50,7 +84,7 @@ def accuracy(words: Words, row: pd.Series, name: str = "test_accuracy") -> str:
 
 
 def spread(words: Words, median: float, values: pd.Series) -> str:
-    """Median and range of an accuracy over seeds; of runs that diverged there is no range."""
+    """Return the median and range of an accuracy over seeds; the median alone where a run diverged."""
     if not math.isfinite(median):
         return words.say("failed.no_mean")
     if not len(values) or not values.notna().all():
@@ -60,17 +94,17 @@ def spread(words: Words, median: float, values: pd.Series) -> str:
 
 
 def cut_note(words: Words, table: Table) -> list[Paragraph]:
-    """What the mark of `accuracy` means, where the table has one."""
+    """Return the meaning of the mark of `accuracy`, where the table has one."""
     marked = words.say("cell.cut", value="")
     cut = any(cell.endswith(marked) and cell != marked for row in table.rows for cell in row)
     return [Paragraph(words.say("report.cut"))] if cut else []
 
 
 def share(words: Words, value: Any) -> str:
-    """A share as per cent."""
+    """Return a share as per cent."""
     return words.say("number.none") if value is None or math.isnan(value) else f"{value:.1%}"
 
 
 def size(words: Words, value: Any) -> str:
-    """Bytes as mebibytes, so that a column sorts."""
+    """Return bytes as mebibytes, which sort as a column."""
     return words.say("number.none") if value is None or math.isnan(value) else f"{float(value) / 2**20:,.2f}"

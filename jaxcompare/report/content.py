@@ -62,7 +62,7 @@ def content(
 
     Args:
         tables: with `summary`.
-        told: `records` of the experiments.
+        told: the experiments' `records`.
         pictures: of each experiment, by file name.
         words: the language.
         others: the other languages that the report is made in.

@@ -1,4 +1,4 @@
-"""Curves for a page that draws them itself: `report.lines` with their names, small enough for a page."""
+"""Curves that the HTML page draws: `report.lines` with their names, small enough for a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 200_000  # bytes of all curves of a page
 
 
 def curves(view: View, anchor: str) -> list[Block]:
-    """The curves of a comparison's variants, those at their best rates first; none where nothing was measured."""
+    """Return the curves of a comparison's variants, best rates first; no block where nothing was measured."""
     if not view.lines:
         return []
     words = view.words
@@ -40,14 +40,14 @@ def _name(view: View, row: pd.Series) -> str:
 
 
 def packed(data: Mapping[str, Any]) -> str:
-    """As JSON without a space, and without a sign that could end a script."""
+    """Return compact JSON, without the sign that could end a script."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
 def fit(found: Sequence[Curves], limit: int = LIMIT) -> dict[str, str]:
-    """The data of every chart by its anchor, within so many bytes together.
+    """Return the data of every chart by its anchor, within `limit` bytes together.
 
-    Of the largest the curves at other rates are left out first, then every second epoch, as often as it takes.
+    The largest chart loses its curves at other rates first, then every second epoch, until all charts fit.
     """
     data = {one.anchor: one.data for one in found}
     texts = {name: packed(one) for name, one in data.items()}
@@ -68,7 +68,7 @@ def _best_only(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _thinner(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Every second epoch, and the last one."""
+    """Return every second epoch, and the last epoch."""
     keep = [[i for i in range(len(axis)) if i % 2 == 0 or i == len(axis) - 1] for axis in data["epochs"]]
     lines = [
         {**line, "values": [[[part[i] for i in keep[line["axis"]]] for part in metric] for metric in line["values"]]}

@@ -128,7 +128,7 @@ def draw_all(
     names: Mapping[Asked, tuple[str, Plot]] | None = None,
     charts: Sequence[AskedChart] = (),
 ) -> dict[str, Drawn]:
-    """Draw every picture and chart, but for those `drawn` already; return them by file name in their language.
+    """Draw every picture and chart that is not in `drawn`; return all by file name in their language.
 
     `names` are `names_of`, where the caller has them. Worker processes are spawned, not forked: the caller may hold JAX's
     threads. A script that asks for workers needs the usual `if __name__ == "__main__":` guard.

@@ -16,7 +16,7 @@ from jaxcompare.words import Words
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured, told in one language."""
+    """The measurements of a run, and the language of the report."""
 
     words: Words
     measured: Measured
@@ -47,7 +47,7 @@ class Evidence:
         return ", ".join(told)
 
     def where(self, study: Study, studies: Sequence[Study]) -> str:
-        """A study's data set; its comparison, where studies of several are told of; its name, where that leaves several."""
+        """Return a study's data set, with its comparison where `studies` are of several, and its name where several remain."""
         told = self.words.level(study.dataset)
         alike = [one for one in studies if (one.experiment, one.dataset) == (study.experiment, study.dataset)]
         if len({one.name for one in alike}) > 1:

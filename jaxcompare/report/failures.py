@@ -1,4 +1,4 @@
-"""What of a report could not be made, and why: it is told, and stops nothing else."""
+"""Parts of a report that could not be made, and why: the report says so, and the other parts are made."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from jaxcompare.words import Words
 
 
 class Failure(NamedTuple):
-    """Something that could not be made."""
+    """A part of a report that failed."""
 
-    name: str  # of a file, or where it stands in the report
+    name: str  # of a file, or of a place in the report
     error: str
 
 
 def failure(name: str, error: Exception) -> Failure:
-    """With the kind of the error, and its message where it has one."""
+    """Return a Failure with the kind of the error, and its message if it has any."""
     return Failure(name, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
 def attempt(words: Words, name: str, make: Callable[[], list[Block]]) -> list[Block]:
-    """The blocks of a section, or a sentence that says why there are none."""
+    """Return the blocks of a section, or a sentence that says why they are missing."""
     try:
         return make()
     except Exception as error:
@@ -31,7 +31,7 @@ def attempt(words: Words, name: str, make: Callable[[], list[Block]]) -> list[Bl
 
 
 def with_broken(words: Words, blocks: Iterable[Block], failed: Mapping[str, Failure]) -> list[Block]:
-    """The blocks with a sentence in the place of each picture that could not be drawn."""
+    """Return the blocks with a sentence in the place of each picture that failed."""
     found: list[Block] = []
     for block in blocks:
         if isinstance(block, Details):
@@ -44,5 +44,5 @@ def with_broken(words: Words, blocks: Iterable[Block], failed: Mapping[str, Fail
 
 
 def failures_in(blocks: Iterable[Block]) -> list[Failure]:
-    """What could not be made of some blocks."""
+    """Return the failures that blocks name."""
     return [Failure(block.name, block.error) for block in every(blocks) if isinstance(block, Broken)]

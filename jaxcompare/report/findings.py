@@ -17,7 +17,7 @@ from jaxcompare.analysis.rules import leaders as leading
 from jaxcompare.report.view import View
 from jaxcompare.words import Words, rounded
 
-FEW = 3  # of one kind; where rates were set more are told of together, by the range of this value
+FEW = 3  # of one kind; where rates were set, one sentence reports more than these, by the range of this value
 MANY = {"finding.overflow": "skipped", "finding.dead_worst": "share"}
 READINGS = ("above", "below", "none", "few", "failed")
 
@@ -51,7 +51,7 @@ def sentence(view: View, finding: Finding) -> str:
 
 
 def _told(view: View, key: str, value: Any) -> Any:
-    """A finding's value as it stands in the sentence; numbers are left to the sentence's own formats."""
+    """Return a finding's value as the sentence shows it; the sentence formats numbers itself."""
     if key.startswith("p_"):
         return p_value(view.words, value, "number.p_is")
     if key == "where":
@@ -84,7 +84,7 @@ def _difference(view: View, finding: Finding) -> str:
     told = words.say(finding.key, **names, **points, wins=values["wins"], seeds=seeds, failures=failures)
     if finding.key == "difference.none" and (values["low"] > 0 or values["high"] < 0):
         told = words.say("difference.alone", told=told)
-    # A mean over seeds of which some failed stands for neither kind.
+    # A mean over successful and failed seeds describes neither kind.
     if failures and finding.key != "difference.failed":
         told = words.say("difference.with_failures", told=told, failures=failures)
     return capital(view.words, told)
@@ -160,7 +160,7 @@ def limits(view: View) -> list[str]:
 
 
 def leaders(view: View, title: str) -> list[str]:
-    """A line for each value of the factors kept apart: the leader's test accuracy, and how far the others are.
+    """Return a line for each value of the factors kept separate: the leader's test accuracy, and how far the others are.
 
     Where rates were set nobody leads: what is claimed is counted.
     """

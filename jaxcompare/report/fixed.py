@@ -1,4 +1,4 @@
-"""What a comparison kept fixed, of the factors that have an effect in it."""
+"""Fixed factors of a comparison that have an effect in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "reference_batch_size": ("learning_rate_rule", ("linear", "square_root")),
     "matmul_precision": ("precision", ("float32",)),
 }
-# Values that change nothing: they are not told of.
+# Values that change nothing, which the report leaves out.
 IDLE = {
     "clip_norm": math.inf,
     "label_smoothing": 0.0,
@@ -25,7 +25,7 @@ IDLE = {
     "remat": False,
     "learning_rate_rule": "fixed",
 }
-# How much is measured, and when; and what is told of elsewhere.
+# Settings of the measuring, and settings that other parts of the report have.
 APART = {
     "dataset",
     "learning_rate",
@@ -39,7 +39,7 @@ APART = {
 
 
 def acts(name: str, rows: pd.DataFrame) -> bool:
-    """Whether a factor can have an effect on any of these variants.
+    """Return whether a factor can have an effect on any of these variants.
 
     Args:
         name: a column of factors.
@@ -56,7 +56,7 @@ def acts(name: str, rows: pd.DataFrame) -> bool:
 
 
 def fixed(view: View) -> list[str]:
-    """Name and value of every factor with an effect that all variants share."""
+    """Return name and value of every factor with an effect that all variants share."""
     rows, one = view.summary, view.comparison
     shared = [
         name

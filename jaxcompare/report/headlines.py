@@ -25,7 +25,7 @@ def headlines(found: Sequence[View], title: str) -> list[str]:
 
 
 def _cells(view: View) -> list[pd.DataFrame]:
-    """The claims about the factor compared, by the cells of what is kept apart."""
+    """Return the claims about the factor compared, by the cells of the factors kept separate."""
     mine = view.claims[view.claims["factor"] == view.comparison.factor]
     cells = [rows for _, rows in mine.groupby("apart", sort=False)]
     best = {str(row["variant_id"]) for row in leaders(view)}

@@ -1,4 +1,4 @@
-"""Blocks to one self-contained HTML page: pictures, styles, scripts and figures are inside it, nothing is loaded."""
+"""Blocks to one self-contained HTML page: it holds pictures, styles, scripts and figures, and loads nothing."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from jaxcompare.words import ENGLISH, Words
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
 HEAD = 18  # signs: a column's head with more gets room for them
-MARKER, LATIN = "<!-- letters -->", "\u024f"  # where a font stands; the last letter that every machine has
+MARKER, LATIN = "<!-- letters -->", "\u024f"  # the place of a font; the last letter that every machine has
 KOREAN, RANGE = "\u2fff", "U+1100-11FF, U+3000-318F, U+AC00-D7A3"
 LONG, PROSE = 32, 90  # signs: a cell with more is broken into lines; one with more still gets room for them
-# These stand last where a table is sorted.
+# Sorting puts these last.
 MISSING = ("number.none", "number.missed", "failed.no_mean", "claimed.not_measured")
 TEXTS = {name: f"script.{name}" for name in ("sort", "best", "all", "nothing", "empty", "gap")} | {
     "epoch": "axis.epoch"
@@ -28,7 +28,7 @@ TEXTS = {name: f"script.{name}" for name in ("sort", "best", "all", "nothing", "
 
 
 def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words = ENGLISH) -> str:
-    """The report as one page; `pictures` are the PNG files by name."""
+    """Return the report as one page; `pictures` are the PNG files by name."""
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -39,7 +39,7 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
     headings = [block for block in blocks if isinstance(block, Heading)]
     data = curves.fit([block for block in every(blocks) if isinstance(block, Curves)])
     texts = {name: words.say(key) for name, key in TEXTS.items()} | {"missing": [words.say(key) for key in MISSING]}
-    # What a script element holds is not escaped as text is: `packed` leaves no sign in it that could end it.
+    # A script element is not escaped as text is: `packed` leaves no sign that could end the element.
     page = environment.from_string(_source(TEMPLATE)).render(
         blocks=blocks,
         title=headings[0].text,
@@ -63,9 +63,9 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
 
 
 def _font(page: str) -> str:
-    """A style with the Korean letters of the page, which a machine may lack; Latin ones are the machine's own.
+    """Return a style with the Korean letters of the page, which a machine may lack; Latin letters are the machine's.
 
-    It comes first for its range: after the machine's font, Chromium keeps boxes for words that it met before the font was read.
+    The font comes first for its range. After the machine's font, Chromium keeps boxes for words met before the font was read.
     """
     letters = {letter for letter in page if letter > LATIN}
     if not any(letter > KOREAN for letter in letters):

@@ -1,6 +1,6 @@
-"""What a page draws of a comparison's curves: mean and half of the 95% interval, by variant and epoch, as small whole numbers.
+"""Curves of a comparison: mean and half of the 95% interval, by variant and epoch, as small whole numbers.
 
-Nothing of it depends on the language.
+No curve depends on the language.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jaxcompare import analysis
 from jaxcompare.analysis import Case
 from jaxcompare.plots import style
 
-METRICS = {"validation_accuracy": 4, "test_accuracy": 4, "train_subset_accuracy": 4, "train_loss": 5}  # digits behind
-STAND_IN = {"train_subset_accuracy": "validation_accuracy"}  # only shown where the other was not measured
+METRICS = {"validation_accuracy": 4, "test_accuracy": 4, "train_subset_accuracy": 4, "train_loss": 5}  # decimals
+STAND_IN = {"train_subset_accuracy": "validation_accuracy"}  # shown only where the other was not measured
 DASHES = ("", "6 4", "2 3", "6 3 2 3")
 
 
@@ -26,9 +26,8 @@ class Line(NamedTuple):
     """A variant's curves."""
 
     variant_id: str
-    drawn: dict[
-        str, Any
-    ]  # `axis` (which list of epochs), colour and dash, `values` of each metric, `best` at a best rate
+    # `axis` (which list of epochs), colour and dash, `values` of each metric, `best` at a best rate
+    drawn: dict[str, Any]
 
 
 class Lines(NamedTuple):
@@ -40,7 +39,7 @@ class Lines(NamedTuple):
 
 
 def lines_of(case: Case) -> Lines | None:
-    """The curves of a comparison's variants, those at their best rates first; None where nothing was measured."""
+    """Return the curves of a comparison's variants, best rates first; None where nothing was measured."""
     names = [name for name in METRICS if name in case.history and case.history[name].notna().any()]
     names = [name for name in names if STAND_IN.get(name) not in names]
     if not names:
@@ -63,7 +62,7 @@ def lines_of(case: Case) -> Lines | None:
 
 
 def _looks(case: Case) -> dict[str, dict[str, Any]]:
-    """Colour of a level, lighter the lower the rate is, and dash of what is kept apart, by variant."""
+    """Return by variant the colour of its level, lighter at lower rates, and the dash of the factors kept separate."""
     one = case.comparison
     rows = case.summary[list(dict.fromkeys([one.factor, *one.apart, "learning_rate", "variant_id"]))]
     colours = style.colours_of(rows[one.factor])
@@ -83,7 +82,7 @@ def _looks(case: Case) -> dict[str, dict[str, Any]]:
 
 
 def _numbers(band: pd.DataFrame, digits: int) -> list[list[int | None]]:
-    """Means and halves of their intervals, times a power of ten; the second is left out where there is no interval."""
+    """Return means and half intervals, times a power of ten; means alone where no interval is known."""
     mean, high = (band[name].to_numpy(float) for name in ("mean", "high"))  # by epoch, as bands are
     whole = [_whole(mean, digits), _whole(high - mean, digits)]
     return whole if any(value is not None for value in whole[1]) else whole[:1]

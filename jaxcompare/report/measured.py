@@ -1,4 +1,4 @@
-"""What is computed of a run's tables once, whatever the language: studies, what was best in them, what may be said of it."""
+"""Results computed from a run's tables once, for all languages: studies, their best variants, the verdicts on differences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Judged(NamedTuple):
     high: float
     n: int
     p: float  # corrected after Holm
-    family: int  # over so many
+    family: int  # the number of differences corrected together
     fresh: bool  # on seeds that chose nothing
     claimed: bool  # a claim of the study, corrected over all of its claims
 
@@ -40,7 +40,7 @@ class Study(NamedTuple):
     name: str
     dataset: str
     rows: pd.DataFrame  # its variants, of the summary
-    others: tuple[str, ...]  # what else varies, the learning rate and the factors asked for apart
+    others: tuple[str, ...]  # the other factors that vary, without the learning rate
 
 
 class Place(NamedTuple):
@@ -55,7 +55,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """The tables of a run and what is computed from them once, whatever the language."""
+    """The tables of a run and the results computed from them once, for all languages."""
 
     tables: Mapping[str, pd.DataFrame]
     told: Mapping[str, Mapping[str, Any]]
@@ -147,7 +147,7 @@ class Measured:
 
     def _best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         was_set = self.rates_set(rows)
-        if was_set:  # nobody chose: every rate stands for itself
+        if was_set:  # nobody chose: every rate is a row
             several = rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1
             keys = (*keys, "learning_rate") if several.any() and "learning_rate" not in keys else keys
         chosen = analysis.best_rates(rows, keys[0], tuple(keys[1:]))

@@ -18,7 +18,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def table(view: View, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str = "") -> Table:
-    """A table of which the columns are named by their keys."""
+    """Return a table with columns named by their keys."""
     return Table(caption, tuple(view.words.say(f"column.{name}") for name in columns), tuple(rows))
 
 
@@ -28,12 +28,12 @@ def rate(view: View, row: pd.Series) -> str:
 
 
 def caption_of(view: View) -> str:
-    """What stands above the chosen rows: nobody chose rates that were set."""
+    """Return the key of the caption above the chosen rows: rates that were set were not chosen."""
     return "report.set" if view.comparison.rates_set else "report.best"
 
 
 def effects(view: View, tables: Tables) -> list[Block]:
-    """What each factor kept apart does at every level and rate: paired differences."""
+    """Return the effect of each factor kept separate at every level and rate: paired differences."""
     words = view.words
     mine = analysis.rows_of(tables["effects"], view.comparison) if len(tables["effects"]) else tables["effects"]
     rows = {row["variant_id"]: row for _, row in view.summary.iterrows()}
@@ -144,7 +144,7 @@ def sensitivity(view: View, tables: Tables) -> list[Block]:
 
 
 def trials(view: View, tables: Tables) -> list[Block]:
-    """What tuning with so many trials is expected to find."""
+    """Return the accuracy that tuning with each number of trials is expected to find."""
     words = view.words
     if not len(tables["trials"]):
         return []

@@ -1,4 +1,4 @@
-"""What the clock and the compiler said of each program, with the factors that all of its replicas share."""
+"""Times and bytes of each program, with the factors that all of its replicas share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ __all__ = ["BYTES", "SHARED", "SHORT", "programs_of", "seconds_of", "short"]
 
 SHARED = ("dataset", "optimizer", "batch_size", "precision", "remat")
 SCALING = ("loss_scale_initial", "loss_scale_growth_interval", "loss_scale_factor", "loss_scale_floor")
-SHORT = 2.0  # seconds of training: a ratio of times shorter than this says little of speed
-# Programs are alike in all but one factor, and what follows from it.
+SHORT = 2.0  # seconds of training: ratios of shorter times say little of speed
+# Programs are alike in every factor except one, and those that follow from it.
 ALIKE = {"batch": ("batch_size",), "precision": ("precision", *SCALING), "remat": ("remat",)}
 
 
 def programs_of(
     timing: pd.DataFrame | None, replicas: pd.DataFrame, told: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """`by_program` with, for each program, the factors in `SHARED` (missing ones are None), `side_by_side` (replicas of a
-    tile, where the manifest says), `examples_per_second`, and `alike_*`: the same text for programs that differ in one only.
+    """Return `by_program` with the factors of each program, its tile and its speed.
+
+    Columns are added for the factors in `SHARED` (None where replicas differ), `side_by_side` (replicas of a tile, where the
+    manifest says), `examples_per_second`, and `alike_*`: the same text for programs that differ in that factor alone.
     """
     if timing is None or not len(timing) or "program" not in replicas:
         return pd.DataFrame()
@@ -58,17 +60,17 @@ def programs_of(
 
 
 def short(*rows: pd.Series) -> bool:
-    """Whether one of these programs trained for too short a time to say how fast it is: it was timed once."""
+    """Return whether any of these programs trained too briefly to measure its speed: each is timed once."""
     return any(not row["train_seconds"] >= SHORT for row in rows)
 
 
 def seconds_of(words: Words, rows: Sequence[pd.Series]) -> str:
-    """For how long programs trained, from the shortest to the longest."""
+    """Return the seconds that programs trained, from the shortest to the longest."""
     times = sorted(float(row["train_seconds"]) for row in rows)
     low, high = (f"{one:.2g}" if one < 10 else f"{one:.0f}" for one in (times[0], times[-1]))
     return low if low == high else words.say("claimed.span", low=low, high=high)
 
 
 def _signature(rows: pd.DataFrame, levels: Iterable[str]) -> str:
-    """The levels of some factors among some replicas, and the seeds, as a text."""
+    """Return the levels of factors among replicas, and the number of seeds, as a text."""
     return f"{rows['experiment'].iloc[0]} {rows['study'].iloc[0]} {rows['seed'].nunique()} {'; '.join(levels)}"

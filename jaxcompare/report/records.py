@@ -25,8 +25,8 @@ def targets_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]
 def patterns_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """Return the patterns of file names that each experiment's config declares, from its record.
 
-    A pattern without the comparison's name belongs to the first experiment that declares it. In the others, copies of the
-    first one's config say, that kind of file follows the rule, so that no file has two owners.
+    A pattern without the comparison's name belongs to the first experiment that declares the pattern. Other experiments, with
+    copies of that config say, follow the rule for this kind of file, so that no file has two owners.
     """
     taken: set[str] = set()
     found: dict[str, dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""One comparison made ready to be told, in one language."""
+"""One comparison with all that the report says of it, in one language."""
 
 from __future__ import annotations
 
@@ -17,42 +17,40 @@ from jaxcompare.words import Words
 
 @dataclass(frozen=True)
 class View(Case):
-    """A comparison and the language that it is told in."""
+    """A comparison and the language of the report."""
 
     words: Words
     costs: pd.DataFrame  # of each variant, as `analysis.costs`
     found: tuple[Finding, ...]  # `analysis.findings`
-    lines: Lines | None  # what a page draws of its curves
+    lines: Lines | None  # its curves on the page
 
     def named(self, levels: Mapping[str, object]) -> str:
-        """A variant by its level and the factors kept apart, in words."""
+        """Return a variant's name: its level and the factors kept separate."""
         first, *others = self._levels(levels)
         return self.words.say("name.apart", name=first, apart=", ".join(others)) if others else first
 
     def _levels(self, levels: Mapping[str, object]) -> list[str]:
-        """Without the options that a level does not have; of these alone, a word for none."""
-        known = {
-            key: value for key, value in levels.items() if value is not None and value == value
-        }  # NaN is not itself
+        """Return names without the options that a level does not have; a word for none where it has no other."""
+        known = {key: value for key, value in levels.items() if not pd.isna(value)}
         return [self.words.value(value, key) for key, value in (known or levels).items()]
 
     def name(self, row: pd.Series) -> str:
-        """A row's variant by its level and the factors kept apart."""
+        """Return the name of a row's variant: its level and the factors kept separate."""
         return self.named({key: row[key] for key in (self.comparison.factor, *self.comparison.apart)})
 
     def failures(self, row: pd.Series) -> str:
-        """How many runs of a variant failed and how; empty where none did."""
+        """Return how many runs of a variant failed, and how; empty where none failed."""
         return self.words.failures(row["n"], row["n_diverged"], row["n_stuck"])
 
     def accuracy(self, row: pd.Series) -> str:
-        """A variant's test accuracy with its interval; where runs failed, its median and range, which need no mean."""
+        """Return a variant's test accuracy with its interval; where runs failed, its median and range, which need no mean."""
         if not row["n_failed"]:
             return accuracy(self.words, row)
         mine = self.runs.loc[self.runs["variant_id"] == row["variant_id"], "test_accuracy"]
         return spread(self.words, row["test_accuracy_median"], mine)
 
     def where(self) -> str:
-        """The data set, and the study where it is not the main one."""
+        """Return the data set, and the study where it is not the main study."""
         dataset = self.words.level(self.comparison.dataset)
         if self.main:
             return self.words.say("report.dataset", dataset=dataset)
@@ -66,7 +64,7 @@ def views(
     targets: Mapping[str, float | None],
     declared: Declared | None = None,
 ) -> list[View]:
-    """Every comparison of an experiment, main studies first. `tables` must hold `summary`."""
+    """Return every comparison of an experiment, main studies first; `tables` must hold `summary`."""
     return every_view(words, tables, targets, declared, [experiment])[experiment]
 
 
@@ -77,7 +75,7 @@ def every_view(
     declared: Declared | None = None,
     experiments: Iterable[str] | None = None,
 ) -> dict[str, list[View]]:
-    """`views` of each of `experiments`, or of all. For another language replace their `words`: nothing else depends on it."""
+    """Return `views` of each of `experiments`, or of all; only the field `words` depends on the language."""
     timing = tables.get("timing", pd.DataFrame())
     found = every_case(tables, targets, declared, experiments)
     return {name: [_view(words, case, timing) for case in cases] for name, cases in found.items()}
