@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,9 +132,15 @@ def divergence(plan: Plan, dataset: str, cell: dict, seed: int) -> int | None:
 
 def tables(*names: str) -> dict[str, pd.DataFrame]:
     """The tables of the comparisons `names` (all three where none is given), `summary` left to the reader."""
+    known = PLANS | {"mine": MINE, "my_moons": MY_MOONS}
+    return tables_of([known[name] for name in names or tuple(PLANS)])
+
+
+def tables_of(plans: Iterable[Plan]) -> dict[str, pd.DataFrame]:
+    """The tables of these plans, likewise."""
     parts: dict[str, list] = {name: [] for name in ("replicas", "history", "layers", "units", "histograms", "timing")}
-    for name in names or tuple(PLANS):
-        plan = (PLANS | {"mine": MINE, "my_moons": MY_MOONS})[name]
+    for plan in plans:
+        name = plan.experiment
         for dataset, cell, seed in itertools.product(plan.datasets, plan.cells, range(plan.seeds)):
             _replica(parts, plan, dataset, cell, seed)
         count = len(plan.datasets) * len(plan.cells) * plan.seeds

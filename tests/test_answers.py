@@ -115,6 +115,15 @@ def test_questions_about_factors_that_no_main_study_compares_are_not_asked():
     assert [key for key in found if key in EVERY] == ["large_batches", "rate_by_batch"]
 
 
+def test_a_user_s_activations_on_moons_are_asked_and_answered_like_the_shipped_ones():
+    mine = synthetic.tables("my_moons")
+    found = asked(mine)
+    assert [key for key in found if key in EVERY] == ["dead_units", "mixed_activations", "distributions"]
+    assert re.search(r"moons, by learning rate: \d\.\d% of hidden units are dead", text_of(found["dead_units"]))
+    assert any(isinstance(block, Chart) for block in found["distributions"])
+    assert text_of(found["mixed_activations"]).startswith(EN["answer.unmeasured"].split("{")[0].strip())
+
+
 def test_losses_are_told_by_the_size_of_their_gradients(plain):
     rows = table_of(plain["losses"])
     assert list(rows["loss"]) == ["cross-entropy", "MSE on probabilities"] * 2

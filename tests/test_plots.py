@@ -72,6 +72,52 @@ def test_names_are_those_of_the_design(experiment, tables, fields):
     assert set(synthetic.pictures(experiment, tables, fields)) == NAMES[experiment]
 
 
+def test_a_user_s_activations_on_moons_have_the_pictures_of_the_inside():
+    mine = synthetic.tables("my_moons")
+    inside = ("activation_distributions", "dead_heatmap", "dead_units", "decision_gallery")
+    expected = {f"{kind}_my_moons_moons.png" for kind in (*inside, "gradient_norms")}
+    expected |= {f"decision_boundary_my_moons_moons_{name}.png" for name in ("relu", "leaky_relu", "sigmoid")}
+    expected |= {"experiment_my_moons_results_moons.png", "decision_animation_my_moons_moons.gif"}
+    assert set(plots.pictures("my_moons", mine, synthetic.fields(mine["replicas"], 16))) == expected
+    without = {f"{kind}_my_moons_moons.png" for kind in (*inside[:3], "gradient_norms")}
+    assert set(plots.pictures("my_moons", mine)) == without | {"experiment_my_moons_results_moons.png"}
+
+
+def test_a_user_s_optimizers_on_moons_have_pictures_of_rates_cells_and_boundaries():
+    """Each cell of optimizer and schedule has a boundary and a map of dead units."""
+    cells = synthetic.grid(optimizer=["sgd", "adamw"], schedule=["constant", "cosine"], learning_rate=[0.01, 0.001])
+    plan = synthetic.MY_MOONS._replace(cells=cells, base=synthetic.MY_MOONS.base | {"activation": "relu"})
+    mine = synthetic.tables_of([plan])
+    drawn = plots.pictures("my_moons", mine, synthetic.fields(mine["replicas"], 16))
+    boundaries = {name for name in drawn if name.startswith("decision_boundary")}
+    assert boundaries == {
+        f"decision_boundary_my_moons_moons_{optimizer}-{schedule}.png"
+        for optimizer in ("sgd", "adamw")
+        for schedule in ("constant", "cosine")
+    }
+    rates = {
+        f"experiment_my_moons_results_moons_{name}_lr_{rate}.png" for name in ("sgd", "adamw") for rate in RATES[1:]
+    }
+    assert rates < set(drawn)
+    assert {"experiment_my_moons_results_moons.png", "rate_map_my_moons_moons.png"} < set(drawn)
+    figure = drawn["dead_heatmap_my_moons_moons.png"].draw()
+    titles = [ax.get_title(loc="left") for ax in figure.axes if ax.get_label() != "<colorbar>"]
+    assert len(titles) == 2 * 4
+    assert any("SGD, cosine" in title for title in titles)
+
+
+def test_comparisons_on_one_data_set_never_share_a_file():
+    every = {**synthetic.tables("b", "my_moons")}
+    fields = synthetic.fields(every["replicas"], 16)
+    named = [set(plots.pictures(name, every, fields)) for name in ("b", "my_moons")]
+    assert not named[0] & named[1]
+
+
+def test_a_name_that_a_pattern_gives_twice_follows_the_rule(tables):
+    found = plots.by_file(plots.pictures("a", tables).values(), {"results": "curves.png", "gradient_norms": ""})
+    assert list(found) == ["curves.png", "experiment_a_results_digits.png"]
+
+
 def test_pictures_need_their_tables(tables):
     fewer = {name: tables[name] for name in ("replicas", "history", "summary")}
     assert set(synthetic.pictures("b", fewer)) == {"experiment_b_results_moons.png", "experiment_b_results_circles.png"}

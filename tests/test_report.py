@@ -19,7 +19,7 @@ from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
 from jaxcompare.report.draw import Background, draw_all, names_of, wanted_of
 from jaxcompare.report.environment import environment
 from jaxcompare.report.findings import findings, leaders
-from jaxcompare.report.records import records
+from jaxcompare.report.records import patterns_of, records
 from jaxcompare.report.views import comparison_csvs, round_figures
 
 
@@ -236,6 +236,45 @@ def test_quick_runs_are_marked():
 def test_records_lay_an_experiments_own_entry_over_the_rest():
     manifest = {"device": "x", "titles": {"a": {"title": "A"}}, "experiments": {"a": {"device": "y"}}}
     assert records(manifest, ["a", "b"]) == {"a": {"device": "y", "title": "A"}, "b": {"device": "x"}}
+
+
+def test_a_file_s_pattern_belongs_to_the_first_experiment_that_declares_it():
+    """A user's copy of a shipped config overwrites no file of that comparison."""
+    told = {
+        "b": {"files": synthetic.PATTERNS["b"]},
+        "copy": {"files": {**synthetic.PATTERNS["b"], "study": ""}},
+        "a": {},
+    }
+    assert patterns_of(told) == {"b": synthetic.PATTERNS["b"], "copy": {"study": ""}, "a": {}}
+    both = synthetic.tables("b", "my_moons")
+    manifest = {
+        "files": ["report.md"],
+        "experiments": {name: {"files": synthetic.PATTERNS["b"]} for name in ("b", "my_moons")},
+    }
+    made = report.build(both, synthetic.fields(both["replicas"], 4), manifest, languages=["en"])
+    assert {"decision_boundary_moons_relu.png", "decision_boundary_my_moons_moons_relu.png"} < set(made.files)
+    assert not made.failures
+
+
+def test_broken_patterns_in_a_manifest_are_left_out():
+    told = {
+        "a": {
+            "files": {"results": "x{y}.png", "none": "x.png", "study": "../x.png", "dead_units": "dead_{dataset}.png"}
+        }
+    }
+    assert patterns_of(told) == {"a": {"dead_units": "dead_{dataset}.png"}}
+
+
+def test_alternative_texts_say_what_a_picture_shows(files):
+    text = files["report.md"].decode()
+    assert (
+        "![Learning curves on digits: losses and accuracies by epoch, accuracy by learning rate, for each loss.]("
+        in text
+    )
+    assert "![ReLU on moons: mean probability of class 1, and the decision boundary of every seed.](" in text
+    for alt, name in re.findall(r"!\[(.*?)\]\(([\w.]+)\)", text):
+        assert "_" not in alt
+        assert name.rpartition(".")[0] not in alt.replace(" ", "_")
 
 
 def test_environment_has_a_column_an_experiment_where_they_differ():

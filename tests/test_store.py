@@ -11,6 +11,7 @@ from problems import comparison, programs
 from jaxcompare.execution import run_folder, table_files, tile_cache
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.system.files import write_atomically
+from jaxcompare.system.manifest import read_manifest
 
 
 def of_shape(shape, **base):
@@ -120,14 +121,14 @@ def test_publishing_replaces_and_removes_its_own_files_only(tmp_path):
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"notes.txt", "report.md", "tables2/history.csv", "manifest.json"}
     assert (tmp_path / "report.md").read_text() == "new"
-    assert run_folder.read_manifest(tmp_path)["files"] == ["report.md", "tables2/history.csv", "manifest.json"]
+    assert read_manifest(tmp_path)["files"] == ["report.md", "tables2/history.csv", "manifest.json"]
 
 
 def test_a_manifest_cannot_remove_what_lies_elsewhere(tmp_path):
     (tmp_path / "precious").write_text("mine")
     folder = run_folder.RunFolder(tmp_path / "out")
     publish(folder, {"a": "1"})
-    manifest = run_folder.read_manifest(folder.out)
+    manifest = read_manifest(folder.out)
     (folder.out / "manifest.json").write_text(json.dumps({**manifest, "files": ["../precious"]}))
     publish(folder, {"a": "2"})
     assert (tmp_path / "precious").exists()

@@ -22,6 +22,7 @@ except ImportError:  # Windows
 
 from jaxcompare.config.errors import InputError
 from jaxcompare.system.files import write_atomically
+from jaxcompare.system.manifest import MANIFEST, read_manifest
 
 
 class StoreError(InputError):
@@ -122,26 +123,13 @@ class RunFolder:
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the record of what made the results in a folder.
-
-    Raises:
-        StoreError: there is none, or it cannot be read.
-    """
-    path = folder / "manifest.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-
-
 def is_results(folder: Path) -> bool:
     """Return whether the manifest says that a run was published here."""
     try:
         manifest = read_manifest(folder)
-    except StoreError:
+    except (OSError, ValueError):
         return False
-    return isinstance(manifest, dict) and {"jaxcompare", "experiments", "files"} <= manifest.keys()
+    return {"jaxcompare", "experiments", "files"} <= manifest.keys()
 
 
 def _visible(folder: Path) -> Iterator[Path]:
@@ -151,7 +139,7 @@ def _visible(folder: Path) -> Iterator[Path]:
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest, with the list of the files that are in the folder now."""
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    write_atomically(folder / "manifest.json", _json({**manifest, "files": [*files, "manifest.json"]}))
+    write_atomically(folder / MANIFEST, _json({**manifest, "files": [*files, MANIFEST]}))
 
 
 def _json(content: Any) -> bytes:

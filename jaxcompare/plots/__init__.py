@@ -13,7 +13,7 @@ import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
-from jaxcompare.plots import boundaries
+from jaxcompare.plots import boundaries, panels
 from jaxcompare.plots.activations import activation_distributions, dead_heatmap, dying_cells
 from jaxcompare.plots.animation import decision_animation, epochs_shown
 from jaxcompare.plots.boundaries import Fields, decision_boundary, decision_gallery
@@ -81,7 +81,7 @@ def _decisions(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot
     """Yield a boundary for each cell at its best rate, all of them on one sheet, and the animation."""
     if not boundaries.known(tables, fields, one):
         return
-    for _, row in boundaries.chosen(tables, one).iterrows():
+    for _, row in panels.chosen(tables, one).iterrows():
         draw = partial(decision_boundary, tables, fields, one, row["variant_id"])
         yield Plot("decision_boundary", one, draw, tuple((name, row[name]) for name in (one.factor, *one.apart)))
     yield Plot("decision_gallery", one, partial(decision_gallery, tables, fields, one))

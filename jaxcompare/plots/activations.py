@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, StepPatch
 from matplotlib.ticker import NullLocator
 
 from jaxcompare import analysis
@@ -20,7 +19,7 @@ from jaxcompare.words import level, say, value_of
 
 # leaky_relu is drawn beside relu because its units cannot die: its share shows chance.
 DYING = ("relu", "leaky_relu")
-MOST_CELLS, MOST_COLUMNS = 12, 3  # cells drawn of one comparison, side by side
+MOST_COLUMNS = 3  # of cells side by side
 
 
 def pool(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float]:
@@ -42,16 +41,13 @@ def pool(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float]:
 @style.styled
 def activation_distributions(tables: panels.Tables, comparison: Comparison) -> Figure:
     """Draw activations of every hidden layer (columns) and level (rows) at its best rate, first and last snapshot."""
-    summary = analysis.rows_of(tables["summary"], comparison)
-    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_CELLS)
+    chosen = panels.chosen(tables, comparison)
     found = tables["histograms"]
     found = found[found["kind"] == "activation"].merge(tables["replicas"][["replica_id", "variant_id"]])
     found = found[found["variant_id"].isin(chosen["variant_id"])]
     layers = sorted(found["layer"].unique(), key=lambda name: (len(name), name))
-    title = say("picture.distributions", dataset=level(comparison.dataset))
-    figure, axes = style.sheet(
-        len(chosen) * len(layers), title, say("picture.distributions_note"), len(layers), (3.1, 2.3)
-    )
+    title, note = say("picture.distributions", dataset=level(comparison.dataset)), say("picture.distributions_note")
+    figure, axes = style.sheet(len(chosen) * len(layers), title, note, len(layers), (3.1, 2.3))
     grid = np.array(axes, dtype=object).reshape(len(chosen), len(layers))
     for row, (_, variant) in zip(grid, chosen.iterrows(), strict=True):
         mine = found[found["variant_id"] == variant["variant_id"]]
@@ -59,10 +55,10 @@ def activation_distributions(tables: panels.Tables, comparison: Comparison) -> F
             _distribution(ax, mine[mine["layer"] == layer], variant, comparison, layer)
         _same_range(list(row))
     first, last = found["epoch"].min(), found["epoch"].max()
-    entries: list[Any] = [Line2D([], [], color=style.INK, label=say("key.epoch_first", epoch=first))]
+    entries: list[Any] = [style.key(say("key.epoch_first", epoch=first), style.INK)]
     for _, variant in chosen.iterrows():
-        name = say("picture.at_rate", name=panels.cell_name(variant, comparison), rate=variant["learning_rate"])
-        text = say("key.epoch_last", epoch=last, name=f"{name} ({panels.failures(variant)})")
+        name = f"{panels.at_rate(variant, comparison)} ({panels.failures(variant)})"
+        text = say("key.epoch_last", epoch=last, name=name)
         entries.append(Patch(color=style.colour_of(variant[comparison.factor]), alpha=0.5, label=text))
     style.legend_below(figure, entries, columns=2)
     return figure
@@ -70,42 +66,34 @@ def activation_distributions(tables: panels.Tables, comparison: Comparison) -> F
 
 def _distribution(ax: Axes, rows: pd.DataFrame, variant: pd.Series, comparison: Comparison, layer: str) -> None:
     """Draw one layer of one variant: the first snapshot as an outline, the last snapshot filled."""
-    texts = []
-    for epoch, kind in ((rows["epoch"].min(), "first"), (rows["epoch"].max(), "last")):
-        # A replica that diverged has no activations to count, so its variant has no pooled distribution at the end.
+    texts, colour = [], style.colour_of(variant[comparison.factor])
+    looks: dict[str, Any] = {"first": {"color": style.INK}, "last": {"fill": True, "color": colour, "alpha": 0.5}}
+    for (kind, look), epoch in zip(looks.items(), (rows["epoch"].min(), rows["epoch"].max()), strict=True):
+        # A replica that diverged has no activations to count: its variant has no pooled distribution at the end.
         if kind == "last" and variant["n_diverged"]:
             texts.append(say("failed.diverged", k=variant["n_diverged"], n=variant["n"]))
             continue
         edges, shares, outside = pool(rows[rows["epoch"] == epoch])
-        colour = style.INK if kind == "first" else style.colour_of(variant[comparison.factor])
-        ax.stairs(shares, edges, fill=kind == "last", color=colour, alpha=0.5 if kind == "last" else 1.0)
+        ax.stairs(shares, edges, **look)
         if outside >= 5e-4:
             texts.append(say(f"key.outside_{kind}", share=outside))
     ax.set_yscale("log")
     ax.yaxis.set_minor_locator(NullLocator())
     ax.text(0.97, 0.96, "\n".join(texts), transform=ax.transAxes, ha="right", va="top", fontsize=7.5)
-    ax.set_xlabel(say("axis.activation"))
-    ax.set_ylabel(say("axis.share"))
+    style.label(ax, "axis.activation", "axis.share")
     ax.set_title(f"{panels.cell_name(variant, comparison)}, {level(layer)}")
 
 
 def _same_range(row: Sequence[Axes]) -> None:
-    """Set one range of values and of shares for all layers of a level, so that shrinking shows."""
-    boxes = [ax.dataLim for ax in row]
-    drawn = [patch for ax in row for patch in ax.patches]
-    used = [edge for patch in drawn for edge in _used(patch)]
+    """Set one range of values and of shares for all layers of a level: the layers' widths can be compared."""
+    drawn: list[Any] = [cast(StepPatch, patch).get_data() for ax in row for patch in ax.patches]
+    full = [(data.edges, np.flatnonzero(data.values > 0)) for data in drawn]
+    used = [end for edges, bins in full if bins.size for end in (edges[bins[0]], edges[bins[-1] + 1])]
     low, high = (min(used), max(used)) if used else (0.0, 1.0)
-    top = max(box.y1 for box in boxes)
+    top = max(ax.dataLim.y1 for ax in row)
     for ax in row:
         ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         ax.set_ylim(1e-5, max(top, 1e-4) * 12)
-
-
-def _used(patch: Any) -> list[float]:
-    """Return the ends of the bins that are not empty."""
-    data = patch.get_data()
-    full = np.flatnonzero(data.values > 0)
-    return [float(data.edges[full[0]]), float(data.edges[full[-1] + 1])] if full.size else []
 
 
 def dying_cells(tables: panels.Tables, comparison: Comparison) -> list[pd.DataFrame]:
@@ -114,7 +102,7 @@ def dying_cells(tables: panels.Tables, comparison: Comparison) -> list[pd.DataFr
     if "activation" not in summary:
         return []
     mine = summary[summary["activation"].isin(DYING)].sort_values("learning_rate", kind="stable")
-    return analysis.cells(mine, _keys(comparison))[:MOST_CELLS] if len(mine) else []
+    return analysis.cells(mine, _keys(comparison))[: panels.MOST_CELLS] if len(mine) else []
 
 
 def _keys(comparison: Comparison) -> tuple[str, ...]:
@@ -136,22 +124,20 @@ def dead_heatmap(tables: panels.Tables, comparison: Comparison) -> Figure:
     hidden = tables["layers"].dropna(subset=["dead_fraction"])
     means = hidden.groupby(["replica_id", "epoch"])["dead_fraction"].mean().reset_index()
     colours = style.colours_of_rates(sorted({rate for cells in shown for rate in cells["learning_rate"]}))
-    images, legend = [], {}
+    images, legend = [], dict[str, panels.Line]()
     for cells, layers, epochs in zip(shown, above, below, strict=False):
         first = cells.iloc[0]
         name = ", ".join(value_of(first[key], key) for key in _keys(comparison)) or level(first["activation"])
         images.append(_heatmap(layers, tables, cells, name))
-        lines = []
-        for _, row in cells.iterrows():
-            text = say("key.rate_n", rate=row["learning_rate"], n=row["n"])
-            lines.append(panels.Line(row["variant_id"], text, colours[row["learning_rate"]]))
+        runs = cells[["variant_id", "learning_rate", "n"]].itertuples(index=False)
+        lines = [panels.Line(variant, say("key.rate_n", rate=rate, n=n), colours[rate]) for variant, rate, n in runs]
         panels.over_epochs(epochs, tables, lines, "dead_fraction", means)
         style.label(epochs, "axis.epoch", "axis.dead_mean")
         epochs.set_title(say("panel.dead_epochs", name=name))
         epochs.set_ylim(-0.02, 1.02)
         legend |= {line.label: line for line in lines}
     figure.colorbar(images[0], ax=list(above[: len(shown)]), pad=0.02).set_label(say("axis.dead"))
-    style.legend_below(figure, panels.handles(list(legend.values())), columns=4)
+    style.legend_below(figure, panels.handles(legend.values()), columns=4)
     return figure
 
 
@@ -162,18 +148,17 @@ def _heatmap(ax: Axes, tables: panels.Tables, cells: pd.DataFrame, name: str) ->
     hidden = hidden[hidden["replica_id"].isin(replicas["replica_id"])]
     last = hidden[hidden["epoch"] == hidden["epoch"].max()]
     found = analysis.bands(last, replicas, value="dead_fraction", along=("layer",))
-    order = last.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
+    order = panels.layer_names(last)
     cells = cells.drop_duplicates("learning_rate")
     table = found.pivot(index="layer", columns="variant_id", values="mean").reindex(order, columns=cells["variant_id"])
     values = table.to_numpy(float)
-    ax.grid(False)
-    ax.set_facecolor(style.PALE)
+    style.image_panel(ax)
     image = ax.imshow(values, cmap=style.SHARE, vmin=0, vmax=1, aspect="auto")
     for (y, x), value in np.ndenumerate(values):
         gone = say("key.cell_diverged", k=cells["n_diverged"].iloc[x], n=cells["n"].iloc[x])
         text = f"{value:.2f}" if np.isfinite(value) else gone
         size = 8 if len(cells) < 5 else 6.5
-        ax.text(x, y, text, ha="center", va="center", fontsize=size, color="white" if value > 0.5 else "black")
+        style.write_cell(ax, x, y, text, size, dark=value > 0.5)
     ax.set_xticks(range(len(cells)), [f"{rate:g}" for rate in cells["learning_rate"]])
     ax.set_yticks(range(len(order)), [level(layer) for layer in order])
     style.label(ax, "axis.learning_rate", "axis.layer")

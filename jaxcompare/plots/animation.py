@@ -55,12 +55,9 @@ def means(fields: Fields, variant_id: str) -> dict[int, np.ndarray]:
 
 def epochs_shown(tables: panels.Tables, fields: Fields, comparison: Comparison) -> list[int]:
     """Return the epochs of the frames, first and last among them; none where an animation would have too few."""
-    rows = boundaries.chosen(tables, comparison)
+    rows = panels.chosen(tables, comparison)
     every = sorted({epoch for variant in rows["variant_id"] for epoch in means(fields, variant)})
-    if len(every) < FEWEST:
-        return []
-    places = np.unique(np.linspace(0, len(every) - 1, min(len(every), MOST)).round().astype(int))
-    return [every[place] for place in places]
+    return style.spaced(every, MOST) if len(every) >= FEWEST else []
 
 
 @style.styled
@@ -69,15 +66,10 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
 
     At an epoch at which a seed's field is not finite, the level's panel is empty and says why.
     """
-    rows, epochs = boundaries.chosen(tables, comparison), epochs_shown(tables, fields, comparison)
-    name = level(comparison.dataset)
-    figure, axes = style.sheet(
-        len(rows),
-        say("picture.animation", dataset=name, epoch=epochs[-1]),
-        say("picture.animation_note"),
-        min(3, len(rows)),
-        (3.5, 3.5),
-    )
+    rows, epochs = panels.chosen(tables, comparison), epochs_shown(tables, fields, comparison)
+    titles = [say("picture.animation", dataset=level(comparison.dataset), epoch=epoch) for epoch in epochs]
+    note, columns = say("picture.animation_note"), min(3, len(rows))
+    figure, axes = style.sheet(len(rows), titles[-1], note, columns, (3.5, 3.5))
     figure.set_dpi(DOTS)
     panes = [_pane(ax, tables, fields, comparison, row) for ax, (_, row) in zip(axes, rows.iterrows(), strict=True)]
     figure.colorbar(panes[0].image, ax=axes, pad=0.02).set_label(say("axis.probability"))
@@ -86,8 +78,8 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
     figure.draw_without_rendering()  # once: the frames must not move the panels
     figure.set_layout_engine("none")
     frames = []
-    for epoch in epochs:
-        style.title_lines(figure, say("picture.animation", dataset=name, epoch=epoch), "")
+    for epoch, title in zip(epochs, titles, strict=True):
+        style.title_lines(figure, title, "")
         moving = [artist for pane in panes for artist in _frame(pane, epoch)]
         frames.append(style.raster(figure))
         for artist in moving:
@@ -98,40 +90,29 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
 class Pane(NamedTuple):
     """A level's panel: its fixed parts, and the fields of the frames."""
 
-    ax: Axes
+    plane: boundaries.Plane
     image: AxesImage
-    x: np.ndarray  # the grid's coordinates
-    y: np.ndarray
-    found: dict[int, np.ndarray]  # of `means`
+    means: dict[int, np.ndarray]  # by epoch
 
 
 def _pane(ax: Axes, tables: panels.Tables, fields: Fields, comparison: Comparison, row: pd.Series) -> Pane:
     """Draw training examples, labels and limits, with an image for the frames to fill."""
-    place = boundaries.data_of(tables, row["variant_id"])
-    x, y, extent = fields[f"{place}/x"], fields[f"{place}/y"], boundaries.extent(fields, place)
-    ax.grid(False)
-    ax.set_facecolor(style.PALE)
-    boundaries.points(ax, fields, place)
-    style.label(ax, "axis.feature_1", "axis.feature_2")
-    head = say("picture.at_rate", name=panels.cell_name(row, comparison), rate=row["learning_rate"])
-    ax.set_title(f"{head}\n{panels.failures(row)}", fontsize=9)
-    blank = np.full((len(y), len(x)), 0.5)
-    image = ax.imshow(blank, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
-    image.set_interpolation("bilinear")
-    ax.set_xlim(extent[:2])
-    ax.set_ylim(extent[2:])
-    return Pane(ax, image, x, y, means(fields, row["variant_id"]))
+    style.image_panel(ax)
+    plane = boundaries.plane_of(ax, tables, fields, row["variant_id"])
+    ax.set_title(f"{panels.at_rate(row, comparison)}\n{panels.failures(row)}", fontsize=9)
+    image = plane.show(np.full((len(plane.y), len(plane.x)), 0.5))
+    return Pane(plane, image, means(fields, row["variant_id"]))
 
 
 def _frame(pane: Pane, epoch: int) -> Sequence[Any]:
     """Show an epoch; return the artists to remove before the next frame."""
-    field = pane.found.get(epoch)
+    field = pane.means.get(epoch)
     pane.image.set_visible(field is not None)
     if field is None:
-        text, ax = say("key.no_mean_field", epoch=epoch), pane.ax
+        text, ax = say("key.no_mean_field", epoch=epoch), pane.plane.ax
         box = {"facecolor": "white", "linewidth": 0, "pad": 3}  # over the training examples
         return [ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8.5, bbox=box)]
     pane.image.set_data(field)
     if not field.min() < 0.5 < field.max():
         return []
-    return [pane.ax.contour(pane.x, pane.y, field, levels=[0.5], colors=style.INK, linewidths=1.2)]
+    return [pane.plane.boundary(field, linewidths=1.2)]

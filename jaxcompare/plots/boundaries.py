@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from jaxcompare import analysis
@@ -15,7 +19,6 @@ from jaxcompare.words import level, say, spoken
 
 Fields = dict[str, np.ndarray]
 MOST_POINTS = 600
-MOST_CELLS = 12  # drawn of one comparison
 
 
 @style.styled
@@ -24,7 +27,8 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
 
     The mean is left out where a seed's field is missing or not finite; the boundaries of the other seeds are still drawn.
     """
-    row = chosen(tables, comparison).set_index("variant_id", drop=False).loc[variant_id]
+    rows = panels.chosen(tables, comparison)
+    row = rows[rows["variant_id"] == variant_id].iloc[0]
     figure = Figure(figsize=(6.4, 6.0), layout="constrained")
     ax = figure.subplots()
     crossing = _field(ax, tables, fields, row)
@@ -34,35 +38,28 @@ def decision_boundary(tables: panels.Tables, fields: Fields, comparison: Compari
     figure.suptitle(title, fontsize=12, fontweight="bold", x=0.02, ha="left")
     ax.set_title(_note(row), fontsize=9)
     drawn = say("key.boundaries", k=crossing, n=row["n"])
-    style.legend_below(figure, [Line2D([], [], color=style.INK, linewidth=0.7, label=drawn), *classes()])
+    style.legend_below(figure, [style.key(drawn, style.INK, linewidth=0.7), *classes()])
     return figure
 
 
 @style.styled
 def decision_gallery(tables: panels.Tables, fields: Fields, comparison: Comparison) -> Figure:
     """Draw the decision fields of all levels at their best rates on one sheet, with one scale."""
-    rows = chosen(tables, comparison)
+    rows = panels.chosen(tables, comparison)
     title = say("picture.gallery", dataset=level(comparison.dataset))
     figure, axes = style.sheet(len(rows), title, say("picture.gallery_note"), min(3, len(rows)), (4.2, 4.1))
-    told = []
+    entries = []
     for ax, (_, row) in zip(axes, rows.iterrows(), strict=True):
         crossing = _field(ax, tables, fields, row)
-        name = panels.cell_name(row, comparison)
-        head = say("picture.at_rate", name=name, rate=row["learning_rate"])
+        head = panels.at_rate(row, comparison)
         ax.set_title(say("panel.gallery", head=head, accuracy=_accuracy(row), runs=panels.failures(row)), fontsize=9)
-        told.append(Line2D([], [], color=style.INK, linewidth=0.7,
-                           label=f"{name}: {say('key.boundaries', k=crossing, n=row['n'])}"))  # fmt: skip
-    drawn = [ax.images[0] for ax in axes if ax.images]
-    if drawn:
-        figure.colorbar(drawn[0], ax=axes, pad=0.02).set_label(say("axis.probability"))
-    style.legend_below(figure, [*told, *classes()])
+        drawn = f"{panels.cell_name(row, comparison)}: {say('key.boundaries', k=crossing, n=row['n'])}"
+        entries.append(style.key(drawn, style.INK, linewidth=0.7))
+    images = [ax.images[0] for ax in axes if ax.images]
+    if images:
+        figure.colorbar(images[0], ax=axes, pad=0.02).set_label(say("axis.probability"))
+    style.legend_below(figure, [*entries, *classes()])
     return figure
-
-
-def chosen(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
-    """Return each cell's variant at its best rate, of the first cells where there are many."""
-    summary = analysis.rows_of(tables["summary"], comparison)
-    return analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_CELLS)
 
 
 def known(tables: panels.Tables, fields: Fields, comparison: Comparison) -> bool:
@@ -85,31 +82,51 @@ def _field(ax: Axes, tables: panels.Tables, fields: Fields, row: pd.Series) -> i
     """Draw a variant's mean field, its seeds' boundaries and the training examples; return the number of boundaries."""
     replicas = tables["replicas"]
     ids = replicas["replica_id"][replicas["variant_id"] == row["variant_id"]]
-    found = [np.asarray(fields[key], float) for key in ids if key in fields]
-    finite = [field for field in found if np.isfinite(field).all()]
-    place = data_of(tables, row["variant_id"])
-    x, y = fields[f"{place}/x"], fields[f"{place}/y"]
-    ax.grid(False)
-    ends = extent(fields, place)
+    known = [np.asarray(fields[key], float) for key in ids if key in fields]
+    finite = [field for field in known if np.isfinite(field).all()]
+    plane = plane_of(ax, tables, fields, row["variant_id"])
     if finite and len(finite) == len(ids):
-        mean = np.mean(finite, axis=0)
-        image = ax.imshow(mean, cmap=style.TWO_CLASSES, vmin=0, vmax=1, origin="lower", extent=ends, aspect="auto")
-        image.set_interpolation("bilinear")
+        plane.show(np.mean(finite, axis=0))
     crossing = [field for field in finite if field.min() < 0.5 < field.max()]
     for field in crossing:
-        ax.contour(x, y, field, levels=[0.5], colors=style.INK, linewidths=0.7, alpha=0.8)
-    points(ax, fields, place)
-    ax.set_xlim(ends[:2])
-    ax.set_ylim(ends[2:])
-    style.label(ax, "axis.feature_1", "axis.feature_2")
+        plane.boundary(field, linewidths=0.7, alpha=0.8)
     return len(crossing)
 
 
-def extent(fields: Fields, place: str) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of a data set's grid, half a cell beyond its outermost points."""
-    x, y = fields[f"{place}/x"], fields[f"{place}/y"]
-    half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
-    return float(x[0] - half_x), float(x[-1] + half_x), float(y[0] - half_y), float(y[-1] + half_y)
+class Plane(NamedTuple):
+    """A panel of two features, and the coordinates of the grid on which fields are known."""
+
+    ax: Axes
+    x: np.ndarray
+    y: np.ndarray
+
+    def show(self, field: np.ndarray) -> AxesImage:
+        """Draw the probability of class 1 as colours, to half a cell beyond the grid's outermost points."""
+        ends = (*_ends(self.x), *_ends(self.y))
+        look: Any = {"cmap": style.TWO_CLASSES, "vmin": 0, "vmax": 1, "origin": "lower", "interpolation": "bilinear"}
+        return self.ax.imshow(field, extent=ends, aspect="auto", **look)
+
+    def boundary(self, field: np.ndarray, **look: Any) -> ContourSet:
+        """Draw the line at one half."""
+        return self.ax.contour(self.x, self.y, field, levels=[0.5], colors=style.INK, **look)
+
+
+def _ends(axis: np.ndarray) -> tuple[float, float]:
+    half = (axis[1] - axis[0]) / 2
+    return float(axis[0] - half), float(axis[-1] + half)
+
+
+def plane_of(ax: Axes, tables: panels.Tables, fields: Fields, variant_id: str) -> Plane:
+    """Draw a variant's training examples with labels and limits, for fields to be added."""
+    replicas = tables["replicas"]
+    place = replicas.loc[replicas["variant_id"] == variant_id, "data_digest"].iloc[0]
+    plane = Plane(ax, fields[f"{place}/x"], fields[f"{place}/y"])
+    ax.grid(False)
+    _points(ax, fields, place)
+    ax.set_xlim(_ends(plane.x))
+    ax.set_ylim(_ends(plane.y))
+    style.label(ax, "axis.feature_1", "axis.feature_2")
+    return plane
 
 
 CLASS_MARKS = (("o", "#B87A00"), ("^", "#0072B2"))
@@ -118,18 +135,12 @@ CLASS_MARKS = (("o", "#B87A00"), ("^", "#0072B2"))
 def classes() -> list[Line2D]:
     """Return the legend entries of the classes."""
     return [
-        Line2D([], [], color=colour, marker=mark, linestyle="none", markersize=5, label=say("key.class", index=index))
+        style.key(say("key.class", index=index), colour, marker=mark, linestyle="none", markersize=5)
         for index, (mark, colour) in enumerate(CLASS_MARKS)
     ]
 
 
-def data_of(tables: panels.Tables, variant_id: str) -> str:
-    """Return the name under which the fields hold a variant's training data."""
-    replicas = tables["replicas"]
-    return str(replicas.loc[replicas["variant_id"] == variant_id, "data_digest"].iloc[0])
-
-
-def points(ax: Axes, fields: Fields, place: str) -> None:
+def _points(ax: Axes, fields: Fields, place: str) -> None:
     """Draw training examples by mark and colour of their class, evenly thinned where there are many."""
     points, labels = fields.get(f"{place}/points"), fields.get(f"{place}/labels")
     if points is None or labels is None:

@@ -1,4 +1,4 @@
-"""One panel of a few lines over categories or numbers: what an answer of the report is drawn with."""
+"""Charts of the report's answers: panels of a few lines over categories or numbers, and panels of bars."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from matplotlib.ticker import NullLocator
 
 from jaxcompare.plots import style
 
-WIDTH, HEIGHT, LEGEND = 7.2, 3.1, 0.19  # inches: of the panel, and of a line of its legend
+WIDTH, HEIGHT, LEGEND = 7.2, 3.1, 0.19  # inches: a panel's width and height, and the height of a line of its legend
+WIDE = 90  # letters: longer tick labels are slanted
 
 
 class Point(NamedTuple):
-    """A figure with its interval or range (NaN: none), and how many of its runs failed, in words."""
+    """A value with its interval or range (NaN: none), and whether any of its runs failed."""
 
     x: float
     y: float
@@ -39,26 +40,26 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """What is to be drawn, its texts in the reader's language."""
+    """Lines with axes; the texts are in the reader's language."""
 
     title: str
     note: str
     x: str
     y: str
     series: tuple[Series, ...]
-    ticks: tuple[tuple[float, str], ...] = ()  # where the axis says what; none: numbers as they come
+    ticks: tuple[tuple[float, str], ...] = ()  # places and texts; empty: matplotlib's own numbers
     log_x: bool = False
     log_y: bool = False
     from_zero: bool = False
 
 
 class Bar(NamedTuple):
-    """A bar with its name before it and its value behind it."""
+    """A bar between its name and its value."""
 
     name: str
     value: float
     colour: str
-    pale: bool = False  # not to be relied on; the sheet's note says why
+    pale: bool = False  # not reliable; the sheet's note says why
 
 
 class Bars(NamedTuple):
@@ -70,21 +71,22 @@ class Bars(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Several panels, each with a legend of its own below it; of bars one for all."""
+    """Several panels, each with its legend below; panels of bars share a legend."""
 
     title: str
     note: str
     panels: tuple[Panel | Bars, ...]
     y: str  # what is measured
-    keys: tuple[tuple[str, str], ...] = ()  # of bars: names and colours
+    keys: tuple[tuple[str, str], ...] = ()  # the names and colours of bars
 
 
 @style.styled
 def draw(panel: Panel | Sheet) -> Figure:
-    """The panel with its legend below; points of one category stand a little apart. A sheet's panels side by side."""
+    """Draw a panel with its legend below, or a sheet's panels side by side."""
     if isinstance(panel, Sheet):
-        return _sheet(panel)
-    columns = max(1, int(WIDTH * 13) // max(len(one.name) + 7 for one in panel.series))  # as the legend has them
+        bars = [one for one in panel.panels if isinstance(one, Bars)]
+        return _bars(panel, bars) if bars else _lines(panel)
+    columns = max(1, int(WIDTH * 13) // max(len(one.name) + 7 for one in panel.series))  # of the legend
     height = HEIGHT + LEGEND * math.ceil(len(panel.series) / min(3, columns))
     figure, (ax,) = style.sheet(1, panel.title, panel.note, columns=1, size=(WIDTH, height))
     _panel(ax, panel)
@@ -92,11 +94,8 @@ def draw(panel: Panel | Sheet) -> Figure:
     return figure
 
 
-def _sheet(sheet: Sheet) -> Figure:
-    """Panels of lines two side by side, those of bars as high as they have bars."""
-    bars = [one for one in sheet.panels if isinstance(one, Bars)]
-    if bars:
-        return _bars(sheet, bars)
+def _lines(sheet: Sheet) -> Figure:
+    """Draw panels of lines, two side by side."""
     panels = [one for one in sheet.panels if isinstance(one, Panel)]
     columns = min(2, len(panels))
     width = 1.15 * WIDTH / 2 if columns == 2 else WIDTH
@@ -112,17 +111,17 @@ def _sheet(sheet: Sheet) -> Figure:
 
 
 def _bars(sheet: Sheet, panels: Sequence[Bars]) -> Figure:
+    """Draw panels of bars, each as high as its bars need."""
     heights = [len(one.bars) + 1.6 for one in panels]
     figure = Figure(figsize=(WIDTH * 1.1, 1.5 + 0.2 * sum(heights)))
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.04))
     axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights}).ravel()
     style.title_lines(figure, sheet.title, sheet.note)
     for ax, one in zip(axes, panels, strict=True):
-        drawn: Any = [{"alpha": 0.35} if bar.pale else {} for bar in one.bars]
-        for place, (bar, look) in enumerate(zip(one.bars, drawn, strict=True)):
-            ax.barh(place, bar.value, 0.72, color=bar.colour, **look)
-            ax.annotate(f"{bar.value:,.3g}" if bar.value < 1000 else f"{bar.value:,.0f}", (bar.value, place), (3, 0),
-                        textcoords="offset points", va="center", fontsize=7)  # fmt: skip
+        for place, bar in enumerate(one.bars):
+            ax.barh(place, bar.value, 0.72, color=bar.colour, alpha=0.35 if bar.pale else None)
+            text = f"{bar.value:,.3g}" if bar.value < 1000 else f"{bar.value:,.0f}"
+            style.beside(ax, text, (bar.value, place), (3, 0), va="center")
         ax.set_yticks(range(len(one.bars)), [bar.name for bar in one.bars], fontsize=7.5)
         ax.invert_yaxis()
         ax.grid(False, axis="y")
@@ -131,25 +130,25 @@ def _bars(sheet: Sheet, panels: Sequence[Bars]) -> Figure:
         ax.tick_params(axis="x", labelsize=7)
         ax.set_title(one.title, fontsize=9)
     axes[-1].set_xlabel(sheet.y)
-    keys = [Line2D([], [], color=colour, marker="s", linestyle="none", label=name) for name, colour in sheet.keys]
-    style.legend_below(figure, keys)
+    style.legend_below(figure, [style.key(name, colour, marker="s", linestyle="none") for name, colour in sheet.keys])
     return figure
 
 
 def _panel(ax: Axes, panel: Panel) -> None:
+    """Draw the lines of a panel; points of one category lie side by side."""
     ax.set_xlabel(panel.x)
     ax.set_ylabel(panel.y)
-    told = [one for one in panel.series if not one.plain]
+    many = sum(not one.plain for one in panel.series)
     for index, one in enumerate(panel.series):
-        _line(ax, one, 0.0 if panel.log_x or not panel.ticks else 0.05 * (index - (len(told) - 1) / 2))
+        _line(ax, one, 0.0 if panel.log_x or not panel.ticks else 0.05 * (index - (many - 1) / 2))
     if panel.log_x:
         ax.set_xscale("log")
         ax.xaxis.set_minor_locator(NullLocator())
     if panel.ticks:
-        turned = max(len(text) for _, text in panel.ticks) * len(panel.ticks) > 90
-        ax.set_xticks(*zip(*panel.ticks, strict=True), rotation=20 if turned else 0, ha="right" if turned else "center")
+        places, texts = zip(*panel.ticks, strict=True)
+        slant = max(map(len, texts)) * len(texts) > WIDE
+        ax.set_xticks(places, texts, rotation=20 if slant else 0, ha="right" if slant else "center")
         if not panel.log_x:
-            places = [place for place, _ in panel.ticks]
             ax.set_xlim(min(places) - 0.4, max(places) + 0.4)
     if panel.log_y:
         style.log_values(ax)
@@ -158,21 +157,21 @@ def _panel(ax: Axes, panel: Panel) -> None:
 
 
 def _line(ax: Axes, one: Series, shift: float) -> None:
-    x = np.array([point.x for point in one.points]) + shift
-    y, low, high = (np.array([getattr(point, name) for point in one.points]) for name in ("y", "low", "high"))
+    x, y, low, high, failed = np.array(one.points, float).reshape(-1, len(Point._fields)).T
+    x = x + shift
     if one.plain:
         ax.plot(x, y, color=one.colour, linestyle=one.dash, linewidth=1.0, zorder=1)
         return
     ax.plot(x, y, color=one.colour, linestyle=one.dash, marker="o", markersize=4)
     known = np.isfinite(low) & np.isfinite(high) & np.isfinite(y)
     if known.any():
-        ends = np.clip(np.stack([y - low, high - y])[:, known], 0, None)
+        ends = style.error(y, low, high)[:, known]
         ax.errorbar(x[known], y[known], yerr=ends, fmt="none", ecolor=one.colour, elinewidth=1.2, capsize=3)
-    failed = np.array([point.failed for point in one.points])
+    failed = failed.astype(bool)
     if (failed & np.isfinite(y)).any():
-        ax.plot(x[failed], y[failed], linestyle="none", marker="x", markersize=9, color=one.colour, markeredgewidth=2)
+        style.cross(ax, x[failed], y[failed], one.colour, 9)
 
 
 def _key(one: Series) -> Line2D:
     marker = None if one.plain else "o"
-    return Line2D([], [], color=one.colour, linestyle=one.dash, marker=marker, markersize=4, label=one.name)
+    return style.key(one.name, one.colour, linestyle=one.dash, marker=marker, markersize=4)

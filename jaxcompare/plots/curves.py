@@ -12,33 +12,28 @@ from jaxcompare.plots import panels, style
 from jaxcompare.words import level, say
 
 ACCURACIES = ("train_subset_accuracy", "validation_accuracy", "test_accuracy")
+DASHES = {"train": "-", "validation": ":"}  # of the two losses in a panel
 # For these factors, gradient norms by layer explain more than a third accuracy does.
 WITH_GRADIENTS = frozenset({"activation", "hidden", "init"})
-MOST_LINES = 12
 
 
 @style.styled
 def learning_curves(tables: panels.Tables, comparison: Comparison) -> Figure:
     """Draw losses (a panel per loss, since their scales differ), accuracies, sensitivity to the rate, gradients by layer."""
     summary = analysis.rows_of(tables["summary"], comparison)
-    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_LINES)
+    chosen = panels.chosen(tables, comparison)
     lines = panels.lines_of(chosen, comparison)
     losses = list(dict.fromkeys(chosen["loss"])) if "loss" in chosen else [""]
     gradients = comparison.factor in WITH_GRADIENTS and "layers" in tables
     accuracies = ACCURACIES[1:] if gradients else ACCURACIES
-    note = say("picture.best_note") if comparison.factor != "learning_rate" else say("picture.band_note")
-    title = say(
-        "picture.title", experiment=level(comparison.experiment, "experiment"), dataset=level(comparison.dataset)
-    )
+    note = say("picture.best_note" if comparison.factor != "learning_rate" else "picture.band_note")
+    experiment = level(comparison.experiment, "experiment")
+    title = say("picture.title", experiment=experiment, dataset=level(comparison.dataset))
     figure, axes = style.sheet(len(losses) + len(accuracies) + 1 + 2 * gradients, title, note)
     free = iter(axes)
-    for loss in losses:
-        _loss_panel(next(free), tables, lines, chosen, loss)
-    for value in accuracies:
-        ax = next(free)
-        panels.over_epochs(ax, tables, lines, value)
-        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
-        style.later_values(ax)
+    for loss, ax in zip(losses, free, strict=False):
+        _loss_panel(ax, tables, lines, chosen, loss)
+    panels.accuracies(free, tables, lines, accuracies)
     panels.sensitivity(next(free), summary, comparison)
     if gradients:
         start, end = next(free), next(free)
@@ -53,9 +48,9 @@ def _loss_panel(ax: Axes, tables: panels.Tables, lines: list[panels.Line], chose
     """Draw training and validation loss of the variants trained on `loss`, on a logarithmic axis."""
     mine = set(chosen["variant_id"][chosen["loss"] == loss]) if loss else set(chosen["variant_id"])
     kept = [line for line in lines if line.variant_id in mine]
-    panels.over_epochs(ax, tables, kept, "train_loss", dash="-")
-    panels.over_epochs(ax, tables, kept, "validation_loss", dash=":")
+    for part, dash in DASHES.items():
+        panels.over_epochs(ax, tables, panels.dashed(kept, dash), f"{part}_loss")
     style.label(ax, "axis.epoch", "axis.loss")
     ax.set_title(say("panel.loss", loss=level(loss) if loss else say("axis.loss")))
     style.log_values(ax)
-    ax.legend(handles=panels.keys({say("key.train"): "-", say("key.validation"): ":"}), loc="best")
+    ax.legend(handles=panels.keys({say(f"key.{part}"): dash for part, dash in DASHES.items()}), loc="best")

@@ -1,4 +1,4 @@
-"""Letters for every language: matplotlib has Latin ones, Korean ones are shipped with the package."""
+"""Fonts for every language: matplotlib has Latin letters, the package ships Korean letters."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 LATIN = "DejaVu Sans"
-# Of a language that matplotlib's own font has no letters for: a family, and its files in `jaxcompare/fonts/`.
+# For a language whose letters matplotlib's own font lacks: a family, and its files in `jaxcompare/fonts/`.
 SHIPPED = {"ko": ("Jaxcompare Gothic", ("JaxcompareGothic-Regular.ttf", "JaxcompareGothic-Bold.ttf"))}
 
-# Between lines, as a multiple of the height of Latin letters: syllables are higher than these.
+# Between lines, as a multiple of the height of Latin letters: Korean syllables are higher.
 SPACING = {"ko": 1.4}
 
 
 def space(figure: Figure, language: str) -> None:
-    """Sets the lines of a figure's texts as far apart as the language's letters need."""
+    """Set the line spacing of a figure's texts to the height of the language's letters."""
     if language in SPACING:
         for text in figure.findobj(Text):
             text.set_linespacing(SPACING[language])  # type: ignore[attr-defined]
@@ -26,7 +26,7 @@ def space(figure: Figure, language: str) -> None:
 
 @cache
 def families(language: str) -> tuple[str, ...]:
-    """The families that a language's letters are looked for in, in order; those that are shipped are registered first."""
+    """Register the fonts shipped for a language; return the families that matplotlib searches for its letters, in order."""
     if language not in SHIPPED:
         return (LATIN,)
     family, files = SHIPPED[language]

@@ -16,7 +16,6 @@ from jaxcompare.analysis import Comparison
 from jaxcompare.plots import panels, style
 from jaxcompare.words import level, say, spoken
 
-MOST_PANELS = 12
 MOST_TICKS = 8
 NORMS_WIDTH, LETTER = 3.0, 0.062  # inches: of the cells of a panel of gradient norms, and of a letter in one
 SHOWN = 0.1  # below the best accuracy: all that is worse has one colour, so that differences among the good ones show
@@ -25,12 +24,12 @@ PALEST = 0.6  # where the colours are light enough for dark letters, as a share 
 
 @style.styled
 def rate_map(tables: panels.Tables, comparison: Comparison) -> Figure:
-    """Draw final test accuracy by learning rate and the factors kept apart (the schedule), the best cell of a level framed.
+    """Draw final test accuracy by learning rate and other factors (the schedule), with a frame on each level's best cell.
 
     A variant with a diverged run has no mean: its cell has the number of such runs.
     """
     summary = analysis.rows_of(tables["summary"], comparison)
-    found = analysis.cells(summary, (comparison.factor,))[:MOST_PANELS]
+    found = analysis.cells(summary, (comparison.factor,))[: panels.MOST_CELLS]
     best = set(analysis.best_rates(summary, comparison.factor)["variant_id"])
     top = summary["test_accuracy_mean"].max()
     norm = Normalize(max(summary["test_accuracy_mean"].min(), top - SHOWN), top)
@@ -50,13 +49,12 @@ def rate_map(tables: panels.Tables, comparison: Comparison) -> Figure:
 def _accuracy_map(
     ax: Axes, cells: pd.DataFrame, rows: pd.DataFrame, comparison: Comparison, best: set[str], norm: Normalize
 ) -> None:
-    """Draw one level: rates from left to right, a row per value of the factors kept apart, the accuracy in each cell."""
+    """Draw one level: rates from left to right, a row per value of the other factors, the accuracy in each cell."""
     rates = sorted(cells["learning_rate"].unique())
     names = [", ".join(level(row[key], key) for key in comparison.apart) for _, row in rows.iterrows()]
     keys = [tuple(row) for row in rows.itertuples(index=False)]
     values = np.full((len(keys), len(rates)), np.nan)
-    ax.grid(False)
-    ax.set_facecolor(style.PALE)
+    style.image_panel(ax)
     for _, row in cells.iterrows():
         y, x = keys.index(tuple(row[list(comparison.apart)])), rates.index(row["learning_rate"])
         values[y, x] = mean = row["test_accuracy_mean"]
@@ -64,7 +62,7 @@ def _accuracy_map(
         if np.isfinite(mean) and row["n_stuck"]:
             text += "\n" + say("key.cell_stuck", k=row["n_stuck"], n=row["n"])
         dark = np.isfinite(mean) and norm(mean) < PALEST
-        ax.text(x, y, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
+        style.write_cell(ax, x, y, text, 7.5, dark=dark)
         if row["variant_id"] in best:
             frame = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=style.INK, linewidth=2.2)
             ax.add_patch(frame)
@@ -83,8 +81,7 @@ def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
 
     A cell is grey where a run is not finite.
     """
-    summary = analysis.rows_of(tables["summary"], comparison)
-    chosen = analysis.best_rates(summary, comparison.factor, comparison.apart).head(MOST_PANELS)
+    chosen = panels.chosen(tables, comparison)
     replicas = tables["replicas"][tables["replicas"]["variant_id"].isin(chosen["variant_id"])]
     layers = tables["layers"][tables["layers"]["replica_id"].isin(replicas["replica_id"])]
     found = analysis.bands(layers, replicas, value="gradient_norm", along=("layer_index", "epoch"))
@@ -92,27 +89,22 @@ def gradient_norms(tables: panels.Tables, comparison: Comparison) -> Figure:
     norms = norms[np.isfinite(norms) & (norms > 0)]
     scale = LogNorm(norms.min(), norms.max()) if norms.size and norms.min() < norms.max() else None
     title = say("picture.gradients", dataset=level(comparison.dataset))
-    names = layers.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
+    names = panels.layer_names(layers)
     size = (4.2, 1.4 + 0.3 * len(names))
     columns = min(3, len(chosen))
     figure, axes = style.sheet(len(chosen), title, say("picture.gradients_note"), columns, size)
     for ax, (_, row) in zip(axes, chosen.iterrows(), strict=True):
         mine = found[found["variant_id"] == row["variant_id"]]
         table = mine.pivot(index="layer_index", columns="epoch", values="median")
-        ax.grid(False)
-        ax.set_facecolor(style.PALE)
+        style.image_panel(ax)
         shown = table.where(table > 0).to_numpy(float)  # a logarithmic scale has no zero
         image = ax.imshow(shown, cmap="magma", norm=scale, aspect="auto", interpolation="nearest")
         _write_norms(ax, shown, scale)
-        many = len(table.columns)
-        picked = sorted(set(np.linspace(0, many - 1, min(MOST_TICKS, many)).round().astype(int)))
+        picked = style.spaced(range(len(table.columns)), MOST_TICKS)
         ax.set_xticks(picked, [str(table.columns[index]) for index in picked])
         ax.set_yticks(range(len(names)), [level(name) for name in names])
         style.label(ax, "axis.epoch", "axis.layer")
-        name = panels.cell_name(row, comparison)
-        if comparison.factor != "learning_rate":
-            name = say("picture.at_rate", name=name, rate=row["learning_rate"])
-        ax.set_title(f"{name} ({panels.failures(row)})", fontsize=9)
+        ax.set_title(f"{panels.at_rate(row, comparison)} ({panels.failures(row)})", fontsize=9)
     figure.colorbar(image, ax=axes, pad=0.02).set_label(say("axis.gradient_norm"))
     return figure
 
@@ -125,4 +117,4 @@ def _write_norms(ax: Axes, norms: np.ndarray, scale: LogNorm | None) -> None:
         return
     for (y, x), text in texts.items():
         dark = scale is None or float(scale(norms[y, x])) < PALEST
-        ax.text(x, y, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
+        style.write_cell(ax, x, y, text, 6.5, dark=dark)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +15,7 @@ MOST_LAYERS = 4  # the number of dashes
 
 
 def _lines(rows: pd.DataFrame, apart: tuple[str, ...]) -> list[panels.Line]:
-    """Return a line per row, coloured by the factors kept apart (the schedule)."""
+    """Return a line per row, coloured by the factors beside the optimizer (the schedule)."""
     found = []
     for _, row in rows.iterrows():
         name = ", ".join(level(row[key], key) for key in apart) or level(row["learning_rate"])
@@ -38,7 +37,7 @@ def optimizer_at_rate(tables: panels.Tables, comparison: Comparison, name: objec
     if inside:
         _by_layer(axes[3], tables, lines, "gradient_norm")
         ratio = analysis.gradient_ratio(panels.of_lines(tables["layers"], tables, lines)[0])
-        panels.spread_over_epochs(axes[4], ratio, tables, lines, "gradient_ratio")
+        panels.over_epochs(axes[4], tables, lines, "gradient_ratio", ratio, panels.POSITIVE)
         style.label(axes[4], "axis.epoch", "axis.gradient_ratio", "panel.gradient_ratio")
         style.log_values(axes[4])
         _by_layer(axes[5], tables, lines, "update_ratio")
@@ -51,26 +50,20 @@ def _loss_and_accuracies(axes: list[Axes], tables: panels.Tables, lines: list[pa
     panels.over_epochs(axes[0], tables, lines, "train_loss")
     style.label(axes[0], "axis.epoch", "axis.train_loss", "panel.train_loss")
     style.log_values(axes[0])
-    for ax, value in zip(axes[1:], ("validation_accuracy", "test_accuracy"), strict=False):
-        panels.over_epochs(ax, tables, lines, value)
-        style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
-        style.later_values(ax)
+    panels.accuracies(axes[1:], tables, lines, ("validation_accuracy", "test_accuracy"))
 
 
 def _by_layer(ax: Axes, tables: panels.Tables, lines: list[panels.Line], value: str) -> None:
     """Draw `value` over the epochs, a dash per layer; of many layers only some, the first and the last among them."""
     table, _ = panels.of_lines(tables["layers"], tables, lines)
-    named = table.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
-    picked = sorted(set(np.linspace(0, len(named) - 1, min(MOST_LAYERS, len(named))).round().astype(int)))
-    dashes = {named[index]: dash for index, dash in zip(picked, style.DASHES, strict=False)}
+    dashes = style.dashes_of(style.spaced(panels.layer_names(table), MOST_LAYERS))
     for layer, dash in dashes.items():
         mine = table[table["layer"] == layer]
-        panels.spread_over_epochs(ax, mine, tables, [line._replace(dash=dash) for line in lines], value)
+        panels.over_epochs(ax, tables, panels.dashed(lines, dash), value, mine, panels.POSITIVE)
     style.label(ax, "axis.epoch", f"axis.{value}", f"panel.{value}")
     style.log_values(ax)
-    ax.legend(
-        handles=panels.keys({level(layer): dash for layer, dash in dashes.items()}), ncols=len(dashes), fontsize=7
-    )
+    entries = panels.keys({level(layer): dash for layer, dash in dashes.items()})
+    ax.legend(handles=entries, ncols=len(entries), fontsize=7)
 
 
 @style.styled
@@ -78,11 +71,8 @@ def rates_of_optimizer(tables: panels.Tables, comparison: Comparison, name: obje
     """Draw every rate of one optimizer on one sheet: a colour per rate, a dash per schedule."""
     summary = analysis.rows_of(tables["summary"], comparison)
     rows = summary[summary[comparison.factor] == name].sort_values("learning_rate", kind="stable")
-    colours = style.colours_of_rates(sorted(rows["learning_rate"].unique()))
-    lines = [
-        line._replace(colour=colours[rate])
-        for line, rate in zip(panels.lines_of(rows, comparison), rows["learning_rate"], strict=True)
-    ]
+    lines, colours = panels.lines_of(rows, comparison), style.colours_of_rates(rows["learning_rate"].unique().tolist())
+    lines = [line._replace(colour=colours[rate]) for line, rate in zip(lines, rows["learning_rate"], strict=True)]
     title = say("picture.rates", name=level(name), dataset=level(comparison.dataset))
     figure, axes = style.sheet(4, title, say("picture.band_note"), columns=2, size=(5.2, 3.2))
     _loss_and_accuracies(axes, tables, lines)

@@ -1,9 +1,10 @@
-"""One look for every picture: colours, fonts, sheets. Figures are made without pyplot: nothing is global or shown."""
+"""One look for every picture: colours, fonts, sheets, files. Without pyplot no figure is global, and none is shown."""
 
 from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 import unicodedata
 import zlib
@@ -17,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
 from PIL import Image
 
@@ -24,15 +26,15 @@ from jaxcompare.config import names
 from jaxcompare.plots import fonts
 from jaxcompare.words import say, spoken
 
-# Okabe and Ito, "Color universal design" (2008): told apart by readers with any of the common colour blindnesses.
+# Okabe and Ito, "Color universal design" (2008): readers with any common colour blindness distinguish these colours.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 INK = "#333333"
 PALE = "#BBBBBB"
-FEW_EPOCHS_TO_CUT = 4  # with fewer, the start is most of what there is to see
+FEW_EPOCHS_TO_CUT = 4  # with fewer, the start is most of the curve
 DASHES = ("-", "--", ":", "-.")
 RC: Any = {
     "figure.dpi": 200,
-    "svg.hashsalt": "jaxcompare",  # else every file has names of its own
+    "svg.hashsalt": "jaxcompare",  # without a fixed salt every file has other names
     "figure.constrained_layout.use": True,
     "font.size": 9,
     "axes.titlesize": 10,
@@ -62,30 +64,41 @@ Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 
 
 def colour_of(level: object) -> str:
-    """The colour of a level of a factor: one throughout, whatever else is on the sheet."""
+    """Return the colour of a level of a factor, the same on every sheet."""
     key = f"{level:g}" if isinstance(level, float) else str(level)
     return COLOURS.get(key) or PALETTE[zlib.crc32(key.encode()) % len(PALETTE)]
 
 
 def colours_of(levels: Iterable[object]) -> dict[object, str]:
-    """A colour for each of the levels on a sheet, no two alike as long as there are enough."""
+    """Return a colour for each of the levels on a sheet; no two are alike while the palette has enough."""
     unique = sorted(dict.fromkeys(levels), key=str)
-    found = {level: COLOURS[str(level)] for level in unique if str(level) in COLOURS}
+    colours = {level: COLOURS[str(level)] for level in unique if str(level) in COLOURS}
     for level in unique:
-        if level not in found:
-            spare = [colour for colour in PALETTE if colour not in found.values()]
-            found[level] = spare[0] if spare else colour_of(level)
-    return found
+        if level not in colours:
+            spare = [colour for colour in PALETTE if colour not in colours.values()]
+            colours[level] = spare[0] if spare else colour_of(level)
+    return colours
 
 
 def colours_of_rates(rates: Sequence[float]) -> dict[float, Any]:
-    """Colours for an ordered grid, from dark (low) to light (high)."""
+    """Return colours for an ordered grid, from dark (low) to light (high)."""
     shades = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.8, max(len(rates), 2)))
     return dict(zip(sorted(rates), shades, strict=False))
 
 
+def dashes_of(levels: Iterable[Any]) -> dict[Any, str]:
+    """Return a dash for each level, in order; the dashes repeat where there are more levels."""
+    return dict(zip(dict.fromkeys(levels), itertools.cycle(DASHES), strict=False))
+
+
+def spaced(items: Sequence[Any], most: int) -> list[Any]:
+    """Return at most `most` items at even distances, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
+    return [items[place] for place in places]
+
+
 def styled(function: Drawn) -> Drawn:
-    """A drawing function, run under the one style, with letters for the language that is spoken."""
+    """Decorate a drawing function: run it under the package's style, with letters for the current language."""
 
     @functools.wraps(function)
     def draw(*arguments: Any, **options: Any) -> Any:
@@ -99,63 +112,62 @@ def styled(function: Drawn) -> Drawn:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as PNG at 200 dots an inch; the same figure gives the same bytes."""
-    return _encoded(raster(figure), figure.dpi, _shaded(figure))
+    """Return the picture as PNG at 200 dots an inch; the same figure gives the same bytes."""
+    return _encoded(raster(figure), figure)
 
 
 def png_and_page(figure: Figure) -> tuple[bytes, bytes]:
-    """`png`, and the same at three fifths of its size: as wide as a page shows it, so that a page of many stays small."""
-    whole, shaded = raster(figure), _shaded(figure)
+    """Return the picture of `png`, and the picture at three fifths of the size.
+
+    A page shows pictures at the smaller size, which keeps pages of many pictures small.
+    """
+    whole = raster(figure)
     size = (max(1, whole.width * 3 // 5), max(1, whole.height * 3 // 5))
     small = whole.resize(size, Image.Resampling.LANCZOS)
-    return _encoded(whole, figure.dpi, shaded), _encoded(small, 0.6 * figure.dpi, shaded, colours=64)
+    return _encoded(whole, figure), _encoded(small, figure, 0.6, colours=64)
 
 
 @styled
 def raster(figure: Figure) -> Image.Image:
-    """The picture's pixels."""
+    """Return the picture's pixels."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _shaded(figure: Figure) -> bool:
-    """Whether colours stand for values."""
-    return any(ax.images for ax in figure.axes)
-
-
 @styled
 def vector(figure: Figure, kind: str) -> bytes:
-    """The picture as `pdf` or `svg`; the same figure gives the same bytes."""
+    """Return the picture as `pdf` or `svg`; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata={"CreationDate" if kind == "pdf" else "Date": None})
     return buffer.getvalue()
 
 
-def _encoded(picture: Image.Image, dpi: float, shaded: bool, colours: int = 256) -> bytes:
-    """As PNG. 256 colours are enough for lines and bands, and make a third of the size."""
+def _encoded(picture: Image.Image, figure: Figure, scale: float = 1.0, colours: int = 256) -> bytes:
+    """Return a PNG of a figure's pixels. For lines and bands 256 colours are enough, and make a third of the size."""
     buffer = io.BytesIO()
-    # An octree takes a tenth of the time, but moves shades that lie side by side together: none where they stand for values.
+    # An octree takes a tenth of the time, but merges neighbouring shades, which must differ where they encode values.
+    shaded = any(ax.images for ax in figure.axes)
     method = Image.Quantize.MEDIANCUT if shaded else Image.Quantize.FASTOCTREE
-    found = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
-    on_paper(found, picture).save(buffer, "png", optimize=False, dpi=(dpi, dpi))
+    few = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+    on_paper(few, picture).save(buffer, "png", optimize=False, dpi=(scale * figure.dpi, scale * figure.dpi))
     return buffer.getvalue()
 
 
-def on_paper(found: Image.Image, picture: Image.Image) -> Image.Image:
-    """A picture in few colours, with the paper's colour (that of the corner) quite as it was."""
-    palette, paper = list(found.getpalette() or ()), int(np.asarray(found)[0, 0])
+def on_paper(few: Image.Image, picture: Image.Image) -> Image.Image:
+    """Return the picture in few colours, with exactly the paper's colour (the colour of the corner) of `picture`."""
+    palette, paper = list(few.getpalette() or ()), int(np.asarray(few)[0, 0])
     palette[3 * paper : 3 * paper + 3] = np.asarray(picture)[0, 0].tolist()
-    found.putpalette(palette)
-    return found
+    few.putpalette(palette)
+    return few
 
 
 def sheet(
     panels: int, title: str, note: str, columns: int = 3, size: tuple[float, float] = (4.0, 3.1)
 ) -> tuple[Figure, list[Axes]]:
-    """A figure and its axes [panels], `columns` side by side, with a title and a smaller line of what is drawn.
+    """Return a figure and its axes [panels], `columns` side by side, with a title and a smaller note below the title.
 
-    `size` is that of one panel, in inches.
+    `size` is the size of one panel, in inches.
     """
     rows = math.ceil(panels / columns)
     figure = Figure(figsize=(size[0] * columns, size[1] * rows + 1.1))
@@ -168,23 +180,54 @@ def sheet(
 
 
 def title_lines(figure: Figure, title: str, note: str) -> None:
-    """A bold title and a line below it, both at the left edge."""
+    """Write a bold title and a note below the title, both at the left edge."""
     figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=13, fontweight="bold")
     if note:
         figure.text(0.01, 1 - 0.43 / figure.get_figheight(), note, ha="left", va="center", fontsize=9, color=INK)
 
 
 def label(ax: Axes, x: str, y: str, title: str = "") -> None:
-    """Both axes' labels and the panel's title, by their keys in `words`."""
-    ax.set_xlabel(say(x))
-    ax.set_ylabel(say(y))
-    ax.set_title(say(title) if title else "")
+    """Set both axes' labels and the panel's title, by their keys in `words`; an empty key is an empty text."""
+    for key, write in ((x, ax.set_xlabel), (y, ax.set_ylabel), (title, ax.set_title)):
+        write(say(key) if key else "")
+
+
+def image_panel(ax: Axes) -> None:
+    """Prepare a panel for an image: without a grid, grey where the image has no value."""
+    ax.grid(False)
+    ax.set_facecolor(PALE)
+
+
+def write_cell(ax: Axes, x: float, y: float, text: str, size: float, *, dark: bool) -> None:
+    """Write a text in a cell of a heat map, in white where the cell is dark."""
+    ax.text(x, y, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
+
+
+def key(text: str, colour: Any, **look: Any) -> Line2D:
+    """Return a legend entry."""
+    return Line2D([], [], color=colour, label=text, **look)
+
+
+def cross(ax: Axes, x: Any, y: Any, colour: Any, size: float = 6, **look: Any) -> None:
+    """Draw the mark of failed runs."""
+    ax.plot(x, y, linestyle="none", marker="x", markersize=size, markeredgewidth=2, color=colour, **look)
+
+
+def beside(ax: Axes, text: str, place: tuple[float, float], by: tuple[float, float], **look: Any) -> None:
+    """Write a small text `by` points from a place, if there is a text."""
+    if text:
+        ax.annotate(text, place, by, textcoords="offset points", **{"fontsize": 7} | look)
+
+
+def error(middle: Any, low: Any, high: Any) -> np.ndarray:
+    """Return the lengths [2, N] of error bars; where an end is not known, the bar has no length."""
+    return np.clip(np.nan_to_num([middle - low, high - middle]), 0.0, None)
 
 
 def log_values(ax: Axes) -> None:
-    """A logarithmic value axis that ends below the lowest line, whatever its band does."""
-    lines = [np.asarray(line.get_ydata(), float) for line in ax.lines]
-    values = np.concatenate([line[np.isfinite(line) & (line > 0)] for line in lines]) if lines else np.zeros(0)
+    """Make the value axis logarithmic. The axis ends below the lowest line; bands may reach lower."""
+    values = np.concatenate([np.zeros(0), *(np.asarray(line.get_ydata(), float) for line in ax.lines)])
+    values = values[np.isfinite(values) & (values > 0)]
     if values.size:
         ax.set_yscale("log")
         ax.set_ylim(bottom=float(values.min()) * 0.8)
@@ -192,7 +235,7 @@ def log_values(ax: Axes) -> None:
 
 
 def log_ticks(ax: Axes) -> None:
-    """Ticks for the range in sight: where powers of ten are few, plain numbers, several a decade."""
+    """Set ticks for the visible range: plain numbers, several a decade, where powers of ten are few."""
     low, high = ax.get_ylim()
     ax.yaxis.set_minor_locator(NullLocator())
     if high / low < 100:
@@ -201,7 +244,7 @@ def log_ticks(ax: Axes) -> None:
 
 
 def share_log_range(first: Axes, second: Axes) -> None:
-    """One range of values, and one kind of ticks, for two logarithmic panels."""
+    """Set one range of values, and one kind of ticks, for two logarithmic panels."""
     panels = [ax for ax in (first, second) if ax.get_yscale() == "log"]
     limits = [limit for ax in panels for limit in ax.get_ylim()]
     for ax in panels:
@@ -211,14 +254,14 @@ def share_log_range(first: Axes, second: Axes) -> None:
 
 
 def later_values(ax: Axes) -> None:
-    """A value axis that shows the second half of training well; the steep start of a curve may come from below it."""
-    known = [line.get_xydata() for line in ax.lines]
-    points = np.concatenate([np.asarray(line, float) for line in known]) if known else np.zeros((0, 2))
+    """Fit the value axis to the second half of training; the steep start of a curve may begin below the axis."""
+    known = [np.asarray(line.get_xydata(), float) for line in ax.lines]
+    points = np.concatenate([np.zeros((0, 2)), *known])
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points) or points[:, 0].max() < FEW_EPOCHS_TO_CUT:
         return
-    # The cross of a run that diverged early is a line of one point, and stays in sight.
-    ends = [float(line[0, 1]) for line in map(np.asarray, known) if len(line) == 1]
+    # The cross of a run that diverged early is a line of one point, and stays visible.
+    ends = [float(line[0, 1]) for line in known if len(line) == 1]
     later = points[points[:, 0] >= points[:, 0].max() / 2, 1]
     low, high = min([float(later.min()), *ends]), float(ax.dataLim.y1)
     bottom = max(ax.get_ylim()[0], low - max(high - low, 0.02))
@@ -226,19 +269,19 @@ def later_values(ax: Axes) -> None:
 
 
 def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
-    """A logarithmic axis of learning rates with a tick at each rate of the grid."""
+    """Set a logarithmic axis of learning rates with a tick at each rate of the grid."""
     ax.set_xscale("log")
     ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)], rotation=30 if len(rates) > 6 else 0)
     ax.xaxis.set_minor_locator(NullLocator())
 
 
 def width(text: str) -> int:
-    """How many Latin letters a text is about as wide as: a Korean syllable is as wide as two."""
+    """Return the approximate width of a text in Latin letters; a Korean syllable is as wide as two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], columns: int = 3) -> None:
-    """One legend for the whole sheet, under its panels, where it hides nothing."""
+    """Draw one legend for the whole sheet under the panels, where the legend hides nothing."""
     lengths = [width(str(handle.get_label())) + 7 for handle in handles]
     room = int(figure.get_figwidth() * 13)  # letters side by side
     fitting = len(lengths) if sum(lengths) <= room else min(columns, room // max(lengths))

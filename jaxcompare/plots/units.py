@@ -17,7 +17,6 @@ from jaxcompare.words import level, say
 STATES = ("alive", "dead", "unknown")
 COLOURS = ("#F2F2F2", "#D55E00", style.PALE)
 ALIVE, DEAD, UNKNOWN = range(3)
-MOST_CELLS = 12  # drawn of one comparison
 
 
 def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
@@ -37,7 +36,7 @@ def shown_rates(tables: panels.Tables, comparison: Comparison) -> pd.DataFrame:
     of_variant = share.groupby("variant_id")["share"].mean()
     found: list[pd.Series] = []
     mine = summary[summary["variant_id"].isin(units["variant_id"])]
-    for cells in analysis.cells(mine, (comparison.factor, *comparison.apart))[:MOST_CELLS]:
+    for cells in analysis.cells(mine, (comparison.factor, *comparison.apart))[: panels.MOST_CELLS]:
         best = analysis.ranked(cells).iloc[0]
         whole = cells[cells["n_diverged"] == 0]
         worst = whole.iloc[int(np.argmax(whole["variant_id"].map(of_variant)))] if len(whole) else best
@@ -58,18 +57,13 @@ def dead_units(tables: panels.Tables, comparison: Comparison) -> Figure:
     for (_, row), line in zip(rows.iterrows(), np.reshape(np.array(axes, object), (len(rows), -1)), strict=True):
         ids = replicas["replica_id"][replicas["variant_id"] == row["variant_id"]].tolist()
         mine = units[units["replica_id"].isin(ids)]
-        name = say("picture.at_rate", name=panels.cell_name(row, comparison), rate=row["learning_rate"])
         for ax, layer in zip(line, layers, strict=True):
             _map(ax, mine[mine["layer"] == layer], ids)
-            ax.set_title(f"{name}\n{level(layer)}", fontsize=9)
+            ax.set_title(f"{panels.at_rate(row, comparison)}\n{level(layer)}", fontsize=9)
     entries = [Patch(facecolor=colour, edgecolor=style.INK, linewidth=0.4, label=say(f"key.unit_{state}"))
                for state, colour in zip(STATES, COLOURS, strict=True)]  # fmt: skip
-    counts = [
-        say("picture.at_rate", name=panels.cell_name(row, comparison), rate=row["learning_rate"])
-        + f" ({panels.failures(row)})"
-        for _, row in rows.iterrows()
-    ]
-    blank = [Patch(alpha=0, label=text) for text in counts]
+    names = (f"{panels.at_rate(row, comparison)} ({panels.failures(row)})" for _, row in rows.iterrows())
+    blank = [Patch(alpha=0, label=text) for text in names]
     style.legend_below(figure, [*entries, *blank])
     return figure
 

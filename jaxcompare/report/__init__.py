@@ -104,7 +104,7 @@ def build(
     failed = {name: one for name, one in pictures.items() if isinstance(one, Failure)}
     whole = {language: with_broken(LANGUAGES[language], told_in, failed) for language, told_in in blocks.items()}
     failures = [*failed.values(), *(one for each in whole.values() for one in failures_in(each))]
-    makers = {
+    makers: dict[str, Make] = {
         **dict(_csvs(found, shared, patterns)),
         "findings.json": partial(_findings, shared, languages),
         **dict(_pages(whole, {name: one.page for name, one in pictures.items() if isinstance(one, Picture)})),

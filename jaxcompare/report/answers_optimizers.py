@@ -106,10 +106,10 @@ def _clipped(evidence: Evidence, judged: Judged, row: pd.Series, base: pd.Series
 
 
 def rate_by_batch(evidence: Evidence) -> list[Block]:
-    """How the learning rate must change with the batch: the best rate by batch size, and its slope.
+    """Answer how the learning rate must change with the batch: the best rate by batch size, and its slope.
 
-    Only where each size was trained at several rates and one of them chosen. A rate that was set is no answer: of such studies
-    it is told what accuracy each size and rule came to.
+    The answer needs sizes trained at several rates, with one rate chosen. A rate that was set is no answer: for such studies
+    the report has the accuracy of each size and rule.
     """
     studies = evidence.measured.studies("batch_size")
     tuned = [study for study in map(partial(_tuned, evidence), studies) if study is not None]

@@ -36,14 +36,23 @@ def table(
     return Table(caption, heads, tuple(tuple(cell(row) for cell in columns.values()) for row in each))
 
 
+def each(names: Iterable[str], cell: Callable[[Any, str], str]) -> dict[str, Cell]:
+    """Return a column per name; `cell` takes a row and the name."""
+    return {name: _bound(cell, name) for name in names}
+
+
+def _bound(cell: Callable[[Any, str], str], name: str) -> Cell:
+    return lambda row: cell(row, name)
+
+
 def levels(words: Words, factors: Iterable[str]) -> dict[str, Cell]:
     """Return columns for the levels of factors."""
-    return {name: lambda row, name=name: words.level(row[name], name) for name in factors}
+    return each(factors, lambda row, name: words.level(row[name], name))
 
 
 def numbers(words: Words, columns: Mapping[str, str]) -> dict[str, Cell]:
     """Return columns of numbers: by name, the column of the rows that each is read from."""
-    return {name: lambda row, column=column: number(words, row[column]) for name, column in columns.items()}
+    return each(columns, lambda row, name: number(words, row[columns[name]]))
 
 
 def number(words: Words, value: Any, digits: int = 3) -> str:

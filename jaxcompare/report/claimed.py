@@ -1,4 +1,4 @@
-"""What is often claimed of fast training, and what this run measured of it."""
+"""Common claims about fast training, and what this run measured of each."""
 
 from __future__ import annotations
 
@@ -7,73 +7,71 @@ from typing import Any
 
 import pandas as pd
 
-from jaxcompare.report.blocks import Block, Heading, Paragraph, Table
-from jaxcompare.report.cells import number
+from jaxcompare.report.blocks import Block, Heading, Paragraph
+from jaxcompare.report.cells import number, table
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.programs import BYTES, seconds_of, short
 from jaxcompare.words import Words
 
+Pair = tuple[pd.Series, pd.Series]
 
-def _pairs(programs: pd.DataFrame) -> list[tuple[pd.Series, pd.Series]]:
-    """Programs that differ in their precision only: (16 bits, float32)."""
-    found = []
+
+def _pairs(programs: pd.DataFrame) -> list[Pair]:
+    """Return programs that differ in their precision only: (16 bits, float32)."""
+    pairs: list[Pair] = []
     for _, rows in programs.groupby("alike_precision", sort=False) if len(programs) else ():
         full, half = rows[rows["precision"] == "float32"], rows[rows["precision"] != "float32"]
         if len(full) == 1:
-            found += [(row, full.iloc[0]) for _, row in half.iterrows()]
-    return found
+            pairs += [(row, full.iloc[0]) for _, row in half.iterrows()]
+    return pairs
 
 
-def _span(words: Words, values: dict[str, list[float]], key: str, form: str) -> str:
-    """`bfloat16: 0.9 to 1.1 times (3 pairs of programs)`, and so on for each precision."""
-    told = []
-    for precision, numbers in values.items():
-        low, high = (format(one, form) for one in (min(numbers), max(numbers)))
+def _span(words: Words, ratios: list[tuple[str, float]], key: str, form: str) -> str:
+    """Return `bfloat16: 0.9 to 1.1 times (3 pairs of programs)`, and so on for each precision."""
+    texts = []
+    for precision in dict.fromkeys(name for name, _ in ratios):
+        numbers = [ratio for name, ratio in ratios if name == precision]
+        low, high = (format(end, form) for end in (min(numbers), max(numbers)))
         span = low if low == high else words.say("claimed.span", low=low, high=high)
-        told.append(words.say(key, precision=words.level(precision), span=span, count=len(numbers)))
-    return "; ".join(told)
+        texts.append(words.say(key, precision=words.level(precision), span=span, count=len(numbers)))
+    return "; ".join(texts)
 
 
 def memory(evidence: Evidence, programs: pd.DataFrame) -> str:
-    """Bytes of compiled programs that differ in their precision only."""
-    found: dict[str, list[float]] = {}
+    """Return the bytes of compiled programs that differ in their precision only."""
+    ratios = []
     for half, full in _pairs(programs) if set(BYTES) <= set(programs) else ():
-        both = [sum(float(row[name]) for name in BYTES) for row in (half, full)]
-        if both[0] == both[0] and both[1] > 0:
-            found.setdefault(half["precision"], []).append(both[0] / both[1] - 1)
-    return _span(evidence.words, found, "claimed.memory_measured", "+.0%")
+        narrow, wide = (sum(float(row[name]) for name in BYTES) for row in (half, full))
+        if narrow == narrow and wide > 0:
+            ratios.append((half["precision"], narrow / wide - 1))
+    return _span(evidence.words, ratios, "claimed.memory_measured", "+.0%")
 
 
 def speed(evidence: Evidence, programs: pd.DataFrame) -> str:
-    """Steps a second of programs that differ in their precision only."""
-    words = evidence.words
-    found: dict[str, list[float]] = {}
+    """Return the steps per second of programs that differ in their precision only."""
+    words, name = evidence.words, "replica_steps_per_second"
     pairs = _pairs(programs)
     brief = [pair for pair in pairs if short(*pair)]
-    for half, full in pairs:
-        if short(half, full):
-            continue
-        ratio = half["replica_steps_per_second"] / full["replica_steps_per_second"]
-        found.setdefault(half["precision"], []).append(ratio)
-    told = [_span(words, found, "claimed.speed_measured", ".2f")] if found else []
+    ratios = [(half["precision"], half[name] / full[name]) for half, full in pairs if not short(half, full)]
+    texts = [_span(words, ratios, "claimed.speed_measured", ".2f")] if ratios else []
     if brief:
         seconds = seconds_of(words, [row for pair in brief for row in pair])
-        told.append(words.say("claimed.speed_short", count=len(brief), seconds=seconds))
-    return "; ".join(told)
+        texts.append(words.say("claimed.speed_short", count=len(brief), seconds=seconds))
+    return "; ".join(texts)
 
 
 def devices(evidence: Evidence, programs: pd.DataFrame) -> str:
-    """Never within one run, which uses one kind of device."""
+    """Return no text: a run uses one kind of device, so that no run measures this."""
     return ""
 
 
 def compiling(evidence: Evidence, programs: pd.DataFrame) -> str:
-    """What compilation took, in which XLA chooses its kernels."""
+    """Return the time of compilation, in which XLA chooses its kernels."""
     if programs.empty:
         return ""
-    compiled, trained = programs["compile_seconds"].sum(), programs["train_seconds"].sum()
     words = evidence.words
-    return words.say("claimed.compile_measured", compile=number(words, compiled), train=number(words, trained))
+    seconds = {name: number(words, programs[f"{name}_seconds"].sum()) for name in ("compile", "train")}
+    return words.say("claimed.compile_measured", **seconds)
 
 
 CLAIMS: dict[str, Callable[[Evidence, pd.DataFrame], str]] = {
@@ -87,27 +85,24 @@ CLAIMS: dict[str, Callable[[Evidence, pd.DataFrame], str]] = {
 
 
 def claimed(evidence: Evidence) -> list[Block]:
-    """The table: claim, what this run measured or that it did not, and why."""
+    """Return the table: the claim, what this run measured or that it did not, and why."""
     words, programs = evidence.words, evidence.measured.programs
     unmeasured = words.say("claimed.not_measured")
     used = kinds(evidence.measured.told) or words.say("claimed.unknown_device")
-    body = [
-        (
-            words.say(f"claimed.{name}"),
-            measure(evidence, programs) or unmeasured,
-            words.say(f"claimed.{name}_why", device=used),
-        )
-        for name, measure in CLAIMS.items()
-    ]
-    columns = tuple(words.say(f"column.{name}") for name in ("claim", "measured", "why"))
+    columns = {
+        "claim": lambda name: words.say(f"claimed.{name}"),
+        "measured": lambda name: CLAIMS[name](evidence, programs) or unmeasured,
+        "why": lambda name: words.say(f"claimed.{name}_why", device=used),
+    }
     return [
         Heading(2, words.say("report.claimed"), "claimed"),
         Paragraph(words.say("report.claimed_note")),
-        Table("", columns, tuple(body)),
+        table(words, CLAIMS, columns),
     ]
 
 
 def kinds(told: Mapping[str, Mapping[str, Any]]) -> str:
-    """The kinds of devices that were used."""
-    found = [about["device"] for about in told.values() if about.get("device")]
-    return ", ".join(dict.fromkeys(str(one.get("kind")) if isinstance(one, Mapping) else str(one) for one in found))
+    """Return the kinds of devices that the experiments used."""
+    devices = [about["device"] for about in told.values() if about.get("device")]
+    names = (device.get("kind") if isinstance(device, Mapping) else device for device in devices)
+    return ", ".join(dict.fromkeys(map(str, names)))

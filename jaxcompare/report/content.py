@@ -60,13 +60,8 @@ def content(
 ) -> list[Block]:
     """Return the report's blocks, with a `Broken` for each part that fails.
 
-    Args:
-        tables: with `summary`.
-        told: the experiments' `records`.
-        pictures: of each experiment, by file name.
-        words: the language.
-        others: the other languages that the report is made in.
-        shared: `prepare(tables, told)`, where the caller has it.
+    `tables` must have `summary`; `told` are the experiments' `records`; `pictures` are those of each experiment by file name.
+    `others` are the other languages that the report is made in. `shared` is `prepare(tables, told)`, where the caller has it.
     """
     shared = shared or prepare(tables, told)
     told = {name: {**about, **(about.get("words") or {}).get(words.language, {})} for name, about in told.items()}

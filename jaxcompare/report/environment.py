@@ -1,16 +1,17 @@
-"""Where and how a run was made: environment, data, timing, and the commands that make it again."""
+"""Where and how a run was made: environment, data, timing, and the commands that repeat it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
 
 from jaxcompare.report.blocks import Block, Code, Details, Heading, Paragraph, Table
-from jaxcompare.report.cells import number, size
+from jaxcompare.report.cells import Cell, each, number, numbers, size, table
 from jaxcompare.system.memory import spell_bytes
 from jaxcompare.words import Words
 
@@ -19,14 +20,14 @@ TIMING = (
     *("program", "experiment", "replicas", "steps", *SECONDS),
     *("wall_seconds", "replica_steps_per_second", "seconds_a_replica"),
 )
-DIGEST = 12  # signs that are shown of one; the manifest has it whole
+DIGEST = 12  # signs of a digest that the report shows; the manifest has all
 BYTES = ("argument_bytes", "temporary_bytes")
 APART = ("driver", "cuda", "memory", "host_memory")  # of the device's record: they have rows of their own
 Told = Mapping[str, Mapping[str, Any]]
 
 
 def _plain(words: Words, value: object) -> str:
-    """A value of the manifest as text."""
+    """Return a value of the manifest as text."""
     if isinstance(value, Mapping):
         kept = [key for key in sorted(value) if key not in APART and value[key] not in (None, "None")]
         named = ((words.catalogue.get(f"device.{key}") or str(key).replace("_", " "), value[key]) for key in kept)
@@ -51,7 +52,7 @@ def _memory(words: Words, found: Mapping[str, int] | None) -> str:
 def facts_of(
     words: Words, about: Mapping[str, Any], replicas: pd.DataFrame, timing: pd.DataFrame | None
 ) -> dict[str, str]:
-    """What is known of one experiment's run, by its name in words."""
+    """Return the known facts of an experiment's run, by their names in words."""
     found: dict[str, str] = {}
     device = about.get("device")
     if device is not None:
@@ -67,9 +68,8 @@ def facts_of(
     for key in ("precision", "matmul_precision"):
         if key in replicas:
             found[key] = ", ".join(words.level(value, key) for value in replicas[key].dropna().unique())
-    for key in SECONDS:
-        if timing is not None and len(timing):
-            found[key] = number(words, timing[key].sum())
+    if timing is not None and len(timing):
+        found |= {key: number(words, timing[key].sum()) for key in SECONDS}
     if about.get("code") is not None:
         found["code"] = str(about["code"])[:DIGEST]
     named = {words.say(f"environment.{key}"): text for key, text in found.items()}
@@ -79,17 +79,13 @@ def facts_of(
 def environment(
     words: Words, told: Told, titles: Mapping[str, str], tables: Mapping[str, pd.DataFrame] | None = None
 ) -> list[Block]:
-    """Device, driver, versions, precision, time and memory as far as they are known; a column an experiment if they differ."""
+    """Return device, driver, versions, precision, time and memory where known; a column per experiment where they differ."""
     tables = tables or {}
     empty = pd.DataFrame({"experiment": []})
     facts = {}
     for name, about in told.items():
-        mine = {
-            key: table[table["experiment"] == name]
-            for key in ("replicas", "timing")
-            for table in [tables.get(key, empty)]
-        }
-        facts[name] = facts_of(words, about, mine["replicas"], mine["timing"])
+        every = (tables.get(key, empty) for key in ("replicas", "timing"))
+        facts[name] = facts_of(words, about, *(rows[rows["experiment"] == name] for rows in every))
     none = words.say("number.none")
     keys = list(dict.fromkeys(key for one in facts.values() for key in one))
     same = all(one == next(iter(facts.values())) for one in facts.values())
@@ -103,51 +99,45 @@ def environment(
 
 
 def data_sets(words: Words, told: Told) -> list[Block]:
-    """Where the data came from, and how they were split; twice where comparisons made theirs in different ways."""
+    """Return source and split of the data; a data set has two rows where comparisons made it in different ways."""
     none = words.say("number.none")
     names = ("source", "digest", "train", "validation", "test")
-    data = {
-        (key, *(str(about.get(name, none))[: DIGEST if name == "digest" else None] for name in names)): None
+    data = [
+        {name: str(about.get(name, none))[: DIGEST if name == "digest" else None] for name in names} | {"dataset": key}
         for one in told.values()
         for key, about in (one.get("data") or {}).items()
-    }
-    if not data:
-        return []
-    body = tuple((words.level(key), *rest) for key, *rest in data)
-    columns = (words.say("column.dataset"), *(words.say(f"column.{name}") for name in names))
-    return [Table(words.say("report.data"), columns, body)]
+    ]
+    columns: dict[str, Cell] = {"dataset": lambda row: words.level(row["dataset"])}
+    columns |= {name: itemgetter(name) for name in names}
+    return [table(words, pd.DataFrame(data).drop_duplicates(), columns, words.say("report.data"))] if data else []
 
 
-def by_program(table: pd.DataFrame) -> pd.DataFrame:
-    """`timing` with a row a program: its groups of tiles train one after the other, so what they took adds up.
+def by_program(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `timing` with a row per program: its groups of tiles train one after the other, so their times add up.
 
-    Bytes are the most of its groups. `seconds_a_replica` is the training time over the replicas.
+    Bytes are the maximum over the groups. `seconds_a_replica` is the training time divided by the replicas.
     """
-    known = {name: pd.to_numeric(table[name]) for name in BYTES if name in table}  # None where a compiler does not say
-    work = table.assign(work=table["replicas"] * table["steps"], **known)
+    known = {name: pd.to_numeric(rows[name]) for name in BYTES if name in rows}  # None where a compiler does not say
+    work = rows.assign(work=rows["replicas"] * rows["steps"], **known)
     sums = {name: (name, "sum") for name in ("replicas", *SECONDS, "wall_seconds", "work")}
-    most = {name: (name, "max") for name in ("steps", *BYTES) if name in table}
+    most = {name: (name, "max") for name in ("steps", *BYTES) if name in rows}
     found = work.groupby(["experiment", "program"], sort=False).agg(**sums, **most).reset_index()
     found["replica_steps_per_second"] = found["work"] / found["wall_seconds"]
     found["seconds_a_replica"] = found["train_seconds"] / found["replicas"]
     return found.drop(columns="work")
 
 
-def timing(words: Words, table: pd.DataFrame) -> list[Block]:
-    """What the clock said, program by program, folded away."""
-    found = by_program(table)
-    names = (*TIMING, *(name for name in BYTES if name in found))
-    body = tuple(
-        tuple(size(words, row[name]) if name in BYTES else number(words, row[name]) for name in names)
-        for _, row in found.iterrows()
-    )
-    columns = tuple(words.say(f"column.{name}") for name in names)
-    rows = Details(words.say("report.timing_rows", count=len(body)), (Table("", columns, body),))
-    return [Heading(2, words.say("report.timing"), "timing"), Paragraph(words.say("report.timing_note")), rows]
+def timing(words: Words, rows: pd.DataFrame) -> list[Block]:
+    """Return the times of each program, folded."""
+    programs = by_program(rows)
+    columns = numbers(words, {name: name for name in TIMING})
+    columns |= each((name for name in BYTES if name in programs), lambda row, name: size(words, row[name]))
+    folded = Details(words.say("report.timing_rows", count=len(programs)), (table(words, programs, columns),))
+    return [Heading(2, words.say("report.timing"), "timing"), Paragraph(words.say("report.timing_note")), folded]
 
 
 def reproduce(words: Words, told: Told, titles: Mapping[str, str]) -> list[Block]:
-    """The commands: those that trained, and the one that makes the report again."""
+    """Return the commands that trained, and the command that remakes the report."""
     blocks: list[Block] = [Heading(2, words.say("report.reproduce"), "reproduce")]
     commands = list(dict.fromkeys(str(about["command"]) for about in told.values() if about.get("command")))
     for command in commands:

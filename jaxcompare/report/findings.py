@@ -14,6 +14,7 @@ from jaxcompare import analysis
 from jaxcompare.analysis.finding import Failures, Finding, as_record, failures_of
 from jaxcompare.analysis.rules import claim_finding
 from jaxcompare.analysis.rules import leaders as leading
+from jaxcompare.report.cells import Cell, each
 from jaxcompare.report.view import View
 from jaxcompare.words import Words, rounded
 
@@ -23,26 +24,40 @@ READINGS = ("above", "below", "none", "few", "failed")
 
 
 def p_value(words: Words, p: float, key: str = "number.p") -> str:
-    """A p-value as printed: alone, or after the letter p."""
+    """Return a p-value as printed: alone, or after the letter p."""
     if math.isnan(p):
         return words.say("number.none")
     return words.say("number.p_small") if p < 1e-3 else words.say(key, p=p)
 
 
 def effect_cell(words: Words, effect: float, low: float, high: float) -> str:
-    """Cohen's d_z with its interval, as a cell; none where all differences are the same."""
+    """Return Cohen's d_z with its interval, as a cell; a word for none where all differences are the same."""
     return words.interval(effect, low, high, ".1f") if math.isfinite(effect) else words.say("number.none")
 
 
+def claim_cells(words: Words) -> dict[str, Cell]:
+    """Return the columns of a row of `claims` or `effects`; differences are in points."""
+    sizes, corrected = ("effect", "effect_low", "effect_high"), ("p_t", "p_t_holm", "p_sign_flip_holm")
+    return {
+        "difference": lambda one: words.interval(
+            100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"
+        ),
+        "wins": lambda one: words.say("table.wins_ties" if one["ties"] else "table.wins", **one[["wins", "ties", "n"]]),
+        "effect": lambda one: effect_cell(words, *(one[name] for name in sizes)),
+        **each(corrected, lambda one, name: p_value(words, one[name])),
+        "reading": lambda one: words.say(f"reading.{one['reading']}"),
+    }
+
+
 def capital(words: Words, text: str) -> str:
-    """A sentence with a capital first, where the language has them; a name that is code stays as it is."""
+    """Return a sentence with a capital first, where the language has capitals; a name that is code stays as it is."""
     if words.language != "en":
         return text
     return text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(":,").replace("-", "").isalpha() else text
 
 
 def sentence(view: View, finding: Finding) -> str:
-    """A finding in words."""
+    """Return a finding in words."""
     values = finding.values
     if finding.key.startswith("difference."):
         return _difference(view, finding)
@@ -67,7 +82,7 @@ def _told(view: View, key: str, value: Any) -> Any:
 
 
 def _difference(view: View, finding: Finding) -> str:
-    """A difference in points with its interval, wins, effect size and p, or why none is shown."""
+    """Return a difference in points with its interval, wins, effect size and p, or why none is shown."""
     words, values = view.words, finding.values
     sign = "" if finding.key == "difference.above" else "+"
     points = {
@@ -91,7 +106,7 @@ def _difference(view: View, finding: Finding) -> str:
 
 
 def findings(view: View) -> list[str]:
-    """Every sentence of every rule that the tables allow; where rates were set, claims are counted: the table has each."""
+    """Return a sentence for each finding; where rates were set, claims are counted, because the table lists each."""
     every = view.found
     if not view.comparison.rates_set:
         return [sentence(view, one) for one in every]
@@ -102,14 +117,14 @@ def findings(view: View) -> list[str]:
 
 
 def _together(view: View, key: str, found: Sequence[Finding]) -> str:
-    """What many variants have in common, in one sentence."""
+    """Return one sentence for a finding that many variants share."""
     values = [float(one.values[MANY[key]]) for one in found]
     half = view.summary["precision"] == "float16" if key == "finding.overflow" else view.summary["n"] > 0
     return view.words.say(f"{key}_many", k=len(found), n=int(half.sum()), low=min(values), high=max(values))
 
 
 def tallies(view: View) -> list[str]:
-    """A line for each pair of levels that claims are about: in how many cells the first is better, worse, or neither."""
+    """Return a line for each pair of levels with claims: in how many cells the first is better, worse, or neither."""
     words, found = view.words, []
     for (factor, *_), rows in view.claims.groupby(["factor", "first", "second"], sort=False):
         readings = rows["reading"].value_counts()
@@ -131,13 +146,13 @@ def tallies(view: View) -> list[str]:
 
 
 def widest(claims: pd.DataFrame) -> float:
-    """Half of the widest interval, in points, of the claims by which no difference is shown: what they could have seen."""
+    """Return half of the widest interval, in points, of claims that show no difference: smaller ones are undetectable."""
     quiet = claims[claims["reading"] == "none"]
     return 100 * float(((quiet["high"] - quiet["low"]) / 2).max())
 
 
 def records(views: Iterable[View], others: Sequence[Words] = ()) -> bytes:
-    """`findings.json`: rule, threshold, evidence and sentence of every finding; `sentence_ko` and so on in `others`, too."""
+    """Return `findings.json`: rule, threshold, evidence and sentence of every finding, with `sentence_ko` and others."""
     found = []
     for view in views:
         elsewhere = {f"sentence_{words.language}": replace(view, words=words) for words in others}
@@ -148,7 +163,7 @@ def records(views: Iterable[View], others: Sequence[Words] = ()) -> bytes:
 
 
 def limits(view: View) -> list[str]:
-    """What the comparison cannot show."""
+    """Return what the comparison cannot show."""
     words, claims = view.words, view.claims
     fresh = len(claims) > 0 and bool(claims["fresh_seeds"].all())
     seeds = sorted({int(n) for n in claims["n"] if n})

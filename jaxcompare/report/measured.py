@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -59,7 +59,6 @@ class Measured:
 
     tables: Mapping[str, pd.DataFrame]
     told: Mapping[str, Mapping[str, Any]]
-    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what was asked before
 
     @cached_property
     def replicas(self) -> pd.DataFrame:
@@ -111,16 +110,12 @@ class Measured:
         """Every study and data set in which all of the factors `names` vary, and none of `lacking`."""
         if any(name not in self.summary for name in names):
             return []
-        lacking = tuple(lacking)
-        if (names, lacking) in self.kept:
-            return list(self.kept[names, lacking])
         found = []
         for one in self.places:
             asked = [name for name in (*names, *lacking) if name in one.rows]
             if [name for name in asked if one.rows[name].nunique(dropna=False) > 1] == list(names):
                 found.append(Study(*one[:4], _others(one.variants, names)))
-        self.kept[names, lacking] = found
-        return list(found)
+        return found
 
     def rates_set(self, rows: pd.DataFrame) -> bool:
         """Whether the study that variants are of says that its learning rates are set: there is no best one."""
@@ -140,12 +135,6 @@ class Measured:
 
         Where the study's learning rates were set it is every rate of the cell, and none is at an edge.
         """
-        asked = (id(rows), *keys)
-        if asked not in self.kept:  # as long as the rows are kept no others have their id
-            self.kept[asked] = (rows, self._best(rows, keys))
-        return self.kept[asked][1]
-
-    def _best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         was_set = self.rates_set(rows)
         if was_set:  # nobody chose: every rate is a row
             several = rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1
@@ -169,12 +158,6 @@ class Measured:
 
         By its claim, where one was made; the others are corrected after Holm over themselves.
         """
-        asked = ("judged", *pairs)
-        if asked not in self.kept:
-            self.kept[asked] = self._judge(pairs)
-        return list(self.kept[asked])
-
-    def _judge(self, pairs: Sequence[tuple[str, str]]) -> list[Judged]:
         claimed = [analysis.between(self.claims, *pair) for pair in pairs]
         alone = {pair: self.difference(*pair) for pair, claim in zip(pairs, claimed, strict=True) if claim is None}
         corrected = dict(zip(alone, analysis.holm([one.p_t for one in alone.values()]), strict=True))
@@ -211,9 +194,7 @@ class Measured:
 
     def difference(self, first: str, second: str) -> analysis.Paired:
         """Of test accuracy, seed by seed, first - second."""
-        if (first, second) not in self.kept:
-            self.kept[first, second] = analysis.paired_variants(self.runs, first, second)
-        return self.kept[first, second]
+        return analysis.paired_variants(self.runs, first, second)
 
     @cached_property
     def programs(self) -> pd.DataFrame:

@@ -10,12 +10,12 @@ import pandas as pd
 
 from jaxcompare.plots.plot import Plot
 from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Table
-from jaxcompare.report.cells import accuracy, cut_note
+from jaxcompare.report.cells import Cell, accuracy, cut_note, each, levels, table
 from jaxcompare.report.curves import curves
 from jaxcompare.report.failures import attempt
-from jaxcompare.report.findings import capital, effect_cell, findings, limits, p_value
+from jaxcompare.report.findings import capital, claim_cells, findings, limits
 from jaxcompare.report.fixed import fixed
-from jaxcompare.report.measures import measures
+from jaxcompare.report.measures import ACCURACIES, measures
 from jaxcompare.report.pictures import picture
 from jaxcompare.report.view import View
 from jaxcompare.words import Words
@@ -69,7 +69,7 @@ def _pictures(words: Words, plots: Mapping[str, Plot]) -> list[Block]:
 
 
 def protocol(view: View, history: pd.DataFrame) -> list[str]:
-    """How the comparison was made: grid, seeds, selection, budget, target, and what was kept fixed."""
+    """Return how the comparison was made: grid, seeds, selection, budget, target, and fixed factors."""
     words, summary = view.words, view.summary
     factor, apart, rates_set = view.comparison.factor, view.comparison.apart, view.comparison.rates_set
     found = [words.say("report.rates_set" if rates_set else "report.grid", grids="; ".join(grids(view)))]
@@ -99,7 +99,7 @@ def protocol(view: View, history: pd.DataFrame) -> list[str]:
 
 
 def grids(view: View) -> list[str]:
-    """The learning rates that each level was tried at; all in one where they are the same for every level."""
+    """Return the learning rates of each level; one line where all levels have the same rates."""
     words, one = view.words, view.comparison
     every = {
         name: {
@@ -110,7 +110,7 @@ def grids(view: View) -> list[str]:
         if name != "learning_rate" or one.factor == name
     }
     factor, same = one.factor, False
-    if one.rates_set:  # they may follow from another factor than the one compared: each loss has a rate of its own, say
+    if one.rates_set:  # rates may follow from another factor than the compared one: each loss has its rate, say
         factor = min(every, key=lambda name: max(map(len, every[name].values())))
         same = len(set(every[factor].values())) == 1
     found = []
@@ -122,12 +122,12 @@ def grids(view: View) -> list[str]:
 
 
 def tables(view: View) -> list[Block]:
-    """Figures at the best rates and at a common one, and the differences; of rates that were set, what programs cost."""
+    """Return figures at the best rates and at a common rate, and the differences; for rates that were set, costs."""
     words = view.words
     rates_set = view.comparison.rates_set
     blocks: list[Block] = figures(view, view.chosen, words.say("report.set" if rates_set else "report.best"))
     if len(view.confirmed):
-        # What was confirmed comes first: the claims rest on it, and it selected nothing.
+        # Confirmed rows come first: the claims rest on them, and they selected nothing.
         blocks = [*figures(view, view.confirmed, words.say("report.fresh")), *blocks]
     if len(view.claims):
         blocks.append(differences(view))
@@ -146,7 +146,7 @@ COSTS = {"tile_replicas": 1.0, "argument_bytes": 2**-20, "temporary_bytes": 2**-
 
 
 def costs(view: View) -> list[Block]:
-    """A row a program: bytes and the time of a step, where several precisions or memories are compared and these are known."""
+    """Return bytes and step time of each program, where precisions or memories are compared and the bytes are known."""
     words, one = view.words, view.comparison
     rows = view.summary.merge(view.costs, on="variant_id")
     varied = {one.factor, *one.apart}
@@ -155,68 +155,48 @@ def costs(view: View) -> list[Block]:
     named = [name for name in (one.factor, *one.apart) if name != "learning_rate"]
     programs = [part for _, part in rows.groupby(list(COSTS), sort=False, dropna=False)]  # whose variants cost the same
     keys = [name for name in named if all(part[name].nunique() == 1 for part in programs)]
-    columns = [words.factor(name) for name in keys] + [words.say(f"column.{name}") for name in COSTS]
-    body = []
-    for first in (part.iloc[0] for part in programs):
-        shown = [
-            f"{first[name] * scale:.4g}" if first[name] == first[name] else words.say("number.none")
-            for name, scale in COSTS.items()
-        ]
-        body.append((*(words.level(first[name], name) for name in keys), *shown))
-    return [Table(words.say("report.costs"), tuple(columns), tuple(body)), Paragraph(words.say("report.costs_note"))]
+
+    def cost(row: pd.Series, name: str) -> str:
+        return words.say("number.none") if pd.isna(row[name]) else f"{row[name] * COSTS[name]:.4g}"
+
+    columns = levels(words, keys) | each(COSTS, cost)
+    firsts = [part.iloc[0] for part in programs]
+    shown = table(words, firsts, columns, words.say("report.costs"), keys)
+    return [shown, Paragraph(words.say("report.costs_note"))]
 
 
 def figures(view: View, rows: pd.DataFrame, caption: str) -> list[Block]:
-    """A row a variant: rate, n, failed runs, accuracies with their intervals, steps to the target; and what is marked."""
+    """Return a row per variant: rate, n, failed runs, accuracies, steps to the target; and the meaning of marks."""
     words = view.words
     keys = [name for name in (view.comparison.factor, *view.comparison.apart) if name != "learning_rate"]
-    columns = [words.factor(name) for name in (*keys, "learning_rate")]
-    columns += [words.say(f"column.{name}") for name in ("n", "failed", "validation_accuracy", "test_accuracy")]
+    columns: dict[str, Cell] = {
+        **levels(words, keys),
+        "learning_rate": lambda row: words.say(f"table.edge_{row.get('edge', '')}", rate=row["learning_rate"]),
+        "n": lambda row: str(row["n"]),
+        "failed": lambda row: view.failures(row) or "0",
+        **each(ACCURACIES, lambda row, name: accuracy(words, row, name)),
+    }
     if view.target is not None:
-        columns += [words.say("column.steps_to_target"), words.say("column.reached")]
-    body = []
-    for _, row in rows.iterrows():
-        cell = [words.level(row[name], name) for name in keys]
-        cell += [words.say(f"table.edge_{row.get('edge', '')}", rate=row["learning_rate"]), str(row["n"])]
-        cell.append(view.failures(row) or "0")
-        for name in ("validation_accuracy", "test_accuracy"):
-            cell.append(accuracy(words, row, name))
-        if view.target is not None:
-            missed = words.say("number.missed")
-            steps = row["steps_to_target_median"]
-            cell.append(f"{steps:.0f}" if steps < float("inf") else missed)
-            cell.append(words.say("table.wins", wins=int(row["reached"]), n=row["n"]))
-        body.append(tuple(cell))
-    shown = Table(caption, tuple(columns), tuple(body))
+        missed = words.say("number.missed")
+        columns["steps_to_target"] = lambda row: (
+            f"{row['steps_to_target_median']:.0f}" if row["steps_to_target_median"] < float("inf") else missed
+        )
+        columns["reached"] = lambda row: words.say("table.wins", wins=int(row["reached"]), n=row["n"])
+    shown = table(words, rows, columns, caption, (*keys, "learning_rate"))
     return [shown, *cut_note(words, shown)]
 
 
 def differences(view: View) -> Table:
-    """A row a claim: the mean difference in points with its interval, wins, effect size, p, and what may be claimed."""
+    """Return a row per claim: the mean difference with its interval, wins, effect size, p, and the reading."""
     words = view.words
-    rows = {row["variant_id"]: row for _, row in view.summary.iterrows()}
-    names = ("first", "second", "difference", "wins", "effect", "p_t", "p_t_holm", "p_sign_flip_holm", "reading")
-    body = []
-    for _, one in view.claims.iterrows():
-        key = "table.wins_ties" if one["ties"] else "table.wins"
-        body.append(
-            (
-                view.name(rows[one["first_id"]]),
-                view.name(rows[one["second_id"]]),
-                words.interval(100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"),
-                words.say(key, wins=one["wins"], ties=one["ties"], n=one["n"]),
-                effect_cell(words, *(one[name] for name in ("effect", "effect_low", "effect_high"))),
-                *(p_value(words, one[name]) for name in ("p_t", "p_t_holm", "p_sign_flip_holm")),
-                words.say(f"reading.{one['reading']}"),
-            )
-        )
-    columns = tuple(words.say(f"column.{name}") for name in names)
+    names = {row["variant_id"]: view.name(row) for _, row in view.summary.iterrows()}
+    columns = each(("first", "second"), lambda one, side: names[one[f"{side}_id"]])
     caption = words.say("report.differences_set" if view.comparison.rates_set else "report.differences")
-    return Table(caption, columns, tuple(body))
+    return table(words, view.claims, columns | claim_cells(words), caption)
 
 
 def findings_blocks(view: View, anchor: str) -> list[Block]:
-    """What the tables show, and what they cannot."""
+    """Return what the tables show, and what they cannot show."""
     found: list[Block] = []
     for key, texts in (("findings", findings(view)), ("limits", limits(view))):
         if texts:

@@ -31,7 +31,9 @@ class View(Case):
 
     def _levels(self, levels: Mapping[str, object]) -> list[str]:
         """Return names without the options that a level does not have; a word for none where it has no other."""
-        known = {key: value for key, value in levels.items() if not pd.isna(value)}
+        known = {
+            key: value for key, value in levels.items() if value is not None and value == value
+        }  # NaN is not itself
         return [self.words.value(value, key) for key, value in (known or levels).items()]
 
     def name(self, row: pd.Series) -> str:
