@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 Make = Callable[[], dict[str, bytes]]
+_LOG = logging.getLogger(__name__)
 
 
 class Built(NamedTuple):
@@ -203,7 +204,7 @@ def write(
     languages: Sequence[str] = tuple(LANGUAGES),
     formats: Sequence[str] = ("png",),
 ) -> Written:
-    """Make a report and write it into a folder; print what failed on stderr.
+    """Make a report and write it into a folder; log each failure as a warning.
 
     Nothing is written before all files are made, and each file replaces an older file at once. The arguments are `build`'s.
 
@@ -216,5 +217,5 @@ def write(
     for name, data in built.files.items():
         write_atomically(folder / name, data)
     for one in built.failures:
-        print(say("failure.line", name=one.name, error=one.error), file=sys.stderr)
+        _LOG.warning(say("failure.line", name=one.name, error=one.error))
     return Written([folder / name for name in built.files], built.failures)

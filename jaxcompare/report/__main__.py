@@ -1,4 +1,4 @@
-"""`python -m jaxcompare.report results/`: pictures, CSVs and report again, from the tables that a run left there."""
+"""`python -m jaxcompare.report results/` remakes pictures, CSVs and report from the tables that a run left there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from jaxcompare.config import outputs
 from jaxcompare.config.errors import InputError
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
 from jaxcompare.system.cores import usable_cores
+from jaxcompare.system.messages import shown_on_stderr
 from jaxcompare.words import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0; 1 where some of it could not be made; 2 with a message where there is nothing to report or no way to."""
+    """Return 0; 1 where a part failed; 2 with a message where the results or the arguments are unusable."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.report", description=__doc__)
     parser.add_argument("results", type=Path, help="the folder that a run wrote its tables and manifest.json to")
     parser.add_argument("--workers", type=int, default=min(usable_cores(), 4), help="processes that draw")
@@ -25,15 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = outputs.parse(given.lang, given.formats)
         tables = read_tables(given.results)
         fields, manifest = read_fields(given.results), read_manifest(given.results)
-        written = write(
-            given.results,
-            tables,
-            fields,
-            manifest,
-            workers=given.workers,
-            languages=wanted.languages,
-            formats=wanted.formats,
-        )
+        options = {"workers": given.workers, "languages": wanted.languages, "formats": wanted.formats}
+        with shown_on_stderr():
+            written = write(given.results, tables, fields, manifest, **options)
     except (InputError, OSError) as error:
         print(f"jaxcompare.report: {error}", file=sys.stderr)
         return 2

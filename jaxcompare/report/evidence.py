@@ -1,4 +1,4 @@
-"""What answers look at: the tables of a run, its studies found by the factors that vary in them, never by their names."""
+"""Evidence of the answers: a run's tables and studies, chosen by the factors that vary, never by their names."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Evidence:
     pictures: Mapping[str, Mapping[str, Plot]]  # of each experiment, by file name
 
     def failures(self, row: pd.Series) -> str:
-        """What failed of a row of the summary, and how many of its runs reached the target; empty where none failed."""
+        """Return the failed runs of a row of the summary, and how many reached the target; empty where none failed."""
         target = targets_of(self.measured.told).get(str(row["experiment"]))
         reached = int(row["reached"]) if pd.notna(row.get("reached")) else None
         return self.words.failures(row["n"], row["n_diverged"], row["n_stuck"], reached, target)
 
     def accuracy(self, row: pd.Series) -> str:
-        """A row's test accuracy in a sentence: its mean with interval; where runs failed median, range and who failed."""
+        """Return a row's test accuracy in a sentence: its mean with interval; where runs failed, median, range and failures."""
         if not row["n_failed"]:
             return accuracy(self.words, row)
         values = self.measured.runs.loc[self.measured.runs["variant_id"] == row["variant_id"], "test_accuracy"]
@@ -37,14 +37,10 @@ class Evidence:
         return self.words.say("name.apart", name=told, apart=self.failures(row))
 
     def name(self, row: pd.Series, keys: Iterable[str]) -> str:
-        """A row by the levels of some factors."""
-        told = []
-        for key in keys:
-            if pd.isna(row[key]):  # an option that this level does not have
-                continue
-            level = self.words.level(row[key], key)
-            told.append(level if isinstance(row[key], str) else f"{self.words.factor(key)} {level}")
-        return ", ".join(told)
+        """Return the name of a row: its levels of some factors."""
+        known = [key for key in keys if not pd.isna(row[key])]  # a level lacks the options of others
+        names = {key: "" if isinstance(row[key], str) else f"{self.words.factor(key)} " for key in known}
+        return ", ".join(f"{name}{self.words.level(row[key], key)}" for key, name in names.items())
 
     def where(self, study: Study, studies: Sequence[Study]) -> str:
         """Return a study's data set, with its comparison where `studies` are of several, and its name where several remain."""
@@ -57,7 +53,12 @@ class Evidence:
         name = title(self.words, study.experiment, self.measured.told.get(study.experiment, {}))
         return self.words.say("answer.where", title=name, where=told)
 
+    def label(self, row: pd.Series, keys: Iterable[str], where: str) -> str:
+        """Return the name of a row with its place; the place alone where no factor names the row."""
+        name = self.name(row, keys)
+        return self.words.say("chart.series", name=name, where=where) if name else where
+
     def rate(self, row: pd.Series) -> str:
-        """The rate of a row of `best`, and whether it is at its grid's edge; that a rate was the only one says no more here."""
+        """Return the rate of a row of `best`, and whether it is at its grid's edge; a grid of one rate has no mark."""
         edge = row.get("edge", "").replace("only", "")
         return self.words.say(f"table.edge_{edge}", rate=row["learning_rate"])

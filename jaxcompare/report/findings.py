@@ -39,9 +39,7 @@ def claim_cells(words: Words) -> dict[str, Cell]:
     """Return the columns of a row of `claims` or `effects`; differences are in points."""
     sizes, corrected = ("effect", "effect_low", "effect_high"), ("p_t", "p_t_holm", "p_sign_flip_holm")
     return {
-        "difference": lambda one: words.interval(
-            100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"
-        ),
+        "difference": lambda one: words.interval(100 * one["difference"], 100 * one["low"], 100 * one["high"], "+.2f"),
         "wins": lambda one: words.say("table.wins_ties" if one["ties"] else "table.wins", **one[["wins", "ties", "n"]]),
         "effect": lambda one: effect_cell(words, *(one[name] for name in sizes)),
         **each(corrected, lambda one, name: p_value(words, one[name])),

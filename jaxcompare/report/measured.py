@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -59,10 +59,11 @@ class Measured:
 
     tables: Mapping[str, pd.DataFrame]
     told: Mapping[str, Mapping[str, Any]]
+    kept: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)  # answers of `studies` and `best`
 
     @cached_property
     def replicas(self) -> pd.DataFrame:
-        """Those of every study but the ones that only confirm."""
+        """The replicas of every study, without the studies that only confirm."""
         table = self.tables["replicas"]
         return table[table["confirms"].fillna("") == ""] if "confirms" in table else table
 
@@ -107,34 +108,49 @@ class Measured:
         ]
 
     def studies(self, *names: str, lacking: Iterable[str] = ()) -> list[Study]:
-        """Every study and data set in which all of the factors `names` vary, and none of `lacking`."""
+        """Return every study and data set in which all of the factors `names` vary, and none of `lacking`."""
         if any(name not in self.summary for name in names):
             return []
-        found = []
-        for one in self.places:
-            asked = [name for name in (*names, *lacking) if name in one.rows]
-            if [name for name in asked if one.rows[name].nunique(dropna=False) > 1] == list(names):
-                found.append(Study(*one[:4], _others(one.variants, names)))
-        return found
+        lacking = tuple(lacking)
+        if (names, lacking) not in self.kept:
+            self.kept[names, lacking] = [
+                Study(*one[:4], _others(one.variants, names))
+                for one in self.places
+                if _varying(one.rows, (*names, *lacking)) == list(names)
+            ]
+        return list(self.kept[names, lacking])
 
     def rates_set(self, rows: pd.DataFrame) -> bool:
-        """Whether the study that variants are of says that its learning rates are set: there is no best one."""
+        """Return whether the variants' study says that its learning rates were set: no rate is the best."""
         places = set(
             rows[["experiment", "study", "dataset"]].drop_duplicates().astype(str).itertuples(index=False, name=None)
         )
         return bool(places) and places <= self._set
 
     @cached_property
+    def comparisons(self) -> list[analysis.Comparison]:
+        """The comparisons of every experiment."""
+        return analysis.comparisons(self.replicas)
+
+    @cached_property
     def _set(self) -> set[tuple[str, str, str]]:
-        return {
-            (one.experiment, one.study, one.dataset) for one in analysis.comparisons(self.replicas) if one.rates_set
-        }
+        return {(one.experiment, one.study, one.dataset) for one in self.comparisons if one.rates_set}
 
     def best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-        """Of each cell of `keys` the variant that did best on validation, in the order of the config.
+        """Return the variant of each cell of `keys` that did best on validation, in the order of the config.
 
-        Where the study's learning rates were set it is every rate of the cell, and none is at an edge.
+        Where the study's learning rates were set, the rows are every rate of the cell, and none is at an edge.
+
+        Args:
+            rows: variants, of `summary`.
+            keys: factors.
         """
+        asked = ("best", *rows["variant_id"], *keys)
+        if asked not in self.kept:
+            self.kept[asked] = self._best(rows, keys)
+        return self.kept[asked]
+
+    def _best(self, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         was_set = self.rates_set(rows)
         if was_set:  # nobody chose: every rate is a row
             several = rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1
@@ -154,9 +170,9 @@ class Measured:
         return analysis.claims(self.replicas, self.tables["summary"], runs, analysis.declared_in(self.told))
 
     def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Judged]:
-        """What may be said of each difference in test accuracy, first - second, by the ids of variants.
+        """Return the verdict on each difference in test accuracy, first - second, by the ids of variants.
 
-        By its claim, where one was made; the others are corrected after Holm over themselves.
+        A claim of the study gives its verdict; the other differences are corrected after Holm over themselves.
         """
         claimed = [analysis.between(self.claims, *pair) for pair in pairs]
         alone = {pair: self.difference(*pair) for pair, claim in zip(pairs, claimed, strict=True) if claim is None}
@@ -177,8 +193,7 @@ class Measured:
     @cached_property
     def main(self) -> list[analysis.Comparison]:
         """The main comparisons of every experiment."""
-        every = analysis.comparisons(self.replicas)
-        mine = ([one for one in every if one.experiment == name] for name in self.told)
+        mine = ([one for one in self.comparisons if one.experiment == name] for name in self.told)
         return [one for each in mine for one in analysis.main_of(each).values()]
 
     def comparing(self, *factors: str) -> set[str]:
@@ -193,7 +208,7 @@ class Measured:
         return analysis.bands(last, self.replicas, value="gradient_norm")
 
     def difference(self, first: str, second: str) -> analysis.Paired:
-        """Of test accuracy, seed by seed, first - second."""
+        """Return the paired difference of test accuracy, seed by seed, first - second."""
         return analysis.paired_variants(self.runs, first, second)
 
     @cached_property
@@ -202,8 +217,12 @@ class Measured:
         return programs_of(self.tables.get("timing"), self.replicas, self.told)
 
 
+def _varying(rows: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name in rows and rows[name].nunique(dropna=False) > 1]
+
+
 def _others(variants: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
-    """What varies beside the factors asked for, those that follow from others left out."""
+    """Return the factors that vary beside `names`, without factors that follow from others."""
     asked = tuple(name for name in names if name not in NOT_OTHERS)
     return tuple(name for name in analysis.varying(variants, asked) if name not in (*names, *NOT_OTHERS))
 
@@ -215,8 +234,11 @@ INSIDE = (
 
 
 def _inside(layers: pd.DataFrame) -> pd.DataFrame:
-    """Of each replica the gradient's norm in the first and last layer, at its first and last measured epoch; and at the last
-    one the share of dead units (at the first, too), of gradients that underflow and of saturated activations."""
+    """Return figures of each replica from inside its network.
+
+    The gradient's norm in the first and last layer and the share of dead units are of the first and last measured epoch.
+    The shares of gradients that underflow and of saturated activations are of the last.
+    """
     ordered = layers.sort_values(["replica_id", "epoch", "layer_index"])
     epochs = ordered.groupby("replica_id")["epoch"]
     ends = {
