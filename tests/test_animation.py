@@ -62,7 +62,7 @@ def test_the_same_is_drawn_to_the_same_bytes(tables, fields, moons):
 
 
 def test_epochs_without_a_mean_are_left_out(tables, fields, moons):
-    chosen = plots.boundaries.chosen(tables, moons)["variant_id"]
+    chosen = plots.panels.chosen(tables, moons)["variant_id"]
     broken = {name: values.copy() for name, values in fields.items()}
     for variant in chosen:
         broken[f"{variant}/mean"][1, 0, 0] = np.nan
@@ -78,7 +78,7 @@ def test_epochs_without_a_mean_are_left_out(tables, fields, moons):
 
 def test_long_runs_are_thinned_with_both_ends(tables, fields, moons):
     many = dict(fields)
-    for variant in plots.boundaries.chosen(tables, moons)["variant_id"]:
+    for variant in plots.panels.chosen(tables, moons)["variant_id"]:
         many[f"{variant}/epochs"] = np.arange(100)
         many[f"{variant}/mean"] = np.repeat(fields[f"{variant}/mean"], 20, axis=0)
     epochs = animation.epochs_shown(tables, many, moons)
