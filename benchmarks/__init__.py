@@ -1,4 +1,5 @@
-"""How fast training is: ours and PyTorch's ways of it on the same work, beside what the machine could do.
+"""How fast training is: our training and PyTorch's ways of the same work, beside the machine's ceiling.
 
-`python -m benchmarks` measures: workloads x replicas x ways, each way in a process of its own, in turn.
+`python -m benchmarks` measures workloads x replicas x ways. Each way runs in a process of its own, and they take turns.
+Only `ours` uses planning, execution and the engine's sweep.
 """

@@ -1,180 +1,135 @@
-"""Measuring: for each workload and number of replicas all ways in turn, again and again, beside the machine's ceiling."""
+"""Measuring: for each workload and number of replicas all ways take turns, beside the machine's ceiling."""
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.process import Child, WayError, own_caches
-from benchmarks.ways import CEILINGS, COPY, PRODUCT, WAYS
-from benchmarks.workloads import WORKLOADS, operations, traffic
+from benchmarks.process import Child, ChildError, caches
+from benchmarks.tables import Row
+from benchmarks.timing import spread
+from benchmarks.ways import CEILINGS, COPY, PRODUCT, WAYS, Way
+from benchmarks.workloads import WORKLOADS, costs, widths_of
+from jaxcompare.system.cores import usable_cores
 
 CEILING_SECONDS = 0.25
-TOLD = 30  # lines of the log of a way that failed
-
-Row = dict[str, Any]
-Cell = tuple[str, int]  # workload, replicas
+LOG_LINES = 30  # of a way that failed
+Running = list[tuple[Row, list[Child]]]
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, least and greatest."""
-    return {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
-
-
-def bounds(workload: str, replicas: int, quantities: Mapping[str, float]) -> dict[str, float]:
-    """Replica-steps a second that each of the machine's rates would allow, by quantity."""
-    work = WORKLOADS[workload]
-    variants = [variant.settings for variant in work.comparison(replicas).studies[0].variants]
-    batch = variants[0].batch_size
-    costs = {
-        PRODUCT: float(operations(work.widths, batch)),
-        COPY: statistics.mean(traffic(work.widths, one.optimizer) for one in variants),
-    }
-    return {quantity: rate / costs[quantity] for quantity, rate in quantities.items()}
-
-
+@dataclass
 class Bench:
-    """One run of the benchmark; a context manager, so that no process is left behind.
+    """One run of the benchmark; a context manager that leaves no process behind."""
 
-    Args:
-        ways: names of `WAYS`, in order.
-        torch: whether PyTorch is there.
-        repeats: of every way, in turn.
-        seconds: about how long each repeat takes.
-        say: is told what happens.
-        ceiling: whether the machine's own rates are measured.
-        limit: seconds that a way may take to prepare; None: any time.
-    """
-
-    def __init__(
-        self,
-        ways: Sequence[str],
-        *,
-        torch: bool,
-        repeats: int,
-        seconds: float,
-        say: Callable[[str], None],
-        ceiling: bool = True,
-        limit: float | None = None,
-    ) -> None:
-        self.repeats, self.seconds, self.say, self.torch = repeats, seconds, say, torch
-        self.ceiling, self.limit = ceiling, limit
-        self.stack = ExitStack()
-        kept = self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        self.environment = own_caches(Path(kept))
-        self.children: dict[tuple[str, str], Child] = {}
-        self.ceilings: dict[str, Child] = {}
-        self.ways = list(ways)
+    ways: Sequence[str]
+    repeats: int  # of every way, in turn
+    seconds: float  # about the time of each repeat
+    say: Callable[[str], None]  # receives progress
+    torch: bool = False  # whether PyTorch is installed
+    ceiling: bool = True  # whether the machine's own rates are measured
+    limit: float = math.inf  # seconds that a way may take to prepare
+    until: float = math.inf  # when to stop, by `time.perf_counter`
+    environment: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of all processes; empty: compiled programs last for this run
 
     def __enter__(self) -> Bench:
-        """Starts what measures the ceiling, and asks what machine this is."""
-        probe = self._start("ceiling:jax_product", {})
-        self.machine = probe.ask("platform")
-        kind = self.machine["platform"]
-        self.ways = [name for name in self.ways if kind in WAYS[name].on and (self.torch or not WAYS[name].torch)]
-        if not self.ceiling:
-            probe.stop()
-            return self
-        for name, ceiling in CEILINGS.items():
-            if kind in ceiling.on and (self.torch or not ceiling.torch):
-                child = probe if name == "jax product" else self._start(ceiling.prepare, {})
-                try:
-                    child.ask("prepare", arguments=[], seconds=CEILING_SECONDS)
-                    self.ceilings[name] = child
-                except WayError as error:
-                    self.say(f"{name}: {error}")
+        """Ask which machine this is, and start the processes of the ceiling."""
+        self.stack = ExitStack()
+        self.environment = self.environment or caches(
+            self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        )
+        with ExitStack() as stack:
+            self.machine = self._start(stack, CEILINGS["jax product"])[0].ask("platform", self.until)
+        self.ways = [name for name in self.ways if self._possible(WAYS[name])]
+        possible = {name: way for name, way in CEILINGS.items() if self.ceiling and self._possible(way)}
+        self.ceilings = [self._prepared(self.stack, name, way, CEILING_SECONDS) for name, way in possible.items()]
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Ends every process."""
+        """End every process."""
         self.stack.close()
 
-    def _start(self, target: str, environment: Mapping[str, str]) -> Child:
-        child = Child(target, {**self.environment, **environment})
-        self.stack.callback(child.stop)
-        return child
+    def _possible(self, way: Way) -> bool:
+        return self.machine["platform"] in way.on and (self.torch or not way.torch)
 
-    def _child(self, workload: str, way: str) -> Child:
-        """The way's process for a workload, which keeps what it has compiled."""
-        found = self.children.get((workload, way))
-        if found is None or WAYS[way].fresh:
-            if found is not None:
-                found.stop()
-            found = self.children[workload, way] = self._start(WAYS[way].prepare, WAYS[way].environment)
-        return found
+    def _start(self, stack: ExitStack, way: Way) -> list[Child]:
+        """Start the process of a way, or its processes."""
+        count = usable_cores() if way.per_core else 1
+        children = [Child(way.prepare, {**self.environment, **way.environment}) for _ in range(count)]
+        for child in children:
+            stack.callback(child.stop)
+        return children
 
-    def finish(self, workload: str) -> None:
-        """Ends a workload's processes."""
-        for key in [key for key in self.children if key[0] == workload]:
-            self.children.pop(key).stop()
+    def _prepared(
+        self, stack: ExitStack, name: str, way: Way, seconds: float, *arguments: Any
+    ) -> tuple[Row, list[Child]]:
+        row, children = {"way": name, "rates": []}, self._start(stack, way)
+        until = min(self.until, time.perf_counter() + self.limit)
+        with self._noting(row, children):
+            row |= _ask(children, "prepare", until, arguments=arguments, seconds=seconds)[0]
+        return row, children
+
+    @contextmanager
+    def _noting(self, row: Row, children: list[Child]) -> Iterator[None]:
+        """Keep the reason in the row if the way fails, and show the end of its log."""
+        try:
+            yield
+        except ChildError as error:
+            row |= {"error": str(error), "log": "\n".join(child.said(LOG_LINES) for child in children)}
+            self.say(f"{row['way']}: {error}\n{row['log']}")
 
     def cell(self, workload: str, replicas: int, keep: Callable[[list[Row]], None] = lambda rows: None) -> list[Row]:
-        """All ways at one number of replicas: a row each, the ceiling's last. `keep` has them after every repeat."""
-        rows: dict[str, Row] = {}
-        for way in self.ways:
-            self.say(f"{workload} {replicas}: preparing {way}")
-            row: Row = {"workload": workload, "replicas": replicas, "way": way, "rates": []}
-            rows[way] = row
-            child = self._child(workload, way)
-            try:
-                row |= child.ask("prepare", limit=self.limit, arguments=[workload, replicas], seconds=self.seconds)
-            except WayError as error:
-                self._failed(row, error, child)
-        quantities: dict[str, list[float]] = {}
-        for number in range(self.repeats):
-            self.say(f"{workload} {replicas}: repeat {number + 1} of {self.repeats}")
-            self._repeat(workload, rows, quantities)
-            found = finished(workload, replicas, rows, quantities)
-            keep(found)
-        return found
-
-    def _failed(self, row: Row, error: WayError, child: Child) -> None:
-        """Keeps why, and says what its process said."""
-        row["error"] = str(error)
-        self.say(f"{row['way']}: {error}\n{child.said(TOLD)}")
-
-    def _repeat(self, workload: str, rows: Mapping[str, Row], quantities: dict[str, list[float]]) -> None:
-        """Every ceiling and every way once; rates go into the rows. What fails is measured no more."""
-        for ceiling, child in list(self.ceilings.items()):
-            try:
-                quantities.setdefault(ceiling, []).append(child.ask("repeat")["rate"])
-            except WayError as error:
-                self.say(f"{ceiling}: {error}")
-                del self.ceilings[ceiling]
-        for way, row in rows.items():
-            if "error" in row:
-                continue
-            child = self.children[workload, way]
-            try:
-                answer = child.ask("repeat")
-            except WayError as error:
-                self._failed(row, error, child)
-                continue
-            row["rates"].append(answer.pop("rate"))
-            row |= answer
+        """Return the rows of all ways at one number of replicas, the ceiling's last; `keep` has them after each repeat."""
+        done: list[Row] = []
+        with ExitStack() as stack:
+            running: Running = []
+            for name in self.ways:
+                self.say(f"{workload} {replicas}: preparing {name}")
+                running.append(self._prepared(stack, name, WAYS[name], self.seconds, workload, replicas))
+            ceilings: Running = [({**row, "rates": []}, children) for row, children in self.ceilings]
+            for number in range(self.repeats):
+                self.say(f"{workload} {replicas}: repeat {number + 1} of {self.repeats}")
+                for row, children in [*ceilings, *running]:
+                    if "error" not in row:
+                        with self._noting(row, children):
+                            answers = _ask(children, "repeat", self.until)
+                            row["rates"].append(sum(answer["rate"] for answer in answers))
+                rates = {row["way"]: row["rates"] for row, _ in ceilings if row["rates"]}
+                done = finished(workload, replicas, [row for row, _ in running], rates)
+                keep(done)
+        return done
 
 
-def finished(
-    workload: str, replicas: int, rows: Mapping[str, Row], quantities: Mapping[str, Sequence[float]]
-) -> list[Row]:
-    """Rows with the median of their rates and its share of the ceiling, and the ceiling's own row where it is known."""
-    best = {
-        quantity: max(
-            spread(rates)["median"] for name, rates in quantities.items() if CEILINGS[name].quantity == quantity
-        )
-        for quantity in {CEILINGS[name].quantity for name in quantities}
-    }
-    allowed = bounds(workload, replicas, best)
+def _ask(children: Sequence[Child], do: str, until: float, **arguments: Any) -> list[Row]:
+    """Ask several processes at once."""
+    for child in children:
+        child.tell(do, **arguments)
+    return [child.answer(until) for child in children]
+
+
+def finished(workload: str, replicas: int, rows: Sequence[Row], ceilings: Mapping[str, Sequence[float]]) -> list[Row]:
+    """Return the rows with the median of their rates and its share of the ceiling; the ceiling's own row is the last."""
+    work, cell = WORKLOADS[workload], {"workload": workload, "replicas": replicas}
+    variants = [variant.settings for variant in work.comparison(replicas).studies[0].variants]
+    every = [costs(widths_of(work.network), one.optimizer, one.batch_size) for one in variants]
+    cost = {PRODUCT: every[0]["operations"], COPY: statistics.mean(one["traffic"] for one in every)}
+    allowed: dict[str, float] = {}  # replica-steps a second that each quantity allows
+    for name, rates in ceilings.items():
+        quantity = CEILINGS[name].quantity
+        allowed[quantity] = max(allowed.get(quantity, 0.0), statistics.median(rates) / cost[quantity])
     binding = min(allowed, key=allowed.__getitem__, default=None)
-    for row in rows.values():
-        if row["rates"] and "error" not in row:
-            row |= spread(row["rates"])
-            row["share_of_ceiling"] = row["median"] / allowed[binding] if binding else None
+    done: list[Row] = [cell | row | (spread(row["rates"]) if row["rates"] else {}) for row in rows]
     if binding is None:
-        return list(rows.values())
-    ceiling = {"workload": workload, "replicas": replicas, "way": "ceiling", "median": allowed[binding]}
-    return [*rows.values(), ceiling | {"note": binding, "machine": quantities, "allowed": allowed}]
+        return done
+    for row in done:
+        if "median" in row:
+            row["share_of_ceiling"] = row["median"] / allowed[binding]
+    ceiling = {"way": "ceiling", "median": allowed[binding], "note": binding, "machine": dict(ceilings)}
+    return [*done, cell | ceiling | {"share_of_ceiling": 1.0, "allowed": allowed}]

@@ -1,108 +1,168 @@
-"""Our own ways: the engine as the command line runs it, without measurements; and one replica after another."""
+"""Our own programs: the only module of the benchmarks that uses execution, the engine's sweep, and planning's functions."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.measured import Prepared, Unit
+import jax
+import numpy as np
+
+from benchmarks.process import failure
+from benchmarks.timing import Prepared, Unit
 from benchmarks.workloads import WORKLOADS, loaded
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.engine import segment, sweep
+from jaxcompare.execution import devices, training
+from jaxcompare.execution.compare import compare
+from jaxcompare.execution.program_cache import ProgramCache
+from jaxcompare.execution.tile_cache import TileCache
+from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.planning import memory
+from jaxcompare.planning.programs import Program, programs_of
+from jaxcompare.planning.recipes import lowered, tile_arrays
+from jaxcompare.system.cores import usable_cores
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled program of ours."""
+
+    program: Program
+    compiled: sweep.Compiled
+    mesh: Any
+
+    @property
+    def memory(self) -> sweep.Memory | None:
+        """XLA's account of the training program; None where XLA keeps none."""
+        return self.compiled.memory
+
+    @property
+    def text(self) -> str:
+        """XLA's text of the training program."""
+        return getattr(self.compiled.train, "as_text", lambda: None)() or ""
+
+    def steps(self) -> Callable[[int], Any]:
+        """Return a function that trains the first tiles for some more steps and returns their state; nothing is measured."""
+        program, compiled, at_once = self.program, self.compiled, sweep.tiles_at_once(self.mesh)
+        tiles = [*program.tiles, *[program.tiles[-1]] * at_once][:at_once]
+        data, replicas = sweep.replicate(self.mesh, program.material.data), sweep.shard(self.mesh, tile_arrays(tiles))
+        carry, done, epoch = compiled.init(data, replicas), 0, program.steps_per_epoch
+
+        def run(steps: int) -> Any:
+            nonlocal carry, done
+            end = done + steps
+            while done < end:
+                finished = done // epoch
+                stop = min(end, (finished + program.rows) * epoch)
+                levels = [segment.NOTHING] * (-(-stop // epoch) - finished)
+                window = sweep.make_window(done, stop, finished + 1, levels, rows=program.rows)
+                carry, _ = compiled.train(carry, data, replicas, window)
+                done = stop
+            return jax.block_until_ready(carry)
+
+        return run
+
+    def unit(self) -> Unit:
+        """Return the training of the tiles that run at once, which represents all of the program's tiles."""
+        return Unit(self.steps(), math.ceil(len(self.program.tiles) / sweep.tiles_at_once(self.mesh)))
+
+    def digest(self, *parts: int) -> str:
+        """Return a digest of the parameters after training in parts of some steps."""
+        run = self.steps()
+        states = [run(steps) for steps in parts]
+        leaves = jax.tree.leaves(states[-1].state.params)
+        return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
+
+
+def start_jax(count: int | None = None) -> Any:
+    """Start JAX as the command line does: one CPU device a core, or this number of devices."""
+    return devices.start_jax(devices.MeshShape(count, 1) if count else devices.EVERY_DEVICE)
+
+
+def mesh_of(count: int | None = None, *, data: int = 1) -> Any:
+    """Return the mesh of the first local devices, or of all; `data` devices share a tile."""
+    return sweep.local_mesh(jax.local_devices()[:count], data=data)
+
+
+def planned(comparison: Comparison, *, platform: str | None = None, one_tile: bool = False) -> list[Program]:
+    """Return a comparison's programs on made-up data, with the tiles of a kind of device or with one tile each."""
+    programs = programs_of(comparison, loaded(comparison), platform=platform or jax.default_backend())
+    return [replace(one, shape=(len(one.seeds), len(one.variants))) if one_tile else one for one in programs]
+
+
+def planned_bytes(program: Program) -> int:
+    """Return the bytes of a tile and its data by arithmetic."""
+    return memory.planned_bytes(program)
+
+
+def compile_all(programs: Sequence[Program], mesh: Any, cache: ProgramCache | None = None) -> list[Compiled | str]:
+    """Compile programs side by side, without regard to memory; one that fails is represented by its error."""
+    cache = cache or ProgramCache()
+
+    def attempt(program: Program) -> Compiled | str:
+        try:
+            return Compiled(program, cache.get(program, mesh)[0], mesh)
+        except Exception as error:  # the others can still be measured
+            return failure(error)
+
+    with ThreadPoolExecutor(max(2, 3 * usable_cores() // 4)) as pool:
+        return list(pool.map(attempt, programs))
+
+
+def compile_one(program: Program, mesh: Any) -> Compiled:
+    """Compile a program; raises RuntimeError if that fails."""
+    (one,) = compile_all([program], mesh)
+    if isinstance(one, str):
+        raise RuntimeError(one)
+    return one
 
 
 def prepare(workload: str, replicas: int) -> Prepared:
-    """All tiles over all devices. One group of tiles of each program is timed and stands for all of that program's."""
-    from jaxcompare.execution.devices import start_jax
-
-    jax = start_jax()
-    from jaxcompare.engine import sweep
-    from jaxcompare.planning import layout
-
+    """Prepare our way as the command line trains: one group of tiles of each program represents the program."""
+    start_jax()
+    # PyTorch's ways use TensorFloat32 on a GPU too; a CPU has only the full float32.
+    precision = "float32" if jax.default_backend() == "cpu" else "tensorfloat32"
+    programs, mesh = planned(WORKLOADS[workload].comparison(replicas, matmul_precision=precision)), mesh_of()
     start = time.perf_counter()
-    comparison = WORKLOADS[workload].comparison(replicas, matmul_precision=products())
-    plans = layout.plan(comparison, loaded(comparison), platform=jax.default_backend())
-    load_seconds = time.perf_counter() - start
-    return prepare_plans(plans, sweep.local_mesh(), load_seconds)
+    every = compile_all(programs, mesh)
+    seconds = time.perf_counter() - start
+    if errors := [one for one in every if isinstance(one, str)]:
+        raise RuntimeError(errors[0])
+    units = [one.unit() for one in every if isinstance(one, Compiled)]
+    tiles = ", ".join(f"{one.shape[0]}x{one.shape[1]} in {len(one.tiles)} tiles" for one in programs)
+    return Prepared(units, replicas, seconds, f"{mesh.size} devices; seeds x variants a tile: {tiles}")
 
 
-def products() -> str:
-    """How float32 is multiplied: with TensorFloat32 on a GPU, as in PyTorch's ways; a CPU knows only the whole."""
-    import jax
-
-    return "float32" if jax.default_backend() == "cpu" else "tensorfloat32"
-
-
-def prepare_plans(plans: Sequence[Any], mesh: Any, load_seconds: float = 0.0) -> Prepared:
-    """Plans compiled, one unit for each: a group of its tiles, which stands for all."""
-    from jaxcompare.engine import sweep
-
-    jobs, compile_seconds = compiled(plans, mesh)
-    at_once = sweep.tiles_at_once(mesh)
-    units, notes = [], []
-    for plan, trainer in jobs:
-        units.append(Unit(runner(trainer, plan.tiles[:at_once]), -(-len(plan.tiles) // at_once)))
-        notes.append(f"{plan.shape[0]}x{plan.shape[1]} in {len(plan.tiles)} tiles")
-    note = f"{mesh.size} devices; seeds x variants a tile: {', '.join(notes)}"
-    replicas = sum(len(plan.program.seeds) * len(plan.program.variants) for plan in plans)
-    return Prepared(units, replicas, compile_seconds, load_seconds, note)
+def compiled_for(program: Program, absent: Sequence[Any]) -> tuple[str, dict[str, int] | None]:
+    """Compile a program for devices that may be absent; return XLA's text and its account of memory."""
+    executable = lowered(program, sweep.local_mesh(absent))[1].compile()
+    account = sweep.memory_of(executable)
+    return executable.as_text(), account and account._asdict()
 
 
-_SINGLE: dict[str, tuple[list[Callable[[int], None]], float, float]] = {}
+def trainer(program: Program, mesh: Any) -> Callable[..., list[tuple[Any, Any]]]:
+    """Compile a program with tiles that fit into memory; return a function that trains and measures all tiles.
+
+    The function takes a callback without arguments, called after each segment, and returns the tiles with their measurements.
+    """
+    resources = training.Resources(mesh, TileSizes(mesh), ProgramCache(), TileCache())
+    training.compile_programs([program], resources, training.SILENT)
+
+    def train(held: Callable[[], None] = lambda: None) -> list[tuple[Any, Any]]:
+        callbacks = training.Callbacks(trained=lambda *_: held())
+        return list(training.train_program(program, resources, callbacks))
+
+    return train
 
 
-def one_by_one(workload: str, replicas: int) -> Prepared:
-    """One replica in a tile on one device, one after another; one of each kind is timed and stands for all of its kind."""
-    if workload not in _SINGLE:
-        _SINGLE[workload] = _single(workload)
-    runners, compile_seconds, load_seconds = _SINGLE[workload]
-    units = [Unit(run, replicas / len(runners)) for run in runners]
-    return Prepared(units, replicas, compile_seconds, load_seconds, "1 device, 1 replica a tile")
-
-
-def _single(workload: str) -> tuple[list[Callable[[int], None]], float, float]:
-    from jaxcompare.execution.devices import start_jax
-
-    jax = start_jax()
-    from jaxcompare.engine import sweep
-    from jaxcompare.planning import layout
-
-    start = time.perf_counter()
-    comparison = WORKLOADS[workload].single(matmul_precision=products())
-    plans = layout.plan(comparison, loaded(comparison), platform=jax.default_backend(), tile_replicas=1)
-    load_seconds = time.perf_counter() - start
-    jobs, compile_seconds = compiled(plans, sweep.local_mesh(jax.local_devices()[:1]))
-    return [runner(trainer, [tile]) for plan, trainer in jobs for tile in plan.tiles], compile_seconds, load_seconds
-
-
-def compiled(plans: Sequence[Any], mesh: Any) -> tuple[list[tuple[Any, Any]], float]:
-    """Each plan with its trainer, and the seconds that compiling them side by side took."""
-    from jaxcompare.execution import trainer
-
-    start = time.perf_counter()
-    jobs = trainer.prepare(plans, mesh, trainer.Forgetful())
-    return [(job.plan, job.trainer) for job in jobs], time.perf_counter() - start
-
-
-def runner(trainer: Any, tiles: Sequence[Any]) -> Callable[[int], None]:
-    """Trains one group of tiles on and on, in windows as the engine does, with nothing measured."""
-    import jax
-
-    from jaxcompare.engine import segment, sweep
-
-    plan, executables = trainer.plan, trainer.executables
-    group = trainer.group(tiles)
-    carry, done = executables.init(trainer.data, group), 0
-
-    def run(steps: int) -> None:
-        nonlocal carry, done
-        end = done + steps
-        while done < end:
-            finished = done // plan.steps_per_epoch
-            stop = min(end, (finished + plan.rows) * plan.steps_per_epoch)
-            levels = [segment.NOTHING] * (-(-stop // plan.steps_per_epoch) - finished)
-            window = sweep.make_window(done, stop, finished + 1, levels, rows=plan.rows)
-            carry, _ = executables.train(carry, trainer.data, group, window)
-            done = stop
-        jax.block_until_ready(carry)
-
-    return run
+def study(comparison: Comparison, data: Mapping[tuple, Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Compile a study's programs side by side; return the function that trains its config and returns the tables."""
+    cache, platform = ProgramCache(), jax.default_backend()
+    compile_all(programs_of(comparison, data, platform=platform), mesh_of(), cache)
+    return lambda config: compare(config, name=comparison.name, programs=cache)

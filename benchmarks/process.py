@@ -1,119 +1,123 @@
-"""A child process as its parent sees it."""
+"""Child processes as their parent sees them, and JSON files."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent  # the checkout
+ROOT = Path(__file__).absolute().parent.parent  # the checkout
 
 
-def path_with_ours() -> str:
-    """PYTHONPATH with this package's place."""
-    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def own_caches(folder: Path) -> dict[str, str]:
-    """Environment in which compiled programs are kept for one run alone: every compilation that is reported was done in it."""
+def caches(folder: str) -> dict[str, str]:
+    """Return an environment whose compiled programs last for one run: each reported compilation happened in that run."""
     return {
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
-        "TORCHINDUCTOR_CACHE_DIR": str(folder / "torch"),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # processes share a GPU, and what one holds could not be told
+        "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax",
+        "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch",
+        "TMPDIR": folder,  # a process that is killed leaves no file behind
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # processes share a GPU
     }
 
 
-def write_json(path: Path, found: dict[str, Any]) -> None:
-    """All of it or nothing."""
+def write_json(path: Path, content: Any) -> None:
+    """Write all of it or nothing."""
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(found, indent=1) + "\n")
+    part.write_text(json.dumps(content, indent=1) + "\n")
     part.replace(path)
 
 
-class WayError(Exception):
-    """A way that could not be prepared or run; the message says why."""
+def failure(error: BaseException) -> str:
+    """Return an error as one line."""
+    return f"{type(error).__name__}: {error}".strip().partition("\n")[0][:300]
+
+
+class ChildError(Exception):
+    """A request that failed, was late or lost its process; the message says why."""
 
 
 class Child:
-    """A process that serves one way.
+    """A process that answers the requests of `benchmarks.child`, one at a time.
 
     Args:
-        target: "module:function" of this package.
-        environment: beside what this process has.
+        target: "module" or "module:function" of this package.
+        environment: added to this process's.
+        folder: where the process runs; None: here.
     """
 
-    def __init__(self, target: str, environment: Mapping[str, str]) -> None:
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
+    COMMAND = (sys.executable, "-m", "benchmarks.child")
+
+    def __init__(self, target: str, environment: Mapping[str, str], folder: Path | None = None) -> None:
+        self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed by stop)
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.child", target],
+            [*self.COMMAND, target],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env={**os.environ, **environment, "PYTHONPATH": path_with_ours()},
+            cwd=folder,
+            env={**os.environ, **environment, "PYTHONPATH": path},
+            start_new_session=True,  # the processes that it starts end with it
         )
-
-    def ask(self, do: str, *, limit: float | None = None, **arguments: Any) -> dict[str, Any]:
-        """One request and its answer.
-
-        Args:
-            limit: seconds that the answer may take; None: any time.
-
-        Raises:
-            WayError: the process answered with an error, took too long (and was ended), or is gone.
-        """
-        self.tell(do, **arguments)
-        assert self.process.stdout is not None
-        if limit is not None and not select.select([self.process.stdout], [], [], limit)[0]:
-            self.process.kill()
-            raise WayError(f"{do} took more than {limit:g} s")
-        return self.answer()
+        self.stdout: Any = self.process.stdout
 
     def tell(self, do: str, **arguments: Any) -> None:
-        """One request, without waiting for its answer."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the answer will say so
+        """Send a request without waiting for its answer."""
+        with contextlib.suppress(BrokenPipeError):  # the answer reports it
             print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
 
-    def answer(self) -> dict[str, Any]:
-        """The answer to the last request.
+    def wait(self, until: float = math.inf) -> bool:
+        """Return whether an answer, or the process's end, came before this time of `time.perf_counter`."""
+        left = None if math.isinf(until) else max(0.0, until - time.perf_counter())
+        return bool(select.select([self.stdout], [], [], left)[0])
+
+    def answer(self, until: float = math.inf) -> dict[str, Any]:
+        """Return the answer to the last request.
 
         Raises:
-            WayError: the process answered with an error, or is gone.
+            ChildError: the answer is an error, the process has ended, or the time is over; then the process is killed.
         """
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise WayError(f"its process ended with code {self.process.wait()}: {self._last_words()}")
+        if not self.wait(until):
+            self.kill()
+            raise ChildError("stopped: it took too long")
+        line = self.stdout.readline()
+        if not line.endswith("\n"):
+            raise ChildError(f"its process ended with code {self.process.wait()}: {self.said(1) or 'no output'}")
         answer = json.loads(line)
         if "error" in answer:
-            raise WayError(answer["error"])
+            raise ChildError(answer["error"])
         return answer
 
-    def _last_words(self) -> str:
-        return self.said(1) or "it said nothing"
+    def ask(self, do: str, until: float = math.inf, **arguments: Any) -> dict[str, Any]:
+        """Send a request and return its answer; raises as `answer`."""
+        self.tell(do, **arguments)
+        return self.answer(until)
 
     def said(self, lines: int) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         self.log.seek(0)
         return "\n".join(self.log.read().strip().splitlines()[-lines:])
 
+    def kill(self) -> None:
+        """End the process and all that it has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it, and nobody can do more
+            self.process.wait(timeout=10)
+
     def stop(self) -> None:
-        """Ends the process."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
+        """End the process, close its pipes and its log."""
+        self.kill()
+        for pipe in (self.process.stdin, self.stdout, self.log):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]

@@ -1,12 +1,13 @@
-"""What PyTorch's ways share: data, networks, losses and optimizers with the same arithmetic as ours.
+"""PyTorch's data, losses, optimizers and functional steps, with the same arithmetic as ours.
 
-Shapes: B examples of a batch, C classes, R replicas; `...` is no replica axis, [R] or [S, V] (seeds, variants). A layer is a
-kernel [..., inputs, outputs] and a bias [..., 1, outputs], so that one update serves both.
+Shapes: B examples of a batch, C classes, R replicas, S seeds; `...` is no replica axis or [R]. A layer is a kernel
+[..., inputs, outputs] and a bias [..., 1, outputs], so that one update serves both.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.workloads import SHAPES, made_up
+from benchmarks.workloads import SHAPES, WORKLOADS, made_up
 from jaxcompare import data as datasets
 from jaxcompare.config.settings import Settings
 from jaxcompare.system.cores import usable_cores
@@ -24,28 +25,48 @@ Layers = list[tuple[Tensor, Tensor]]
 
 
 class Task(NamedTuple):
-    """What is trained on, and from where."""
+    """What a replica is trained on."""
 
     x: Tensor  # [N, D] float32, scaled beforehand
     y: Tensor  # [N] int64
     batch_size: int
     device: torch.device
     weights: Callable[[int], Layers]  # seed -> the initial layers, on the host
-    # seeds, epoch (from 0) -> orders [S, N] of the examples, on the device
-    orders: Callable[[Sequence[int], int], Tensor]
+    orders: Callable[[Sequence[int], int], Tensor]  # seeds, epoch (from 0) -> orders [S, N] of the examples
 
 
-def start(threads: int | None = None) -> torch.device:
-    """The device, with as many threads as there are cores, or as many as are wanted."""
-    torch.set_num_threads(threads or usable_cores())
+class Group(NamedTuple):
+    """Variants that one step serves: they differ in the learning rate alone."""
+
+    variants: tuple[Settings, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def replicas(self) -> int:
+        """Seeds times variants."""
+        return len(self.variants) * len(self.seeds)
+
+
+def groups_of(workload: str, replicas: int) -> list[Group]:
+    """Split a workload's variants by optimizer, activation and loss."""
+    study = WORKLOADS[workload].comparison(replicas).studies[0]
+    groups: dict[tuple, list[Settings]] = {}
+    for variant in study.variants:
+        one = variant.settings
+        groups.setdefault((one.optimizer, one.activation, one.loss), []).append(one)
+    return [Group(tuple(variants), study.seeds) for variants in groups.values()]
+
+
+def start() -> torch.device:
+    """Return the device, and use as many threads as cores, or as the environment says."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", usable_cores())))
     if torch.cuda.is_available():
-        torch.set_float32_matmul_precision("high")  # as JAX does by default there
-        return torch.device("cuda")
-    return torch.device("cpu")
+        torch.set_float32_matmul_precision("high")  # TensorFloat32, as our way there
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def make_task(settings: Settings, device: torch.device) -> Task:
-    """The workload's data on the device, with weights and orders drawn by PyTorch."""
+    """Put the workload's data on the device; PyTorch draws weights and orders."""
     dataset = made_up(settings.dataset)
     examples = datasets.split(dataset, validation_fraction=settings.validation_fraction, seed=settings.data_seed).train
     factor, shift = datasets.scaling(examples.x, settings.input_scaling, dataset.input_max)
@@ -62,7 +83,7 @@ def make_task(settings: Settings, device: torch.device) -> Task:
         ]
 
     def orders(seeds: Sequence[int], epoch: int) -> Tensor:
-        if device.type == "cuda":  # all at once, and there: drawing them on the host would take longer than the epoch
+        if device.type == "cuda":  # all at once on the device: drawn on the host they would take longer than the epoch
             generator = torch.Generator(device).manual_seed(1000 * seeds[0] + epoch)
             return torch.rand(len(seeds), len(y), generator=generator, device=device).argsort(1)
         generators = [torch.Generator().manual_seed(1000 * seed + epoch) for seed in seeds]
@@ -72,22 +93,20 @@ def make_task(settings: Settings, device: torch.device) -> Task:
 
 
 def batches(task: Task, seeds: Sequence[int]) -> Iterator[Tensor]:
-    """Indices [S, B] of the batches of each seed, epoch after epoch without end."""
-    epoch = 0
-    while True:
+    """Yield indices [S, B] of the batches of each seed, epoch after epoch without end."""
+    for epoch in itertools.count():
         orders = task.orders(seeds, epoch)
         for first in range(0, orders.shape[1] - task.batch_size + 1, task.batch_size):
             yield orders[:, first : first + task.batch_size]
-        epoch += 1
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """[..., B, C], [..., B] -> the mean over the batch [...]."""
+    """Return the mean over the batch: [..., B, C], [..., B] -> [...]."""
     return -torch.log_softmax(logits, -1).gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1)
 
 
 def mse(logits: Tensor, y: Tensor) -> Tensor:
-    """The mean over batch and classes of (softmax(logits) - one-hot)^2: [...]."""
+    """Return the mean over batch and classes of (softmax(logits) - one-hot)^2: [...]."""
     one_hot = (y.unsqueeze(-1) == torch.arange(logits.shape[-1], device=logits.device)).to(logits.dtype)
     return (torch.softmax(logits, -1) - one_hot).square().mean((-1, -2))
 
@@ -98,73 +117,119 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "leaky_relu": lambda x: functional.leaky_relu(x, 0.01),
     "sigmoid": torch.sigmoid,
 }
+# (parameter, gradient, slots, count, learning rate [..., 1, 1], settings), in place; count is 1. at the first step
+Update = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor, Tensor, Settings], None]
 
 
-def select(index: Tensor | None, functions: Sequence[Callable[..., Tensor]], *arguments: Tensor) -> Tensor:
-    """`functions[index](*arguments)` for an index that broadcasts against the result; a single function is just called."""
-    result = functions[0](*arguments)
-    for position, function in enumerate(functions[1:], start=1):
-        result = torch.where(index == position, function(*arguments), result)
-    return result
+def _sgd(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, settings: Any) -> None:
+    parameter.sub_(rate * gradient)
 
 
-class Rates(NamedTuple):
-    """An optimizer's numbers: a learning rate [..., 1, 1] for each replica, and the options, the same for all."""
-
-    learning_rate: Tensor
-    options: dict[str, float]
+def _momentum(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, settings: Any) -> None:
+    slots[0].mul_(settings.momentum).add_(gradient)
+    parameter.sub_(rate * slots[0])
 
 
-Update = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor, Rates], None]
+def _adamw(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, one: Any) -> None:
+    mean, square = slots
+    parameter.mul_(1 - rate * one.weight_decay)
+    mean.lerp_(gradient, 1 - one.beta1)
+    square.mul_(one.beta2).addcmul_(gradient, gradient, value=1 - one.beta2)
+    root = (square / (1 - one.beta2**count)).sqrt_().add_(one.epsilon)
+    parameter.sub_(rate / (1 - one.beta1**count) * mean / root)
 
 
-def _sgd(parameter: Tensor, gradient: Tensor, slots: Sequence[Tensor], count: Tensor, rates: Rates) -> None:
-    parameter.sub_(rates.learning_rate * gradient)
-
-
-def _momentum(parameter: Tensor, gradient: Tensor, slots: Sequence[Tensor], count: Tensor, rates: Rates) -> None:
-    (velocity,) = slots
-    velocity.mul_(rates.options["momentum"]).add_(gradient)
-    parameter.sub_(rates.learning_rate * velocity)
-
-
-def _adam(parameter: Tensor, gradient: Tensor, slots: Sequence[Tensor], count: Tensor, rates: Rates) -> None:
-    (mean, square), options = slots, rates.options
-    mean.lerp_(gradient, 1 - options["beta1"])
-    square.mul_(options["beta2"]).addcmul_(gradient, gradient, value=1 - options["beta2"])
-    root = (square / (1 - options["beta2"] ** count)).sqrt_().add_(options["epsilon"])
-    size = rates.learning_rate / (1 - options["beta1"] ** count)
-    parameter.sub_(size * mean / root)
-
-
-def _adamw(parameter: Tensor, gradient: Tensor, slots: Sequence[Tensor], count: Tensor, rates: Rates) -> None:
-    parameter.mul_(1 - rates.learning_rate * rates.options["weight_decay"])
-    _adam(parameter, gradient, slots, count, rates)
-
-
-# name -> how many slots it keeps for a parameter, and its update, which writes in place. `count` is 1. at the first step.
+# name -> the slots that it keeps for a parameter, and its update
 UPDATES: dict[str, tuple[int, Update]] = {"sgd": (0, _sgd), "momentum": (1, _momentum), "adamw": (2, _adamw)}
 
 
-def options_of(settings: Settings) -> dict[str, float]:
-    """The optimizer's own options."""
-    names = ("momentum", "beta1", "beta2", "epsilon", "weight_decay")
-    return {name: value for name in names if (value := getattr(settings, name)) is not None}
-
-
 def make_optimizer(parameters: Any, settings: Settings, *, fused: bool) -> torch.optim.Optimizer:
-    """PyTorch's own optimizer of the same arithmetic, for one replica."""
-    options = options_of(settings)
-    if settings.optimizer == "adamw":
-        betas, decay = (options["beta1"], options["beta2"]), options["weight_decay"]
+    """Return PyTorch's own optimizer of the same arithmetic, for one replica."""
+    one, rate = settings, settings.learning_rate
+    if one.optimizer == "adamw":
         return torch.optim.AdamW(
-            parameters, settings.learning_rate, betas, options["epsilon"], decay, fused=fused or None
+            parameters, rate, (one.beta1, one.beta2), one.epsilon, one.weight_decay, fused=fused or None
         )
-    velocity = options.get("momentum", 0.0)
-    return torch.optim.SGD(parameters, settings.learning_rate, velocity, fused=fused or None)
+    return torch.optim.SGD(parameters, rate, one.momentum or 0.0, fused=fused or None)
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits for the device."""
+    """Wait for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize()
+
+
+Gradients = Callable[
+    [Layers, Tensor, Tensor], tuple[Any, Tensor]
+]  # layers [R], x [S, B, D], y [S, B] -> gradients, losses
+
+
+def _loss(settings: Settings, product: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    activation, loss = ACTIVATIONS[settings.activation], LOSSES[settings.loss]
+
+    def loss_of(layers: Layers, x: Tensor, y: Tensor) -> Tensor:
+        for kernel, bias in layers[:-1]:
+            x = activation(product(bias, x, kernel))
+        return loss(product(layers[-1][1], x, layers[-1][0]), y)
+
+    return loss_of
+
+
+def _vmap(settings: Settings) -> Gradients:
+    one = torch.func.grad_and_value(_loss(settings, torch.addmm))
+    over_both = torch.func.vmap(torch.func.vmap(one, in_dims=(0, None, None)))
+
+    def gradients(layers: Layers, x: Tensor, y: Tensor) -> tuple[Any, Tensor]:
+        grid = [tuple(tensor.unflatten(0, (len(x), -1)) for tensor in layer) for layer in layers]  # [S, V, ...]
+        slopes, losses = over_both(grid, x, y)
+        return [tuple(tensor.flatten(0, 1) for tensor in layer) for layer in slopes], losses.flatten()
+
+    return gradients
+
+
+def _baddbmm(settings: Settings) -> Gradients:
+    loss_of = _loss(settings, torch.baddbmm)
+
+    def total(layers: Layers, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        each = loss_of(layers, x, y)
+        return each.sum(), each  # no replica sees another, so the sum's gradients are each replica's own
+
+    def gradients(layers: Layers, x: Tensor, y: Tensor) -> tuple[Any, Tensor]:
+        variants = len(layers[0][0]) // len(x)
+        x = x[:, None].expand(-1, variants, -1, -1).flatten(0, 1)  # a view, without copies, where there is one seed
+        y = y[:, None].expand(-1, variants, -1).flatten(0, 1)
+        slopes, (_, each) = torch.func.grad_and_value(total, has_aux=True)(layers, x, y)
+        return slopes, each
+
+    return gradients
+
+
+LAYOUTS: dict[str, Callable[[Settings], Gradients]] = {"vmap": _vmap, "baddbmm": _baddbmm}
+
+
+class State(NamedTuple):
+    """Everything that a step changes in place."""
+
+    layers: Layers  # [R, ...]
+    slots: list[list[Tensor]]
+    count: Tensor  # []
+    loss_sum: Tensor  # [R]
+
+
+def make_step(layout: str, settings: Settings) -> Callable[..., None]:
+    """Return `step(state, x, y, indices [S, B], rates [R, 1, 1])`: one step of all replicas, in place."""
+    gradients_of, (_, update) = LAYOUTS[layout](settings), UPDATES[settings.optimizer]
+
+    def step(state: State, x: Tensor, y: Tensor, indices: Tensor, rates: Tensor) -> None:
+        slopes, losses = gradients_of(state.layers, x[indices], y[indices])
+        state.count.add_(1)
+        state.loss_sum.add_(losses)
+        for parameter, slope, own in zip(flat(state.layers), flat(slopes), state.slots, strict=True):
+            update(parameter, slope, own, state.count, rates, settings)
+
+    return step
+
+
+def flat(layers: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """List the tensors of some lists."""
+    return [tensor for layer in layers for tensor in layer]

@@ -1,9 +1,8 @@
-"""The command line: `python -m benchmarks.gpu`. Standard library only; each job runs in a process of its own."""
+"""The command line: `python -m benchmarks.gpu`. Each job runs in a process of its own, or shares one with its stage."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -15,293 +14,257 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.__main__ import UsageError, check, versions
+from benchmarks.__main__ import positive, versions
 from benchmarks.gpu import page
-from benchmarks.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Job, Scale
-from benchmarks.gpu.started import PAUSE, Started
-from benchmarks.process import ROOT, own_caches, path_with_ours, write_json
+from benchmarks.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Scale, Stage
+from benchmarks.measure import Bench
+from benchmarks.process import Child, ChildError, caches, write_json
+from benchmarks.tables import Row
 from jaxcompare.system.cores import usable_cores
 
-LEAST_SECONDS = 10.0  # nothing is begun with less time left
+LEAST_SECONDS = 10.0  # nothing begins with less time left
 CORES_TO_COMPILE = 4  # for each process of those that compile side by side
-NOT_MEASURED = {"skipped": "no time was left"}
-ERRORS = "errors.txt"
-LOGGED = 20_000  # characters of the log of a process that failed
-# What would make this run another than the next, if it were inherited.
-OWN = (
+PATIENCE = 110.0  # seconds that a way of the benchmark may take to prepare
+NOT_MEASURED = {"error": "no time was left"}
+# What would make this run another than the next, if its processes inherited it.
+OWN: tuple[str, ...] = (
     "XLA_FLAGS",
     "XLA_CLIENT_MEM_FRACTION",
     "XLA_PYTHON_CLIENT_MEM_FRACTION",
     "XLA_PYTHON_CLIENT_ALLOCATOR",
-    "JAX_ENABLE_COMPILATION_CACHE",
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_ENABLE_X64",
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "CUDA_LAUNCH_BLOCKING",
 )
-Found = dict[str, Any]
-Asked = tuple[str, Job]  # the name of a question, one of its jobs
+OWN += ("JAX_ENABLE_COMPILATION_CACHE", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "NVIDIA_TF32_OVERRIDE")
+OWN += ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUDA_LAUNCH_BLOCKING")
+
+
+class UsageError(Exception):
+    """A machine, or a folder, with which nothing can be measured."""
+
+
+class Asked(NamedTuple):
+    """A job of a question."""
+
+    question: str
+    job: str
+    arguments: dict[str, Any]
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's options."""
-    made = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu",
-        description="All that only a GPU can show, in one go: speed beside PyTorch and the roofline, precisions, replicas, "
-        "tiles, memory as planned and as held, half precision under training.",
-        allow_abbrev=False,
-    )
-    add = made.add_argument
+    """Return the command's options."""
+    about = "All that only a GPU can show, in one go: speed, precisions, tiles, memory, half precision under training."
+    options = argparse.ArgumentParser("python -m benchmarks.gpu", description=about, allow_abbrev=False)
+    add = options.add_argument
     add("--out", type=Path, default=Path("gpu"), metavar="DIR", help="where everything measured goes (default: gpu)")
-    add("--minutes", type=float, default=9.5, metavar="M", help="when to stop, whatever is left (default: 9.5)")
-    add(
-        "--question",
-        nargs="+",
-        metavar="NAME",
-        help=f"only these, of {', '.join(QUESTIONS)} (default: all, in this order)",
-    )
+    add("--minutes", type=positive(float), default=9.5, metavar="M", help="when to stop in any case (default: 9.5)")
+    add("--question", nargs="+", default=list(QUESTIONS), choices=QUESTIONS, help="default: all")
     add("--quick", action="store_true", help="the least of everything, to see that it works")
-    add(
-        "--platform", default="gpu", choices=("gpu", "cpu"), help="cpu: to try it out; its figures say nothing of a GPU"
-    )
-    add("--read", action="store_true", help="measure nothing: page and picture of what lies in --out")
-    return made
+    add("--platform", default="gpu", choices=("gpu", "cpu"), help="cpu: to try it out; says nothing of a GPU")
+    add("--read", action="store_true", help="page and picture of what --out has, without measuring")
+    return options
 
 
 class Run:
-    """One run, stage after stage; what each job found is written down as soon as it is known.
+    """One run, stage after stage; each answer is written as soon as it is known.
 
     Args:
-        folder: where the files go.
+        folder: where the files go; answers of an earlier run there stay until there is a new answer.
         scale: how much is measured.
         seconds: when to stop.
         kind: of device, `gpu` or `cpu`.
-        earlier: what an earlier run into this folder found: answers to what is not asked anew stay.
     """
 
-    def __init__(self, folder: Path, scale: Scale, seconds: float, kind: str, earlier: Found | None = None) -> None:
-        self.folder, self.scale, self.kind = folder, scale, kind
-        self.start = time.perf_counter()
-        self.until = self.start + seconds
-        self.code = code_digest()
-        self.found: Found = {"versions": versions(), "system": platform.platform(), "cores": usable_cores()}
-        self.found |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
-        self.earlier = earlier or {}
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return self.until - time.perf_counter()
+    def __init__(self, folder: Path, scale: Scale, seconds: float, kind: str) -> None:
+        self.folder, self.scale, self.kind, self.start = folder, scale, kind, time.perf_counter()
+        self.until, self.stack = self.start + seconds, ExitStack()
+        self.known: Row = {"versions": versions(), "system": platform.platform(), "cores": usable_cores()}
+        self.known |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
+        file = folder / "gpu.json"
+        self.earlier: Row = json.loads(file.read_text()) if file.exists() else {}
 
     def say(self, text: str) -> None:
-        """Progress."""
+        """Show progress."""
         print(f"{time.perf_counter() - self.start:6.1f} s  {text}", file=sys.stderr, flush=True)
 
-    def keep(self) -> None:
-        """Writes what is known so far."""
-        self.found["wall_seconds"] = time.perf_counter() - self.start
-        write_json(self.folder / "gpu.json", self.found)
-
     def answer(self, names: Sequence[str]) -> None:
-        """Asks the questions, the machine's first.
+        """Ask the questions, the machine's first.
 
         Raises:
-            UsageError: JAX finds no such device, or an earlier run was of another kind and may not be mixed with this.
+            UsageError: JAX has no such device, or an earlier run was of another kind and must not be mixed with this run.
         """
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kept, ExitStack() as stack:
-            self.kept, self.stack = Path(kept), stack
+        with self.stack:
+            kept = self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            self.environment = caches(kept) | {"JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu"}
             self._machine()
-            self.found["questions"] |= self.earlier.get("questions", {}) | self.found["questions"]
-            asked = [
-                (name, job)
-                for name in names
-                if name != "machine"
-                for job in QUESTIONS[name].jobs(self.scale, self.found["machine"], str(self.folder))
-            ]
-            for name, job in asked:  # what a stop leaves out is then told of
-                self.found["questions"].setdefault(name, {}).setdefault(job.name, NOT_MEASURED)
-            self.keep()
-            for stage, some in groupby(asked, key=lambda one: QUESTIONS[one[0]].stage):
-                self._stage(stage, list(some))
+            self.known["questions"] |= self.earlier.get("questions", {}) | self.known["questions"]
+            asked = [Asked(name, *one) for name in QUESTIONS for one in QUESTIONS[name].jobs(self.scale).items()]
+            asked = [one for one in asked if one.question in names and one.question != "machine"]
+            for one in asked:  # the page reports what a stop leaves out
+                self.known["questions"].setdefault(one.question, {}).setdefault(one.job, NOT_MEASURED)
+            self.save()
+            for stage, some in groupby(asked, key=lambda one: QUESTIONS[one.question].stage):
+                self._stage(STAGES[stage], list(some))
+
+    def save(self) -> None:
+        """Write what is known so far."""
+        self.known["wall_seconds"] = time.perf_counter() - self.start
+        write_json(self.folder / "gpu.json", self.known)
 
     def _machine(self) -> None:
-        """Asks what machine this is."""
-        (job,) = QUESTIONS["machine"].jobs(self.scale, {}, "")
-        self._stage("machine", [("machine", job)])
-        row = self.found["questions"]["machine"][job.name]
-        there = row.get("answer", {}).get("platform")
-        if there != self.kind:  # JAX may have gone on with another device than it was told
-            why = row.get("error") or f"it found {there}"
+        self._stage(STAGES["machine"], [Asked("machine", "device", {})])
+        row = self.known["questions"]["machine"]["device"]
+        machine = {one["what"]: one["is"] for one in row.get("answer", ())}
+        if (there := machine.get("platform")) != self.kind:  # JAX may have gone on with another device
+            why = row.get("error") or f"it has {there}"
             raise UsageError(f"JAX finds no {self.kind.upper()} on this machine ({why}); --platform cpu tries it out")
-        for key in ("platform", "quick", "versions", "system", "cores") if self.earlier else ():
-            self._same(key, self.earlier.get(key), self.found[key])
-        if self.earlier:
-            self._same("device", self.earlier["machine"].get("device"), row["answer"].get("device"))
-        self.found["machine"] = row["answer"]
+        here, there = self.known | machine, self.earlier | self.earlier.get("machine", {})
+        for key in ("platform", "quick", "versions", "system", "cores", "device") if self.earlier else ():
+            if here[key] != there.get(key):
+                raise UsageError(
+                    f"{self.folder} has figures of {key} = {there.get(key)}, not {here[key]}; give another --out"
+                )
+        self.known["machine"] = machine
 
-    def _same(self, key: str, there: Any, here: Any) -> None:
-        if there != here:
-            raise UsageError(f"{self.folder} holds figures of {key} = {there}, and this is {here}; give another --out")
-
-    def _stage(self, stage: str, asked: Sequence[Asked]) -> None:
-        """Runs neighbouring questions' jobs, in one process or one each, and keeps what they found."""
-        kind = STAGES[stage]
-        groups = [list(asked)] if kind.one_process else [[one] for one in asked]
-        waiting = self._compile(stage, groups) if kind.side_by_side and self.left >= LEAST_SECONDS else {}
+    def _stage(self, stage: Stage, asked: Sequence[Asked]) -> None:
+        """Run neighbouring questions' jobs, in one process or one each."""
+        groups = [list(asked)] if stage.one_process else [[one] for one in asked]
+        waiting = self._compile(stage, groups) if stage.side_by_side else {}
         for place, group in enumerate(groups):
-            until = min(self.until, time.perf_counter() + kind.seconds)
-            while group and self.left >= LEAST_SECONDS and time.perf_counter() < until:
-                self.say(told(group))
-                process = waiting.pop(place, None) or self._start(stage, place, group)
-                process.go()
-                why = process.finish(until)
-                group = self._take(process, group, why)
-            if group:
-                self.say(f"no time left for {told(group)}")
+            until = min(self.until, time.perf_counter() + stage.seconds)
+            run = self._measure if QUESTIONS[group[0].question].function else self._bench
+            run(group, until, waiting.get(place))
 
-    def _compile(self, stage: str, groups: Sequence[list[Asked]]) -> dict[int, Started]:
-        """Starts processes, as many as the cores can compile for at once, until all wait: half of the time at most.
+    def _left(self, until: float) -> bool:
+        now = time.perf_counter()
+        return now < until and now + LEAST_SECONDS < self.until
 
-        Those that still compile then are ended, and start again when it is their turn.
-        """
-        waiting: dict[int, Started] = {}
+    def _compile(self, stage: Stage, groups: Sequence[Sequence[Asked]]) -> dict[int, Child]:
+        """Start processes, as many as the cores can compile for at once, until all wait: half of the time at most."""
+        waiting: dict[int, Child] = {}
+        until = time.perf_counter() + min(stage.seconds, (self.until - time.perf_counter()) / 2)
         at_once = max(1, usable_cores() // CORES_TO_COMPILE)
-        until = time.perf_counter() + min(STAGES[stage].seconds, self.left / 2)
         for place, group in enumerate(groups):
-            while sum(one.compiling for one in waiting.values()) >= at_once and time.perf_counter() < until:
-                time.sleep(PAUSE)
-            if time.perf_counter() >= until:
+            while sum(not child.wait(0.0) for child in waiting.values()) >= at_once and time.perf_counter() < until:
+                time.sleep(0.05)
+            if not self._left(until):
                 break
             self.say(f"compiling {told(group)}")
-            waiting[place] = self._start(stage, place, group)
-        late = [place for place, one in waiting.items() if not one.wait_compiled(until)]
-        for place in late:
-            waiting.pop(place).stop()
+            waiting[place] = self._start(group)
+            waiting[place].tell("begin", jobs=named(group))
+        for child in waiting.values():
+            child.wait(until)
         return waiting
 
-    def _start(self, stage: str, place: int, group: Sequence[Asked]) -> Started:
-        """A process of some jobs."""
-        folder = self.kept / f"{stage}{place}"
-        while folder.exists():  # it was there before, and was ended
-            folder = folder.with_name(f"{folder.name}_again")
-        environment = {name: value for name, value in os.environ.items() if name not in OWN} | own_caches(self.kept)
-        environment |= {
-            "TMPDIR": str(self.kept),  # so that a process that is ended leaves nothing
-            "JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu",
-            "PYTHONPATH": path_with_ours(),
-        }
-        for _, job in group:
-            environment |= job.environment
-        questions = [[job for _, job in some] for _, some in groupby(group, key=lambda one: one[0])]
-        made = Started(command_of(questions, folder), environment, folder)
-        self.stack.callback(made.stop)
-        return made
+    def _start(self, group: Sequence[Asked]) -> Child:
+        environment = dict(self.environment)
+        for one in group:
+            environment |= QUESTIONS[one.question].environment(one.job, self.known["machine"])
+        child = Child("gpu.jobs", environment, self.folder)
+        self.stack.callback(child.stop)
+        return child
 
-    def _take(self, process: Started, group: list[Asked], why: str | None) -> list[Asked]:
-        """Keeps what a process found, and why it found no more; returns the jobs that it did not come to."""
-        rows = [row for place in range(len(group)) if (row := process.answer(place)) is not None]
-        if not group[0][1].function:  # the benchmark's own file, there after each repeat
-            rows = [{"answer": row} | ({"error": why} if why else {}) for row in rows]
-        if len(rows) < len(group):
-            rows.append({"error": why or "it left no answer"})
-        for (name, job), row in zip(group, rows, strict=False):
-            row["code"] = self.code
-            answers = self.found["questions"].setdefault(name, {})
-            earlier = answers.get(job.name, {})
-            # An earlier answer gives way to a new one alone.
-            answers[job.name] = (
-                {**earlier, "failed_since": row["error"]} if "answer" in earlier and "answer" not in row else row
-            )
-            errors = [row["error"]] if "error" in row else []
-            errors += [f"{one['way']}: {one['error']}" for one in _ways(row) if "error" in one]
-            for error in errors:
-                self.say(f"{name}: {job.name}: {error}")
-            if errors:
-                with (self.folder / ERRORS).open("a") as file:
-                    file.write(f"== {name}: {job.name}\n{process.log.read_text(errors='replace')[-LOGGED:]}\n")
-        if self.found["machine"]:
-            self.keep()
-        return group[len(rows) :]
+    def _measure(self, group: Sequence[Asked], until: float, child: Child | None) -> None:
+        """Run jobs in one process, and the rest in another after a job that ends its process."""
+        while group and self._left(until):
+            self.say(told(group))
+            waits, child, done = child is not None, child or self._start(group), 0
+            try:
+                for _, some in groupby(group, key=lambda one: one.question):
+                    if not waits:
+                        child.tell("begin", jobs=named(jobs := list(some)))
+                    child.answer(until)
+                    for one in list(group) if waits else jobs:
+                        self._keep(one, child.ask("finish", until)["row"], child.said(500))
+                        done += 1
+            except ChildError as error:
+                self._keep(group[done], {"error": str(error)}, child.said(500))
+                done += 1
+            child.stop()
+            group, child = group[done:], None
+        if group:
+            self.say(f"no time left for {told(group)}")
+
+    def _bench(self, group: Sequence[Asked], until: float, _: Child | None) -> None:
+        """Run the benchmark: ways in turn, each in a process of its own."""
+        (one,) = group
+        cell, torch = dict(one.arguments), "torch" in versions()
+        ways, repeats, seconds = cell.pop("ways"), cell.pop("repeats"), cell.pop("seconds")
+        options: Row = {"ceiling": False, "limit": PATIENCE, "until": until, "environment": self.environment}
+        row: Row = {}
+
+        def keep(rows: list[Row]) -> None:
+            row["answer"] = rows
+            self._keep(one, row)
+
+        try:
+            if self._left(until):
+                self.say(told(group))
+                with Bench(ways, repeats, seconds, self.say, torch, **options) as bench:
+                    bench.cell(**cell, keep=keep)
+        except ChildError as error:
+            self._keep(one, row | {"error": str(error)})
+        for way in row.get("answer", ()):
+            self._log(one, way, way.get("log", ""))
+
+    def _keep(self, one: Asked, row: Row, log: str = "") -> None:
+        """Write a job's row; an earlier answer gives way only to a new one."""
+        answers = self.known["questions"].setdefault(one.question, {})
+        earlier = answers.get(one.job, {})
+        kept = "answer" in earlier and "answer" not in row
+        answers[one.job] = {**earlier, "failed_since": row["error"]} if kept else row
+        self._log(one, row, log)
+        if self.known["machine"]:
+            self.save()
+
+    def _log(self, one: Asked, row: Row, log: str) -> None:
+        if "error" in row:
+            self.say(f"{one.question}: {one.job}: {row['error']}")
+            with (self.folder / "errors.txt").open("a") as file:
+                file.write(f"== {one.question}: {one.job}: {row['error']}\n{log}\n")
 
 
-def _ways(row: Found) -> Sequence[Found]:
-    """The benchmark's rows in an answer."""
-    answer = row.get("answer")
-    return answer.get("rows", ()) if isinstance(answer, dict) else ()
-
-
-def code_digest() -> str:
-    """Of this package's source."""
-    made = hashlib.sha256()
-    for file in sorted((ROOT / "jaxcompare").rglob("*.py")):
-        made.update(file.read_bytes())
-    return made.hexdigest()[:12]
+def named(group: Sequence[Asked]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the functions of jobs with their arguments."""
+    return [(QUESTIONS[one.question].function, one.arguments) for one in group]
 
 
 def told(group: Sequence[Asked]) -> str:
-    """Jobs in a line.
-
-    >>> told([("planner", Job("deep", "planner")), ("flags", Job("none", "tiles")), ("flags", Job("all", "tiles"))])
-    'planner: deep; flags: none, all'
-    """
-    names: dict[str, list[str]] = {}
-    for name, job in group:
-        names.setdefault(name, []).append(job.name)
-    return "; ".join(f"{name}: {', '.join(jobs)}" for name, jobs in names.items())
+    """Return jobs as a line."""
+    by_question = groupby(group, key=lambda one: one.question)
+    return "; ".join(f"{name}: {', '.join(one.job for one in some)}" for name, some in by_question)
 
 
-def command_of(questions: Sequence[Sequence[Job]], folder: Path) -> list[str]:
-    """What a process of these jobs runs: functions of `jobs`, a question's compiled together, or the benchmark."""
-    first = questions[0][0]
-    if first.function:
-        asked = json.dumps([[(job.function, job.arguments) for job in some] for some in questions])
-        return [sys.executable, "-m", "benchmarks.gpu.child", asked, str(folder)]
-    return bench_command(first, folder / "answer0")
-
-
-def bench_command(job: Job, answer: Path) -> list[str]:
-    """The benchmark: ways in turn, each in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks", "--json", str(answer)]
-    for option, value in job.arguments.items():
-        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
-        command += [f"--{option}", *map(str, values)]
-    return command
-
-
-def names_of(asked: Sequence[str] | None) -> list[str]:
-    """The questions in their order, the machine's always first.
-
-    Raises:
-        UsageError: there is no such question.
-    """
-    check("question", asked or [], QUESTIONS)
-    return [name for name in QUESTIONS if not asked or name in asked or name == "machine"]
+def write_page(known: Row, folder: Path) -> None:
+    """Write the page, print it too, and draw the picture."""
+    text = page.markdown(known)
+    (folder / "gpu.md").write_text(text)
+    print(text)
+    try:
+        from benchmarks.gpu import picture  # Matplotlib may be missing where only figures are wanted
+    except ImportError as error:
+        print(f"no picture: {error}", file=sys.stderr)
+        return
+    if figure := picture.figure(known):
+        (folder / "gpu.png").write_bytes(picture.style.png(figure))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0, 2 where nothing can be measured, 130 when it was stopped."""
-    arguments = parser().parse_args(argv)
+    """Run the command; return its exit code: 0, 2 where nothing can be measured, 130 when it was stopped."""
+    given = parser().parse_args(argv)
+    for name in OWN:
+        os.environ.pop(name, None)
     try:
-        names = names_of(arguments.question)
-        if arguments.minutes <= 0:
-            raise UsageError(f"--minutes {arguments.minutes:g}: must be greater than 0")
-        file = arguments.out / "gpu.json"
-        if arguments.read:
-            write_page(json.loads(file.read_text()), arguments.out)
+        if given.read:
+            write_page(json.loads((given.out / "gpu.json").read_text()), given.out)
             return 0
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        earlier = json.loads(file.read_text()) if file.exists() else None
-        scale = QUICK if arguments.quick else FULL
-        run = Run(arguments.out, scale, 60 * arguments.minutes, arguments.platform, earlier)
+        given.out.mkdir(parents=True, exist_ok=True)
+        run = Run(given.out, QUICK if given.quick else FULL, 60 * given.minutes, given.platform)
         try:
-            run.answer(names)
+            run.answer(given.question)
         finally:
-            if run.found["machine"]:
-                write_page(run.found, arguments.out)
+            if run.known["machine"]:
+                write_page(run.known, given.out)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -311,24 +274,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def write_page(found: Found, folder: Path) -> None:
-    """The page, printed too, and the picture."""
-    text = page.markdown(found)
-    (folder / "gpu.md").write_text(text)
-    print(text)
-    try:
-        from benchmarks.gpu import picture  # Matplotlib may be missing where only figures are wanted
-    except ImportError as error:
-        print(f"no picture: {error}", file=sys.stderr)
-        return
-    try:
-        (folder / "gpu.png").write_bytes(picture.draw(found))
-    except picture.NothingError as error:
-        print(f"no picture: {error}", file=sys.stderr)
-
-
-def interrupted(number: int, frame: FrameType | None) -> None:
-    """What ends a run from outside ends its processes too."""
+def interrupted(*_: Any) -> None:
+    """End a run, and with it its processes, on a signal from outside."""
     raise KeyboardInterrupt
 
 

@@ -1,7 +1,7 @@
-"""What XLA makes of a training step for an H200, on a machine that has none: `python -m benchmarks.gpu.compiled`.
+"""What XLA makes of a training step for an H200, on a machine without one: `python -m benchmarks.gpu.compiled`.
 
-It needs `jax[cuda13]` or `jax[cuda12]`, and no GPU: XLA compiles for a description of the device. How fast it is cannot be told
-so, and products are compiled as they come, without being tried out; but kernels, layouts and bytes can be read.
+The command needs `jax[cuda13]` or `jax[cuda12]`, and no GPU: XLA compiles for a description of the device. Speed stays unknown,
+and products are not tried out; but kernels, layouts and bytes can be read.
 """
 
 from __future__ import annotations
@@ -43,39 +43,31 @@ device_description_str: "NVIDIA H200"
 """
 
 
-def summary(
-    network: str, shape: tuple[int, int], kind: str, optimizer: str, keep: Path | None = None
-) -> dict[str, Any]:
-    """Of one tile's training, compiled for an H200: loops, kernels and bytes, as `hlo.summary` has them.
+def summary(network: str, shape: Sequence[int], kind: str, optimizer: str, keep: Path | None = None) -> dict[str, Any]:
+    """Compile one tile's training for an H200; return its memory, and loops, kernels and bytes as `hlo.summary` has them.
 
     Raises:
         RuntimeError: JAX has no plug-in for CUDA.
     """
-    # Nothing is tried out, because there is nothing to try it on; and no device is looked for.
+    # Nothing is tried out, because there is nothing to try it on; and no device is searched for.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0"
     os.environ["JAX_PLATFORMS"] = "cpu"
-    import jax
     from jax.experimental import topologies
 
-    devices = topologies.get_topology_desc(platform="cuda", target_config=H200, topology="1x1x1").devices
-    jax.default_backend = lambda: "gpu"  # for what is compiled otherwise on CPU
-    from benchmarks.gpu import hlo, jobs, networks
-    from jaxcompare.engine import sweep
-    from jaxcompare.planning import layout
+    from benchmarks import ours
+    from benchmarks.gpu import hlo, jobs
 
-    plan = networks.plan_of(networks.comparison(network, *shape, optimizer=optimizer, **jobs.settings_of(kind)))
-    executable = sweep.lowered(layout.blueprint(plan, sweep.local_mesh(devices)))[1].compile()
-    text = executable.as_text()
+    devices = topologies.get_topology_desc(platform="cuda", target_config=H200, topology="1x1x1").devices
+    text, memory = ours.compiled_for(jobs.one_tile(network, shape, kind, optimizer=optimizer), devices)
     if keep:
         keep.write_text(text)
-    found, account = hlo.summary(text), sweep.memory_of(executable)
-    return {"replicas": plan.replicas, "memory": account and account._asdict(), **found}
+    return {"replicas": shape[0] * shape[1], "memory": memory, "loops": hlo.summary(text)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the figures as JSON."""
+    """Print the figures as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.compiled", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--network", default="fashion_mnist", help="of benchmarks.gpu.networks")
+    parser.add_argument("--network", default="fashion_mnist", help="of benchmarks.workloads.NETWORKS")
     parser.add_argument("--shape", nargs=2, type=int, default=(10, 9), metavar=("SEEDS", "VARIANTS"))
     parser.add_argument(
         "--kind", default="tensorfloat32", help="of products: float32, tensorfloat32, bfloat16, float16"
@@ -83,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--optimizer", default="adamw")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="where XLA's text goes")
     given = parser.parse_args(argv)
-    found = summary(given.network, tuple(given.shape), given.kind, given.optimizer, given.keep)
+    found = summary(given.network, given.shape, given.kind, given.optimizer, given.keep)
     print(json.dumps(found, indent=1))
     step = found["loops"][0]
     words = f"{step['kernels']} kernels a step, {step['bytes'] / found['replicas'] / 1e6:.2f} MB a replica"

@@ -1,4 +1,4 @@
-"""What a compiled program does in one turn of its loops, counted from XLA's text of it: kernels, products, bytes."""
+"""What a compiled program does in one turn of its loops, counted from XLA's text: kernels, products, bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TARGET = re.compile(r'custom_call_target="([^"]+)"')
 BODY = re.compile(r"body=%?([\w.\-]+)")
 CALLED = re.compile(r"(?:calls|to_apply)=%?([\w.\-]+)")
 OPERAND = re.compile(r"%([\w.\-]+)")
-# What costs nothing by itself at run time.
+# These cost nothing at run time.
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id"}
 
 
@@ -23,14 +23,14 @@ class Instruction(NamedTuple):
     """One line of a computation."""
 
     name: str
-    opcode: str  # of a custom call its target besides
-    bytes: int  # of what it gives
+    opcode: str  # with the target of a custom call
+    bytes: int  # of the result
     operands: tuple[str, ...]
     line: str
 
 
 def computations(text: str) -> dict[str, list[Instruction]]:
-    """Each computation's instructions."""
+    """Return the instructions of each computation."""
     found: dict[str, list[Instruction]] = {}
     inside: list[Instruction] = []
     for line in text.splitlines():
@@ -40,13 +40,13 @@ def computations(text: str) -> dict[str, list[Instruction]]:
             target = TARGET.search(line)
             operands, _, _ = one[4].partition(")")
             opcode = f"{one[3]} {target[1]}" if target else one[3]
-            given = one[2].partition("}, ")[0] if "__cublas" in opcode else one[2]  # without room to work in
+            given = one[2].partition("}, ")[0] if "__cublas" in opcode else one[2]  # without scratch space
             inside.append(Instruction(one[1], opcode, size(given), tuple(OPERAND.findall(operands)), line))
     return found
 
 
 def size(shape: str) -> int:
-    """Bytes of a shape, or of all in a tuple.
+    """Return the bytes of a shape, or of all shapes in a tuple.
 
     >>> size("f32[2,3]{1,0}"), size("(bf16[4]{0}, s32[], pred[8]{0})")
     (24, 20)
@@ -61,20 +61,16 @@ def _bits(kind: str) -> int:
     return {"pred": 8, "bf16": 16}.get(kind) or int(kind[1:])
 
 
-def summary(text: str) -> dict[str, Any]:
-    """Of each loop one turn, the loop with the most products first: kernels by opcode, and the bytes that they read and write.
+def summary(text: str) -> list[dict[str, Any]]:
+    """Return one turn of each loop, the loop with the most products first: kernels by opcode, and the bytes that they move.
 
-    On a GPU each instruction of a loop's body that is not in `FREE` is a kernel, or a call into a library; one that only waits
-    for another (`-done`) is none. Bytes are those of all its operands and results, as if it touched the whole of each: a gather
-    touches less.
+    On a GPU each instruction of a loop's body that is not in `FREE` is a kernel, or a call into a library; an instruction that
+    only waits for another (`-done`) is none. Bytes are those of all operands and results, as if a kernel touched the whole of
+    each: a gather touches less.
     """
     every = computations(text)
     loops = [_loop(every, body) for body in _bodies(every)]
-    shuffles = Counter(one.opcode for inside in every.values() for one in inside)
-    return {
-        "loops": sorted(loops, key=lambda loop: -loop["products"]),
-        "anywhere": {name: shuffles[name] for name in ("transpose", "copy", "dot", "sort") if shuffles[name]},
-    }
+    return sorted(loops, key=lambda loop: -loop["products"])
 
 
 def _bodies(every: dict[str, list[Instruction]]) -> Iterator[str]:
@@ -105,12 +101,12 @@ def _loop(every: dict[str, list[Instruction]], body: str) -> dict[str, Any]:
 
 
 def _read(one: Instruction) -> set[str]:
-    """Operands that are not told again in what it gives: as those of what is begun now and awaited later are."""
+    """Return the operands to count: the result of an instruction that starts another repeats its operands."""
     return set() if one.opcode.endswith("-start") else set(one.operands)
 
 
 def _multiplies(every: dict[str, list[Instruction]], one: Instruction) -> bool:
-    """Whether an instruction is a product, or a kernel that has one inside."""
+    """Return whether an instruction is a product, or a kernel with one inside."""
     if one.opcode == "dot" or "gemm" in one.opcode or "matmul" in one.opcode:
         return True
     called = CALLED.search(one.line) if one.opcode in ("fusion", "call") else None
