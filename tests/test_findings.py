@@ -30,7 +30,7 @@ def tables():
 
 
 def cases(tables, experiment):
-    return analysis.cases(tables, experiment, synthetic.TARGETS)
+    return analysis.every_case(tables, synthetic.TARGETS, experiments=[experiment])[experiment]
 
 
 def found_by(tables, experiment, rule):

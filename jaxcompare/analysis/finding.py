@@ -1,4 +1,4 @@
-"""A finding: what a rule found, with its evidence. It holds numbers and levels; `report.findings` says it in a language."""
+"""A finding of a rule, with its evidence: numbers and levels, which `report.findings` puts into words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Name = dict[str, Any]  # a variant by the values of its factors
 
 
 class Failures(NamedTuple):
-    """How many of `n` runs failed, and how."""
+    """The numbers of failed runs of `n`, by kind of failure."""
 
     n: int
     n_diverged: int
@@ -24,26 +24,31 @@ class Failures(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something that the tables show."""
+    """A statement that the tables support."""
 
     rule: str  # its name: vanishing_gradient, ...
     key: str  # of its sentence in the catalogue
     experiment: str
     study: str
     dataset: str
-    values: Mapping[str, Any]  # what the sentence is filled in with: numbers, names of variants, failures
-    threshold: str  # when the rule speaks
-    table: str  # the evidence: a table, and of its rows what names them and what was looked at
-    rows: tuple[Mapping[str, Any], ...]
+    values: Mapping[str, Any]  # the sentence's fields: numbers, names of variants, failures
+    threshold: str  # the condition under which the rule speaks
+    table: str  # the table that has the evidence
+    rows: tuple[Mapping[str, Any], ...]  # the evidence: the keys of its rows and the columns read
 
 
 def name_of(case: Case, row: pd.Series) -> Name:
-    """A variant by its level and the factors kept apart."""
-    return {key: row[key] for key in (case.comparison.factor, *case.comparison.apart)}
+    """Return a variant's level and its values of the separate factors."""
+    return {key: row[key] for key in case.comparison.varied()}
+
+
+def at_rate(case: Case, row: pd.Series) -> dict[str, Any]:
+    """Return a variant's name and learning rate, as a sentence's fields."""
+    return {"name": name_of(case, row), "rate": row["learning_rate"]}
 
 
 def failures_of(case: Case, row: pd.Series) -> Failures:
-    """What failed of a row of the summary, and how many of its runs reached the target: one that left chance need not."""
+    """Return the failures of a row of the summary, and how many runs reached the target; a run above chance need not."""
     counts = (int(row["n"]), int(row["n_diverged"]), int(row["n_stuck"]))
     known = case.target is not None and pd.notna(row.get("reached"))
     return Failures(*counts, int(row["reached"]), case.target) if known else Failures(*counts)
@@ -52,15 +57,14 @@ def failures_of(case: Case, row: pd.Series) -> Failures:
 def summary_finding(
     case: Case, rule: str, key: str, values: Mapping[str, Any], threshold: str, rows: Sequence[pd.Series], *columns: str
 ) -> Finding:
-    """With its evidence in the summary."""
-    one = case.comparison
+    """Return a finding with its evidence in the summary: `rows` with their names and `columns`."""
     shown = ("variant_id", "label", "n", *columns)
     evidence = tuple({name: row[name] for name in shown if name in row} for row in rows)
-    return Finding(rule, key, one.experiment, one.study, one.dataset, values, threshold, "summary", evidence)
+    return Finding(rule, key, *case.comparison[:3], values, threshold, "summary", evidence)
 
 
 def as_record(finding: Finding, sentence: str, elsewhere: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A finding as JSON can hold it: what is not finite is null. `elsewhere` are its sentences in other languages, by key."""
+    """Return a finding as JSON values; a number that is not finite is null. `elsewhere` has sentences in other languages."""
     fields = {name: getattr(finding, name) for name in ("rule", "experiment", "study", "dataset", "threshold")}
     evidence = {"table": finding.table, "rows": _plain(finding.rows)}
     return fields | {"sentence": sentence, **(elsewhere or {}), "values": _plain(finding.values), "evidence": evidence}

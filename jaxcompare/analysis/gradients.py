@@ -70,10 +70,10 @@ def summarise_layers(replicas: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFra
     """
     ratio = gradient_ratio(layers).groupby("replica_id")["gradient_ratio"]
     dead = layers.groupby(["replica_id", "epoch"])["dead_fraction"].mean().groupby("replica_id")
-    ends = {"initial": 0, "final": -1}
-    runs = {f"gradient_ratio_{end}": ratio.agg(lambda values, at=at: values.iloc[at]) for end, at in ends.items()}
-    runs |= {f"dead_fraction_{end}": dead.agg(lambda values, at=at: values.iloc[at]) for end, at in ends.items()}
-    runs["gradient_growth"] = gradient_growth(layers)
+    runs = {"gradient_growth": gradient_growth(layers)}
+    for name, measured in (("gradient_ratio", ratio), ("dead_fraction", dead)):
+        runs[f"{name}_initial"] = measured.agg(lambda values: values.iloc[0])
+        runs[f"{name}_final"] = measured.agg(lambda values: values.iloc[-1])
     figures = pd.DataFrame(runs, columns=list(LAYER_FIGURES)).reindex(replicas["replica_id"])
     groups = figures.groupby(replicas["variant_id"].to_numpy(), sort=False)
     table = groups.agg({name: "mean" if name.startswith("dead") else "median" for name in LAYER_FIGURES})

@@ -74,7 +74,8 @@ def _add_curves(result: pd.DataFrame, history: pd.DataFrame) -> None:
     """Add area and stability: NaN for a diverged run, whose largest jump is infinite."""
     curves: dict[str, pd.Series] = {AREA: area_under_curve(history), "late_deviation": late_deviation(history)}
     if "train_loss" in history:
-        curves |= dict(jumps_and_spikes(history).items())
+        jumps = jumps_and_spikes(history)
+        curves |= {name: jumps[name] for name in ("largest_jump", "spikes")}
     for name in (AREA, *STABILITY):
         values = curves.get(name, pd.Series(dtype=float)).reindex(result.index).astype(float)
         result[name] = values.mask(result["diverged"], np.inf if name == "largest_jump" else np.nan)

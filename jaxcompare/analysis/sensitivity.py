@@ -30,8 +30,7 @@ def rate_sensitivity(summary: pd.DataFrame, comparisons: Sequence[Comparison]) -
     for comparison in comparisons:
         if "learning_rate" in comparison.apart:
             continue
-        levels = [name for name in (comparison.factor, *comparison.apart) if name != "learning_rate"]
-        for cell in cells(rows_of(summary, comparison), tuple(levels)):
+        for cell in cells(rows_of(summary, comparison), comparison.varied("learning_rate")):
             order = ranked(cell).drop_duplicates("learning_rate")
             rows = order.sort_values("learning_rate")
             table = rows[["variant_id", "learning_rate", *COUNTS, *figures]].assign(
@@ -44,10 +43,9 @@ def rate_sensitivity(summary: pd.DataFrame, comparisons: Sequence[Comparison]) -
 
 def _named(table: pd.DataFrame, comparison: Comparison, cell: pd.DataFrame) -> pd.DataFrame:
     """Put in front of a cell's table its experiment, study, data set, factor, level, and values of the separate factors."""
-    factors = [name for name in (comparison.factor, *comparison.apart) if name != "learning_rate"]
-    level = {name: str(cell[name].iloc[0]) for name in factors}
+    level = {name: str(cell[name].iloc[0]) for name in comparison.varied("learning_rate")}
     others = ", ".join(f"{name} {value}" for name, value in level.items() if name != comparison.factor)
-    front = {name: getattr(comparison, name) for name in ("experiment", "study", "dataset", "factor")}
+    front = comparison.where | {"factor": comparison.factor}
     front |= {"level": level.get(comparison.factor, ""), "apart": others}
     for place, (name, value) in enumerate(front.items()):
         table.insert(place, name, value)
@@ -98,7 +96,7 @@ def trials(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> pd.DataFram
     """
     tables = []
     for comparison in comparisons:
-        for cell in cells(rows_of(runs, comparison), (comparison.factor, *comparison.apart)):
+        for cell in cells(rows_of(runs, comparison), comparison.varied()):
             if cell["variant_id"].nunique() > 1 and cell["validation_accuracy"].notna().any():
                 tables.append(_named(_trials(cell), comparison, cell))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
