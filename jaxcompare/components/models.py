@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -229,7 +229,6 @@ def _max_pool(x: jax.Array) -> jax.Array:
     return x.reshape(x.shape[0], height, 2, width, 2, x.shape[3]).max(axis=(2, 4))
 
 
-@lru_cache(maxsize=256)  # equal arguments return the same object, which lets compiled programs be reused
 def mlp(
     *,
     hidden: tuple[int, ...],
@@ -267,7 +266,6 @@ def mlp(
     return _model(_Perceptron(tuple(hidden), classes, *_begin(init, init_scale, bias_init), remat))
 
 
-@lru_cache(maxsize=256)
 def cnn(
     *,
     hidden: tuple[int, ...],
