@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxcompare import data, words
-from jaxcompare.components import activations, losses, models, optimizers
+from jaxcompare.components import activations, initializers, losses, models, optimizers
 from jaxcompare.config import names
 
 ROOT = Path(__file__).parent.parent / "jaxcompare"
@@ -27,7 +27,7 @@ FLOORS = [
 ]
 CORE = (
     *("types", "diagnostics", "engine.train_step", "engine.segment", "engine.sweep"),
-    *(f"components.{name}" for name in ("activations", "losses", "optimizers", "precision", "models")),
+    *(f"components.{name}" for name in ("activations", "initializers", "losses", "optimizers", "precision", "models")),
 )
 BEFORE_JAX = ("run", "config", "system", "words")
 
@@ -126,8 +126,8 @@ def test_importing_registers_starts_and_prints_nothing():
         (names.OPTIMIZERS, optimizers.OPTIMIZERS),
         (names.SCHEDULES, optimizers.SCHEDULES),
         (names.MODELS, models.MODELS),
-        (names.INITIALIZERS, models.INITIALIZERS),
-        (names.BIAS_INITIALIZERS, models.BIAS_INITIALIZERS),
+        (names.INITIALIZERS, initializers.INITIALIZERS),
+        (names.BIAS_INITIALIZERS, initializers.BIAS_INITIALIZERS),
         (names.DATASETS, data.DATASETS),
         (names.LANGUAGES, words.LANGUAGES),
     ],

@@ -9,7 +9,7 @@ import optax
 import pytest
 from scipy import special, stats
 
-from jaxcompare.components import activations, losses, models, optimizers
+from jaxcompare.components import activations, initializers, losses, models, optimizers
 from jaxcompare.config import registry
 
 X = np.linspace(-8, 8, 161)
@@ -168,7 +168,7 @@ VARIANCES = {  # of a kernel [inputs, outputs]
 }
 
 
-@pytest.mark.parametrize("name", models.INITIALIZERS)
+@pytest.mark.parametrize("name", initializers.INITIALIZERS)
 def test_initial_weights_have_their_variance(name):
     model = models.mlp(hidden=(200,), classes=3, init=name, init_scale=0.03)
     kernel = model.init(jax.random.key(0), jnp.zeros((1, 400)))["hidden_1"]["kernel"]

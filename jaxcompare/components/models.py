@@ -12,11 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxcompare.components.activations import ActivationFunction
+from jaxcompare.components.initializers import BIAS_INITIALIZERS, INITIALIZERS
 from jaxcompare.config.registry import nearest
 from jaxcompare.types import Layer, Params
-
-Initializer = Callable[..., jax.Array]
-
 
 Apply = Callable[[Params, jax.Array, ActivationFunction], tuple[jax.Array, dict[str, Layer]]]
 
@@ -85,36 +83,6 @@ def _product_backward(kept: tuple[jax.Array, jax.Array], cotangent: jax.Array) -
 
 
 product.defvjp(_product_forward, _product_backward)
-
-
-def _uniform(bound: float) -> Initializer:
-    def initialize(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return initialize
-
-
-def _torch(fan_in: int, scale: float) -> Initializer:
-    return _uniform(fan_in**-0.5)
-
-
-# name -> (fan_in, scale) -> initializer of a kernel [inputs, outputs]. `scale` is the deviation of truncated_normal.
-INITIALIZERS: dict[str, Callable[[int, float], Initializer]] = {
-    "he_normal": lambda fan_in, scale: nn.initializers.he_normal(),
-    "he_uniform": lambda fan_in, scale: nn.initializers.he_uniform(),
-    "lecun_normal": lambda fan_in, scale: nn.initializers.lecun_normal(),
-    "lecun_uniform": lambda fan_in, scale: nn.initializers.lecun_uniform(),
-    "glorot_normal": lambda fan_in, scale: nn.initializers.glorot_normal(),
-    "glorot_uniform": lambda fan_in, scale: nn.initializers.glorot_uniform(),
-    "truncated_normal": lambda fan_in, scale: nn.initializers.truncated_normal(scale),
-    "orthogonal": lambda fan_in, scale: nn.initializers.orthogonal(),
-    "torch": _torch,  # uniform within 1 / sqrt(fan_in), as torch.nn.Linear does
-}
-
-BIAS_INITIALIZERS: dict[str, Callable[[int], Initializer]] = {
-    "zeros": lambda fan_in: nn.initializers.zeros,
-    "torch": lambda fan_in: _uniform(fan_in**-0.5),
-}
 
 
 class _Network(nn.Module):
