@@ -15,8 +15,8 @@ from jaxcompare.plots import groups, panels, style
 from jaxcompare.words import say
 
 FULL = "float32"
-# Each cost's factor to MiB or milliseconds, and the range often quoted of half precision, as shares of the cost in float32:
-# half of the memory, and a step in 1/2 to 1/1.5 of the time.
+# Each cost's factor to MiB or milliseconds, and the range often quoted of half precision as shares of the cost in float32.
+# Quoted are half of the memory, and a step in 1/2 to 1/1.5 of the time.
 COSTS = {
     "argument_bytes": (2**-20, 0.5, 0.5),
     "temporary_bytes": (2**-20, 0.5, 0.5),
