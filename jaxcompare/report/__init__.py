@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, re
 from jaxcompare.report.records import patterns_of, records, targets_of
 from jaxcompare.report.views import comparison_csvs
 from jaxcompare.system.files import write_atomically
-from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, say
+from jaxcompare.words import ENGLISH, LANGUAGES, localised, say
 
 __all__ = [
     "Background",
@@ -105,13 +105,9 @@ def build(
     failed = {name: one for name, one in pictures.items() if isinstance(one, Failure)}
     whole = {language: with_broken(LANGUAGES[language], told_in, failed) for language, told_in in blocks.items()}
     failures = [*failed.values(), *(one for each in whole.values() for one in failures_in(each))]
-    makers: dict[str, Make] = {
-        **dict(_csvs(found, shared, patterns)),
-        "findings.json": partial(_findings, shared, languages),
-        **dict(_pages(whole, {name: one.page for name, one in pictures.items() if isinstance(one, Picture)})),
-    }
+    pages = {name: one.page for name, one in pictures.items() if isinstance(one, Picture)}
     files = _picture_files(pictures)
-    for name, make in makers.items():
+    for name, make in _makers(found, shared, patterns, whole, pages).items():
         try:
             files |= make()
         except Exception as error:  # the other files are still made
@@ -148,27 +144,34 @@ def _picture_files(pictures: Mapping[str, Drawn]) -> dict[str, bytes]:
     return {name: one.full for name, one in drawn.items()} | others
 
 
+def _makers(
+    tables: Mapping[str, pd.DataFrame],
+    shared: Shared,
+    patterns: Mapping[str, Mapping[str, str]],
+    whole: Mapping[str, Sequence[Block]],
+    pictures: Mapping[str, bytes],
+) -> dict[str, Make]:
+    """Return the functions that make the CSVs, `findings.json` and the pages, by the files' names."""
+    makers: dict[str, Make] = {
+        f"experiment_{name}*.csv": partial(_csvs, name, tables, [view.comparison for view in views], patterns[name])
+        for name, views in shared.views.items()
+    }
+    makers["findings.json"] = partial(_findings, shared, list(whole))
+    for language, blocks in whole.items():
+        makers[localised("report.md", language)] = partial(_text, language, blocks)
+        makers[localised("report.html", language)] = partial(_page, language, blocks, pictures)
+    return makers
+
+
 def _csvs(
-    tables: Mapping[str, pd.DataFrame], shared: Shared, patterns: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[str, Make]]:
-    """Yield what makes the CSVs of each experiment."""
-    for name, views in shared.views.items():
-        yield (
-            f"experiment_{name}*.csv",
-            partial(_csv, name, tables, [view.comparison for view in views], patterns[name]),
-        )
-
-
-def _csv(
     experiment: str,
     tables: Mapping[str, pd.DataFrame],
     comparisons: Sequence[analysis.Comparison],
     patterns: Mapping[str, str],
 ) -> dict[str, bytes]:
-    found = comparison_csvs(
-        experiment, tables["replicas"], tables["summary"], every=comparisons or None, patterns=patterns
-    )
-    return {name: rows.to_csv(index=False, lineterminator="\n").encode() for name, rows in found.items()}
+    measured = tables["replicas"], tables["summary"]
+    csvs = comparison_csvs(experiment, *measured, every=comparisons or None, patterns=patterns)
+    return {name: rows.to_csv(index=False, lineterminator="\n").encode() for name, rows in csvs.items()}
 
 
 def _findings(shared: Shared, languages: Sequence[str]) -> dict[str, bytes]:
@@ -177,20 +180,12 @@ def _findings(shared: Shared, languages: Sequence[str]) -> dict[str, bytes]:
     return {"findings.json": findings.records(views, others)}
 
 
-def _pages(blocks: Mapping[str, Sequence[Block]], pictures: Mapping[str, bytes]) -> Iterator[tuple[str, Make]]:
-    """Yield what makes the pages of each language."""
-    for language, told_in in blocks.items():
-        text, page = localised("report.md", language), localised("report.html", language)
-        yield text, partial(_text, text, told_in)
-        yield page, partial(_page, page, told_in, pictures, LANGUAGES[language])
+def _text(language: str, blocks: Sequence[Block]) -> dict[str, bytes]:
+    return {localised("report.md", language): markdown.render(blocks).encode()}
 
 
-def _text(name: str, blocks: Sequence[Block]) -> dict[str, bytes]:
-    return {name: markdown.render(blocks).encode()}
-
-
-def _page(name: str, blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words) -> dict[str, bytes]:
-    return {name: html.render(blocks, pictures, words).encode()}
+def _page(language: str, blocks: Sequence[Block], pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {localised("report.html", language): html.render(blocks, pictures, LANGUAGES[language]).encode()}
 
 
 def write(

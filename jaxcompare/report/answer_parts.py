@@ -1,8 +1,8 @@
-"""What several answers share: tables and lines of text over studies, and the chart of an answer."""
+"""Parts that answers share: tables and sentences over studies, and the chart of an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,14 @@ from jaxcompare.config import names
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
-from jaxcompare.report.cells import accuracy, cut_note, number, share
+from jaxcompare.report.cells import Cell, accuracy, cut_note, number, share
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.findings import p_value
-from jaxcompare.report.measured import Judged, Study
+from jaxcompare.report.measured import Judged, Study, others_of
 from jaxcompare.words import localised
 
-Cell = Callable[[Evidence, pd.Series], str]
-
 # Columns of an answer's table: the column of the summary, and its text. A column that the run lacks is left out.
-CELLS: dict[str, tuple[str, Cell]] = {
+CELLS: dict[str, tuple[str, Callable[[Evidence, pd.Series], str]]] = {
     "learning_rate": ("learning_rate", lambda e, row: e.rate(row)),
     "n": ("n", lambda e, row: str(row["n"])),
     "failed": ("n_failed", lambda e, row: e.failures(row) or "0"),
@@ -46,35 +44,34 @@ def table(
     rows: Sequence[tuple[Study, pd.Series]],
     keys: Sequence[str],
     columns: Sequence[str],
-    more: Sequence[tuple[str, Sequence[str]]] = (),
-    caption: str = "",
+    more: Mapping[str, Cell] | None = None,
 ) -> Table:
-    """A row a variant.
+    """Return a table with a row per variant.
 
     Args:
         evidence: the tables.
-        studies: those that the rows come from.
+        studies: the source of the rows.
         rows: each with its study.
         keys: factors that name a row.
         columns: of `CELLS`.
-        more: further columns: key of the head, and a cell a row.
-        caption: of the table.
+        more: further columns.
     """
     words = evidence.words
-    kept = [
-        name
-        for name in columns
-        if CELLS[name][0] in evidence.measured.summary and any(_told(row, name) for _, row in rows)
-    ]
-    heads = [words.say("column.dataset"), *(words.factor(key) for key in keys)]
-    heads += [words.say(f"column.{name}") for name in (*kept, *(name for name, _ in more))]
-    body = []
-    for index, (study, row) in enumerate(rows):
-        cells = [evidence.where(study, studies), *(words.level(row[key], key) for key in keys)]
-        body.append(
-            (*cells, *(CELLS[name][1](evidence, row) for name in kept), *(cells_of[index] for _, cells_of in more))
+    known = [name for name in columns if CELLS[name][0] in evidence.measured.summary]
+    kept = {name: CELLS[name][1] for name in known if any(_told(row, name) for _, row in rows)}
+    more = more or {}
+    heads = [words.say("column.dataset"), *map(words.factor, keys)]
+    heads += [words.say(f"column.{name}") for name in (*kept, *more)]
+    body = [
+        (
+            evidence.where(study, studies),
+            *(words.level(row[key], key) for key in keys),
+            *(cell(evidence, row) for cell in kept.values()),
+            *(cell(row) for cell in more.values()),
         )
-    return Table(caption, tuple(heads), tuple(body))
+        for study, row in rows
+    ]
+    return Table("", tuple(heads), tuple(body))
 
 
 def _told(row: pd.Series, name: str) -> bool:
@@ -82,14 +79,14 @@ def _told(row: pd.Series, name: str) -> bool:
 
 
 def difference_text(evidence: Evidence, judged: Judged) -> str:
-    """A paired difference in points, with its interval."""
+    """Return a paired difference in points, with its interval."""
     if not np.isfinite(judged.difference):
         return evidence.words.say("number.none")
     return evidence.words.interval(judged.difference, judged.low, judged.high, "+.2f")
 
 
 def verdict(evidence: Evidence, key: str, judged: Judged, failures: str, **names_of: str) -> str:
-    """What may be said of a difference, as the sentence `key`.above, .below, .none, .few or .failed."""
+    """Return the verdict on a difference, as the sentence `key`.above, .below, .none, .few or .failed."""
     words = evidence.words
     p = p_value(words, judged.p, "number.p_is")
     if judged.family > 1:
@@ -100,7 +97,7 @@ def verdict(evidence: Evidence, key: str, judged: Judged, failures: str, **names
 
 
 def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[str]) -> list[Block]:
-    """How each level of a factor fares in every precision, against itself in float32: sentences, table, chart.
+    """Compare each level of a factor in every precision with itself in float32: sentences, table, chart.
 
     Args:
         evidence: the tables.
@@ -109,49 +106,53 @@ def by_precision(evidence: Evidence, key: str, factor: str, columns: Sequence[st
         columns: of the table, from `CELLS`.
     """
     words, studies = evidence.words, evidence.measured.studies(factor, "precision")
-    texts, rows = [], []
+    rows, names = [], {}
     points: dict[tuple, list[pd.Series]] = {}
-    anywhere, pairs = [], {}
+    anywhere, pairs = {}, {}
     for study in studies:
         keys = (factor, *study.others)
         chosen = evidence.measured.best(study.rows, (*keys, "precision"))
         told_by = (*keys, *rate_of(evidence, chosen, (*keys, "precision")))
+        named_by = (*keys, *rate_of(evidence, study.rows, (*keys, "precision")))
         chosen = in_order(chosen, told_by)
         for _, row in chosen.iterrows():
+            variant = row["variant_id"]
             alike = same(study.rows, row, (*keys, "precision"))
             rows.append((study, row))
-            anywhere.append(words.say("table.wins", wins=alike["n_failed"].sum(), n=alike["n"].sum()))
+            anywhere[variant] = words.say("table.wins", wins=alike["n_failed"].sum(), n=alike["n"].sum())
             base = same(chosen[chosen["precision"] == "float32"], row, told_by)
-            points.setdefault((evidence.where(study, studies), evidence.name(row, told_by), row[factor]), []).append(
-                row
-            )
+            place = (evidence.where(study, studies), evidence.name(row, told_by), row[factor])
+            points.setdefault(place, []).append(row)
             if row["precision"] != "float32" and len(base):
-                pairs[row["variant_id"]] = (row["variant_id"], base.iloc[0]["variant_id"])
+                pairs[variant] = (variant, base.iloc[0]["variant_id"])
+                names[variant] = evidence.name(row, named_by)
     judged = dict(zip(pairs, evidence.measured.judge(list(pairs.values())), strict=True))
-    minus = [
-        difference_text(evidence, judged[row["variant_id"]])
-        if row["variant_id"] in judged
-        else words.say("number.none")
-        for _, row in rows
-    ]
+    texts = []
     for study, row in rows:
         if row["variant_id"] in judged:
-            keys = (factor, *study.others)
-            name = evidence.name(row, (*keys, *rate_of(evidence, study.rows, (*keys, "precision"))))
             failures = evidence.failures(row) or words.say("answer.other_failed")
-            told = {"name": name, "precision": words.level(row["precision"]), "where": evidence.where(study, studies)}
+            told = {"precision": words.level(row["precision"]), "where": evidence.where(study, studies)}
+            told |= {"name": names[row["variant_id"]]}
             texts.append(verdict(evidence, "answer.precision", judged[row["variant_id"]], failures, **told))
-    keys = tuple(dict.fromkeys((factor, *(other for study in studies for other in study.others), "precision")))
-    keys = tuple(name for name in keys if name in evidence.measured.summary)
-    more = [("minus_float32", minus), ("failed_anywhere", anywhere)]
-    chart = precision_chart(evidence, key, points)
+    keys = (factor, *others_of(studies), "precision")
+    more: dict[str, Cell] = {
+        "minus_float32": minus(evidence, judged),
+        "failed_anywhere": lambda row: anywhere[row["variant_id"]],
+    }
     note = Paragraph(words.say("answer.precision_note"))
     shown = table(evidence, studies, rows, keys, columns, more)
-    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), chart]
+    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), precision_chart(evidence, key, points)]
+
+
+def minus(evidence: Evidence, judged: Mapping[str, Judged]) -> Cell:
+    """Return the column of differences from a base, by the ids of variants; a word for none where a row has no base."""
+    none = evidence.words.say("number.none")
+    texts = {variant: difference_text(evidence, verdict) for variant, verdict in judged.items()}
+    return lambda row: texts.get(row["variant_id"], none)
 
 
 def rate_of(evidence: Evidence, rows: pd.DataFrame, keys: Sequence[str]) -> tuple[str, ...]:
-    """The learning rate as one more key, where it was set to several values in a cell of `keys`."""
+    """Return the learning rate as a further key, where a cell of `keys` has several rates that were set."""
     several = (
         evidence.measured.rates_set(rows)
         and (rows.groupby(list(keys), dropna=False)["learning_rate"].nunique() > 1).any()
@@ -160,14 +161,14 @@ def rate_of(evidence: Evidence, rows: pd.DataFrame, keys: Sequence[str]) -> tupl
 
 
 def in_order(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    """Rows that differ only in their precision one after the other, the widest first."""
+    """Sort rows so that those that differ only in precision follow each other, the widest first."""
     cells = rows.groupby(list(keys), sort=False, dropna=False).ngroup()
     widths = rows["precision"].map({name: place for place, name in enumerate(names.PRECISIONS)})
     return rows.assign(cell=cells, width=widths).sort_values(["cell", "width"], kind="stable", ignore_index=True)
 
 
 def same(rows: pd.DataFrame, row: pd.Series, keys: Iterable[str]) -> pd.DataFrame:
-    """The rows that agree with one in `keys`."""
+    """Return the rows that agree with `row` in `keys`."""
     keep = pd.Series(True, index=rows.index)
     for key in keys:
         keep &= (rows[key] == row[key]) | (rows[key].isna() & pd.isna(row[key]))
@@ -175,7 +176,7 @@ def same(rows: pd.DataFrame, row: pd.Series, keys: Iterable[str]) -> pd.DataFram
 
 
 def precision_chart(evidence: Evidence, key: str, points: dict[tuple, list[pd.Series]]) -> Chart:
-    """Test accuracy by precision, a line for each data set and level."""
+    """Return a chart of test accuracy by precision, a line for each data set and level."""
     words = evidence.words
     order = [
         name for name in names.PRECISIONS if any(row["precision"] == name for rows in points.values() for row in rows)
@@ -198,7 +199,7 @@ def precision_chart(evidence: Evidence, key: str, points: dict[tuple, list[pd.Se
 
 
 def accuracy_point(row: pd.Series, x: float) -> Point:
-    """A variant's test accuracy with its interval; its median where a run diverged."""
+    """Return a variant's test accuracy with its interval; its median where a run diverged."""
     mean = row["test_accuracy_mean"]
     middle = mean if np.isfinite(mean) else row["test_accuracy_median"]
     low, high = float(row["test_accuracy_low"]), float(row["test_accuracy_high"])  # Student's t may leave 0 to 1
@@ -206,7 +207,7 @@ def accuracy_point(row: pd.Series, x: float) -> Point:
 
 
 def chart(evidence: Evidence, key: str, panel: Panel | Sheet) -> Chart:
-    """The picture of an answer, by its file name."""
+    """Return the picture of an answer, by its file name."""
     return Chart(
         localised(f"answer_{key}.png", evidence.words.language),
         evidence.words.say("alt.chart", title=panel.title, y=panel.y),

@@ -15,19 +15,20 @@ from jaxcompare.report.answer_parts import by_precision, chart, table
 from jaxcompare.report.blocks import Block, Details, Items, Paragraph, Table
 from jaxcompare.report.cells import share
 from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.measured import Study
+from jaxcompare.report.measured import Study, others_of
 from jaxcompare.report.pictures import picture
 
 DYING = "relu"  # its units die: they give zero and get no gradient on every example
+# Grids that would vary a factor.
 EXAMPLES = {
     "hidden": "hidden = [[64, 64], [64, 64, 64, 64]]",
     "precision": 'precision = ["float32", "float16"]',
-}  # of grids
+}
 NUMBER = 4  # bytes of a float32 and of a count
 
 
 def dead_units(evidence: Evidence) -> list[Block]:
-    """How dead ReLUs behave: by learning rate, layer, depth, precision and device."""
+    """Answer how dead ReLUs behave: by learning rate, layer, depth, precision and device."""
     words = evidence.words
     studies = _dying(evidence)
     if not studies:
@@ -37,19 +38,18 @@ def dead_units(evidence: Evidence) -> list[Block]:
     for index, study in enumerate(studies):
         where = evidence.where(study, studies)
         ordered = study.rows.sort_values([*study.others, "learning_rate"], kind="stable")
-        cells = list(ordered.groupby(list(study.others), sort=False, dropna=False)) if study.others else [((), ordered)]
-        for number, (_, cell) in enumerate(cells):
+        for number, cell in enumerate(analysis.cells(ordered, study.others)):
             rows += [(study, row) for _, row in cell.iterrows()]
-            name = evidence.name(cell.iloc[0], study.others)
-            label = words.say("chart.series", name=name, where=where) if name else where
+            label = evidence.label(cell.iloc[0], study.others, where)
             colour = style.PALETTE[(index + number) % len(style.PALETTE)]
             points = tuple(_share(evidence, row) for _, row in cell.iterrows())
             series.append(Series(label, colour, points, style.DASHES[number % len(style.DASHES)]))
     texts += [_by_factor(evidence, studies, factor) for factor in ("hidden", "precision")]
     device = next((str(about["device"].get("kind")) for about in evidence.measured.told.values() if _kind(about)), None)
     texts.append(words.say("answer.dead_device", device=device) if device else words.say("answer.dead_no_device"))
-    keys = tuple(dict.fromkeys(name for study in studies for name in study.others))
-    shown = table(evidence, studies, rows, keys, ("learning_rate", "n", "failed", "dead_first", "dead_last"))
+    shown = table(
+        evidence, studies, rows, others_of(studies), ("learning_rate", "n", "failed", "dead_first", "dead_last")
+    )
     panel = Panel(
         words.say("chart.dead_units"),
         words.say("chart.dead_note"),
@@ -59,29 +59,30 @@ def dead_units(evidence: Evidence) -> list[Block]:
         ticks=tuple((rate, f"{rate:g}") for rate in sorted({row["learning_rate"] for _, row in rows})),
         log_x=True,
     )
-    by_layer = _layers(evidence, studies)
-    return [Items(tuple(texts)), chart(evidence, "dead_units", panel), by_layer, _folded(evidence, shown)]
+    folded = Details(words.say("answer.dead_rows", count=len(shown.rows)), (shown,))
+    return [Items(tuple(texts)), chart(evidence, "dead_units", panel), _layers(evidence, studies), folded]
 
 
 def _kind(about: object) -> bool:
     return isinstance(about, dict) and isinstance(about.get("device"), dict)
 
 
-def _folded(evidence: Evidence, shown: Table) -> Block:
-    return Details(evidence.words.say("answer.dead_rows", count=len(shown.rows)), (shown,))
-
-
 def _dying(evidence: Evidence) -> list[Study]:
-    """The studies of more than one learning rate, of their variants those with ReLU."""
+    """Return the studies of several learning rates, reduced to their variants with ReLU."""
     if "dead_fraction_final" not in evidence.measured.summary or "activation" not in evidence.measured.summary:
         return []
     found = []
     for study in evidence.measured.studies("learning_rate"):
-        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
+        rows = _relus(study)
         others = tuple(name for name in study.others if name in rows and rows[name].nunique(dropna=False) > 1)
         if len(rows) and rows["learning_rate"].nunique() > 1:
             found.append(study._replace(rows=rows, others=others))
     return [study for study in found if _asked(evidence, study.experiment)]
+
+
+def _relus(study: Study) -> pd.DataFrame:
+    """Return the variants with ReLU that were measured."""
+    return study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
 
 
 def _asked(evidence: Evidence, experiment: str) -> bool:
@@ -96,7 +97,7 @@ def _share(evidence: Evidence, row: pd.Series) -> Point:
 
 
 def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
-    """The share at the best rate, and where it is highest."""
+    """Say the share at the best rate, and where the share is highest."""
     words = evidence.words
     best = analysis.ranked(rows).iloc[0]
     worst = rows.sort_values("dead_fraction_final", na_position="first").iloc[-1]
@@ -116,10 +117,10 @@ def _by_rate(evidence: Evidence, where: str, rows: pd.DataFrame) -> str:
 
 
 def _by_factor(evidence: Evidence, studies: Sequence[Study], factor: str) -> str:
-    """The share at the best rate by another factor, or that it was not varied."""
+    """Say the share at the best rate by another factor, or that no study varied the factor."""
     words, found, was_set = evidence.words, [], True
     for study in (one for one in evidence.measured.studies(factor) if _asked(evidence, one.experiment)):
-        rows = study.rows[(study.rows["activation"] == DYING) & study.rows["dead_fraction_initial"].notna()]
+        rows = _relus(study)
         was_set &= evidence.measured.rates_set(study.rows)
         for _, row in evidence.measured.best(rows, (factor, *study.others)).iterrows() if len(rows) else ():
             told = {
@@ -167,7 +168,7 @@ def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
 
 
 def mixed_activations(evidence: Evidence) -> list[Block]:
-    """What mixed precision does to each activation."""
+    """Answer what mixed precision does to each activation."""
     if not evidence.measured.studies("activation", "precision"):
         return []
     columns = ("learning_rate", "n", "failed", "test_accuracy", "dead_last", "skipped_steps", "underflow")
@@ -180,7 +181,7 @@ def distributions(evidence: Evidence) -> list[Block]:
     kept = evidence.measured.tables.get("histograms")
     if kept is None or not len(kept) or not any(_asked(evidence, name) for name in evidence.measured.told):
         return []
-    kept = kept[kept["kind"] != "gradient"]  # which are of parameters, not of examples
+    kept = kept[kept["kind"] != "gradient"]  # gradients are of parameters, not of examples
     runs = kept[["replica_id"]].drop_duplicates().merge(evidence.measured.replicas, on="replica_id")
     body: list[tuple[str, ...]] = []
     networks: dict[str, list[tuple[int, float, float]]] = {}
@@ -213,7 +214,7 @@ def distributions(evidence: Evidence) -> list[Block]:
 
 
 def _memory(evidence: Evidence, networks: dict[str, list[tuple[int, float, float]]]) -> tuple[Series, ...]:
-    """For each network what its counts take and what its activations would, up to the largest training set."""
+    """Return the memory of each network's counts, and of all its activations up to the largest training set."""
     words, series = evidence.words, []
     for index, (hidden, found) in enumerate(networks.items()):
         train, histogram, example = max(found)
@@ -226,7 +227,7 @@ def _memory(evidence: Evidence, networks: dict[str, list[tuple[int, float, float
 
 
 def _examples(run: pd.Series, row: pd.Series) -> int:
-    """How many examples a run's histogram of the first hidden layer counts."""
+    """Return the number of examples that a run's histogram of the first hidden layer counts."""
     if not pd.isna(run.get("probe_size", math.nan)):
         return int(run["probe_size"])
     counted = int(sum(row["counts"])) + int(row["below"]) + int(row["above"])
@@ -234,7 +235,7 @@ def _examples(run: pd.Series, row: pd.Series) -> int:
 
 
 def _drawn(evidence: Evidence) -> list[Block]:
-    """Return the report's pictures of distributions once more."""
+    """Return the report's pictures of distributions."""
     return [
         picture(evidence.words, name, plot)
         for every in evidence.pictures.values()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
@@ -13,36 +12,41 @@ from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.answer_parts import by_precision, chart, table
 from jaxcompare.report.blocks import Block, Chart, Items, Paragraph
-from jaxcompare.report.cells import cut_note, number
+from jaxcompare.report.cells import Cell, cut_note, number
 from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.measured import Study
+from jaxcompare.report.measured import Study, others_of
 
 
 def speed_of_losses(evidence: Evidence) -> list[Block]:
-    """Why losses converge at different speeds: the size of their gradients, and of the first step at their best rates."""
+    """Answer why losses converge at different speeds: by their gradients, and by the first step at their best rates."""
     words = evidence.words
-    studies = evidence.measured.studies("loss", lacking=("precision", "batch_size")) or evidence.measured.studies(
-        "loss"
-    )
+    measured = evidence.measured
+    studies = measured.studies("loss", lacking=("precision", "batch_size")) or measured.studies("loss")
     if not studies or "last_initial" not in evidence.measured.summary:
         return []
     rows, texts = [], []
-    first_step, at_common, common_rates = [], [], []
+    common: dict[str, pd.Series] = {}  # the row of the same loss at the common rate, by variant
     for study in studies:
         chosen = evidence.measured.best(study.rows, ("loss", *study.others))
-        common = analysis.common_rate(study.rows, "loss", study.others).set_index("variant_id", drop=False)
+        rates = analysis.common_rate(study.rows, "loss", study.others)
         for _, row in chosen.iterrows():
             rows.append((study, row))
-            first_step.append(number(words, row["last_initial"] * row["learning_rate"]))
-            alike = common[common["loss"] == row["loss"]]
-            at_common.append(number(words, alike["steps_to_target_median"].iloc[0] if len(alike) else np.nan))
-            common_rates.append(number(words, alike["learning_rate"].iloc[0] if len(alike) else np.nan))
+            alike = rates[rates["loss"] == row["loss"]]
+            common |= {row["variant_id"]: alike.iloc[0]} if len(alike) else {}
         for first, second in itertools.combinations([row for _, row in chosen.iterrows()], 2):
             texts.append(_speeds(evidence, evidence.where(study, studies), first, second, study.others))
     columns = ("learning_rate", "n", "gradient_start", "gradient_end", "steps_to_target")
-    more = [("first_step", first_step), ("common", common_rates), ("steps_at_common", at_common)]
-    keys = ("loss", *dict.fromkeys(name for study in studies for name in study.others))
-    shown = table(evidence, studies, rows, keys, columns, more)
+
+    def at_common(row: pd.Series, name: str) -> str:
+        alike = common.get(row["variant_id"])
+        return number(words, None if alike is None else alike[name])
+
+    more: dict[str, Cell] = {
+        "first_step": lambda row: number(words, row["last_initial"] * row["learning_rate"]),
+        "common": lambda row: at_common(row, "learning_rate"),
+        "steps_at_common": lambda row: at_common(row, "steps_to_target_median"),
+    }
+    shown = table(evidence, studies, rows, ("loss", *others_of(studies)), columns, more)
     return [Paragraph(words.say("answer.losses_why")), Items(tuple(texts)), shown, _gradients(evidence, studies, rows)]
 
 
@@ -63,7 +67,7 @@ def _speeds(evidence: Evidence, where: str, first: pd.Series, second: pd.Series,
 
 
 def _gradients(evidence: Evidence, studies: list[Study], rows: list[tuple[Study, pd.Series]]) -> Chart:
-    """The last layer's gradient over the training, at each loss's best rate."""
+    """Return a chart of the last layer's gradient over the training, at each loss's best rate."""
     words, found = evidence.words, evidence.measured.last_gradients
     colours = style.colours_of(row["loss"] for _, row in rows)
     places = [(study.name, study.dataset) for study in studies]
@@ -85,24 +89,18 @@ def _gradients(evidence: Evidence, studies: list[Study], rows: list[tuple[Study,
 
 
 def mixed_losses(evidence: Evidence) -> list[Block]:
-    """How stable each loss is in mixed precision."""
+    """Answer how stable each loss is in mixed precision."""
     if not evidence.measured.studies("loss", "precision"):
         return []
     columns = (
-        "learning_rate",
-        "n",
-        "failed",
-        "test_accuracy",
-        "late_deviation",
-        "spikes",
-        "skipped_steps",
-        "underflow",
+        *("learning_rate", "n", "failed", "test_accuracy"),
+        *("late_deviation", "spikes", "skipped_steps", "underflow"),
     )
     return by_precision(evidence, "mixed_losses", "loss", columns)
 
 
 def large_batches(evidence: Evidence) -> list[Block]:
-    """Whether the gradient vanishes at large batches: first over last layer, by batch size."""
+    """Answer whether the gradient vanishes at large batches: first over last layer, by batch size."""
     words = evidence.words
     studies = evidence.measured.studies("batch_size")
     if not studies or "gradient_ratio_final" not in evidence.measured.summary:
@@ -115,7 +113,7 @@ def large_batches(evidence: Evidence) -> list[Block]:
         rows += [(study, row) for _, row in chosen.iterrows()]
         texts.append(_vanishing(evidence, study, where, chosen))
         panels.append(_arriving(evidence, study, where, chosen))
-    keys = tuple(dict.fromkeys((*(name for study in studies for name in study.others), "batch_size")))
+    keys = (*others_of(studies), "batch_size")
     columns = ("learning_rate", "n", "failed", "ratio_initial", "ratio_final", "gradient_start", "gradient_end")
     shown = table(evidence, studies, rows, keys, (*columns, "test_accuracy"))
     note = Paragraph(words.say("answer.batches_probe"))
@@ -124,7 +122,7 @@ def large_batches(evidence: Evidence) -> list[Block]:
 
 
 def _arriving(evidence: Evidence, study: Study, where: str, chosen: pd.DataFrame) -> Panel:
-    """First over last layer by batch size, a line a cell: its first factor by colour, what else varies by dash."""
+    """Return a panel of first over last layer by batch size, a line per cell: colour by first factor, dash by the others."""
     words = evidence.words
     cells = analysis.cells(chosen, study.others)
     colours = style.colours_of(str(cell[study.others[0]].iloc[0]) for cell in cells) if len(study.others) > 1 else {}

@@ -15,21 +15,21 @@ from jaxcompare.plots.charts import Panel, Point, Series, Sheet
 from jaxcompare.report.answer_parts import (
     accuracy_point,
     chart,
-    difference_text,
     in_order,
+    minus,
     rate_of,
     same,
     table,
     verdict,
 )
-from jaxcompare.report.blocks import Block, Chart, Items, Paragraph
-from jaxcompare.report.cells import cut_note, number
+from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
+from jaxcompare.report.cells import cut_note, number, numbers
 from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.measured import Judged, Study
+from jaxcompare.report.measured import Judged, Study, others_of
 
 
 def clipping(evidence: Evidence) -> list[Block]:
-    """When clipping is needed under mixed precision: what it changes at each rate, and what fails without it."""
+    """Answer when clipping is needed in mixed precision: its effect at each rate, and the failures without it."""
     words = evidence.words
     studies = evidence.measured.studies("precision", "clip_norm")
     if not studies:
@@ -60,20 +60,15 @@ def clipping(evidence: Evidence) -> list[Block]:
         readings = {judged[row["variant_id"]].reading for row, _ in compared}
         key = "above" if "above" in readings else "below" if "below" in readings else "none"
         texts.append(words.say(f"answer.clipping_{key}", where=where, name=name, clip=clip, told="; ".join(told)))
-    none = words.say("number.none")
-    minus = [
-        difference_text(evidence, judged[row["variant_id"]]) if row["variant_id"] in judged else none for _, row in rows
-    ]
-    keys = (*dict.fromkeys(name for study in studies for name in study.others), "precision", "clip_norm")
+    keys = (*others_of(studies), "precision", "clip_norm")
     columns = ("learning_rate", "n", "failed", "test_accuracy", "skipped_steps", "loss_scale")
-    shown = table(evidence, studies, rows, keys, columns, [("minus_unclipped", minus)])
+    shown = table(evidence, studies, rows, keys, columns, {"minus_unclipped": minus(evidence, judged)})
     note = Paragraph(words.say("answer.clipping_note"))
-    drawn = _clipping_chart(evidence, points)
-    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), drawn]
+    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), _clipping_chart(evidence, points)]
 
 
 def _clipping_chart(evidence: Evidence, points: dict[tuple[str, str], dict[float, list[pd.Series]]]) -> Chart:
-    """Test accuracy by precision, a panel for each setting, each with a range of its own: in it a line a norm."""
+    """Return a chart of test accuracy by precision: a panel with its own range for each setting, a line per norm."""
     words = evidence.words
     colours = style.colours_of(norm for lines in points.values() for norm in lines)
     used = {row["precision"] for lines in points.values() for rows in lines.values() for row in rows}
@@ -96,7 +91,7 @@ def _clipping_chart(evidence: Evidence, points: dict[tuple[str, str], dict[float
 
 
 def _clipped(evidence: Evidence, judged: Judged, row: pd.Series, base: pd.Series) -> str:
-    """What clipping changes at one rate, seed by seed, and how many runs failed on either side."""
+    """Say the effect of clipping at one rate, seed by seed, and how many runs failed on either side."""
     words = evidence.words
     told = verdict(evidence, "answer.clip", judged, words.say("answer.other_failed"), rate=f"{row['learning_rate']:g}")
     if not row["n_failed"] and not base["n_failed"]:
@@ -119,7 +114,7 @@ def rate_by_batch(evidence: Evidence) -> list[Block]:
 
 
 def _tuned(evidence: Evidence, study: Study) -> Study | None:
-    """What of a study had several rates to choose from at each batch size; None where two sizes are not left."""
+    """Return the part of a study with several rates at each batch size; None where it has less than two sizes."""
     if evidence.measured.rates_set(study.rows):
         return None
     cells = study.rows.groupby([*study.others, "batch_size"], dropna=False)["learning_rate"]
@@ -127,53 +122,52 @@ def _tuned(evidence: Evidence, study: Study) -> Study | None:
     return study._replace(rows=rows) if rows["batch_size"].nunique() > 1 else None
 
 
-def _set_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
-    """At equal examples seen, what each batch size came to with each rule, at rates that nobody chose."""
-    words = evidence.words
-    rows, effective, texts = [], [], []
+def _cells(evidence: Evidence, studies: Sequence[Study]) -> list[tuple[Study, str, pd.DataFrame]]:
+    """Return the best rows by batch size of each cell of each study, with the cell's name and the rates used."""
+    cells = []
     for study in studies:
-        where = evidence.where(study, studies)
-        chosen = evidence.measured.best(study.rows, (*study.others, "batch_size"))
-        chosen = chosen.assign(effective=_effective(chosen)).sort_values([*study.others, "batch_size"], kind="stable")
-        rows += [(study, row) for _, row in chosen.iterrows()]
-        effective += [number(words, value) for value in chosen["effective"]]
+        where, keys = evidence.where(study, studies), (*study.others, "batch_size")
+        chosen = evidence.measured.best(study.rows, keys)
+        chosen = chosen.assign(effective=_effective(chosen)).sort_values(list(keys), kind="stable")
         for cell in analysis.cells(chosen, study.others):
-            name = evidence.name(cell.iloc[0], study.others)
-            label = words.say("chart.series", name=name, where=where) if name else where
-            told = [
-                words.say("answer.accuracy_at", accuracy=evidence.accuracy(row), batch=int(row["batch_size"]))
-                for _, row in cell.iterrows()
-            ]
-            n = "/".join(str(one) for one in sorted(set(cell["n"])))
-            texts.append(words.say("answer.equal_examples", name=label, told="; ".join(told), n=n))
-    keys = (*dict.fromkeys(name for study in studies for name in study.others), "batch_size")
+            cells.append((study, evidence.label(cell.iloc[0], study.others, where), cell))
+    return cells
+
+
+def _rates_table(evidence: Evidence, studies: Sequence[Study], cells: list[tuple[Study, str, pd.DataFrame]]) -> Table:
+    rows = [(study, row) for study, _, cell in cells for _, row in cell.iterrows()]
     columns = ("learning_rate", "n", "failed", "test_accuracy", "steps_to_target")
-    shown = table(evidence, studies, rows, keys, columns, [("effective_rate", effective)])
+    more = numbers(evidence.words, {"effective_rate": "effective"})
+    return table(evidence, studies, rows, (*others_of(studies), "batch_size"), columns, more)
+
+
+def _set_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
+    """Report the accuracy of each batch size with each rule, at equal examples seen and at rates that nobody chose."""
+    words, texts = evidence.words, []
+    cells = _cells(evidence, studies)
+    for _, label, cell in cells:
+        told = [
+            words.say("answer.accuracy_at", accuracy=evidence.accuracy(row), batch=int(row["batch_size"]))
+            for _, row in cell.iterrows()
+        ]
+        n = "/".join(map(str, sorted(set(cell["n"]))))
+        texts.append(words.say("answer.equal_examples", name=label, told="; ".join(told), n=n))
+    shown = _rates_table(evidence, studies, cells)
     unmeasured = Paragraph(words.say("answer.rate_unmeasured"))
     return [unmeasured, Items(tuple(texts)), shown, *cut_note(words, shown)]
 
 
 def _tuned_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
     words = evidence.words
-    rows, effective, texts = [], [], []
+    cells = _cells(evidence, studies)
+    texts = [_slope(evidence, label, cell) for _, label, cell in cells]
     series: list[Series] = []
-    for study in studies:
-        where = evidence.where(study, studies)
-        chosen = evidence.measured.best(study.rows, (*study.others, "batch_size"))
-        chosen = chosen.assign(effective=_effective(chosen)).sort_values([*study.others, "batch_size"], kind="stable")
-        cells = chosen.groupby(list(study.others), sort=False, dropna=False) if study.others else [((), chosen)]
-        for _, cell in cells:
-            rows += [(study, row) for _, row in cell.iterrows()]
-            effective += [number(words, value) for value in cell["effective"]]
-            name = evidence.name(cell.iloc[0], study.others)
-            label = words.say("chart.series", name=name, where=where) if name else where
-            texts.append(_slope(evidence, label, cell))
-            points = tuple(
-                Point(row["batch_size"], row["effective"], failed=bool(row["n_failed"])) for _, row in cell.iterrows()
-            )
-            place = len(series)
-            series.append(Series(label, style.PALETTE[place % len(style.PALETTE)], points, style.DASHES[place % 4]))
-    sizes = sorted({int(row["batch_size"]) for _, row in rows})
+    for place, (_, label, cell) in enumerate(cells):
+        points = tuple(
+            Point(row["batch_size"], row["effective"], failed=bool(row["n_failed"])) for _, row in cell.iterrows()
+        )
+        series.append(Series(label, style.PALETTE[place % len(style.PALETTE)], points, style.DASHES[place % 4]))
+    sizes = sorted({int(size) for _, _, cell in cells for size in cell["batch_size"]})
     series += _guides(evidence, sizes, series)
     panel = Panel(
         words.say("chart.rate_by_batch"),
@@ -181,19 +175,17 @@ def _tuned_rates(evidence: Evidence, studies: Sequence[Study]) -> list[Block]:
         words.factor("batch_size"),
         words.say("axis.effective_rate"),
         tuple(series),
-        ticks=tuple((float(one), str(one)) for one in sizes),
+        ticks=tuple((float(size), str(size)) for size in sizes),
         log_x=True,
         log_y=True,
     )
-    keys = (*dict.fromkeys(name for study in studies for name in study.others), "batch_size")
-    columns = ("learning_rate", "n", "failed", "test_accuracy", "steps_to_target")
-    shown = table(evidence, studies, rows, keys, columns, [("effective_rate", effective)])
-    notes = Paragraph(words.say("answer.rate_note"))
-    return [Items(tuple(texts)), notes, shown, *cut_note(words, shown), chart(evidence, "rate_by_batch", panel)]
+    shown = _rates_table(evidence, studies, cells)
+    note = Paragraph(words.say("answer.rate_note"))
+    return [Items(tuple(texts)), note, shown, *cut_note(words, shown), chart(evidence, "rate_by_batch", panel)]
 
 
 def _effective(rows: pd.DataFrame) -> pd.Series:
-    """The rates that were used, at the batch size that each rule makes of them."""
+    """Return the rates used: each learning rate as its rule changes it for the batch size."""
     if "learning_rate_rule" not in rows or "reference_batch_size" not in rows:
         return rows["learning_rate"]
     power = rows["learning_rate_rule"].map({"fixed": 0.0, "linear": 1.0, "square_root": 0.5})
@@ -201,7 +193,7 @@ def _effective(rows: pd.DataFrame) -> pd.Series:
 
 
 def _slope(evidence: Evidence, name: str, cell: pd.DataFrame) -> str:
-    """The exponent by which the best rate grows, through its logarithms; what edges leave of it."""
+    """Say the exponent by which the best rate grows, fitted to logarithms, and how many rates are at an edge."""
     words = evidence.words
     rates = "; ".join(
         words.say("answer.rate_at", batch=int(row["batch_size"]), rate=number(words, row["effective"]))
@@ -214,7 +206,7 @@ def _slope(evidence: Evidence, name: str, cell: pd.DataFrame) -> str:
 
 
 def _guides(evidence: Evidence, sizes: Sequence[int], series: Sequence[Series]) -> list[Series]:
-    """What a linear and a square-root rule would be, from the lowest best rate at the smallest batch."""
+    """Return lines of a linear and a square-root rule, from the lowest best rate at the smallest batch."""
     start = min(one.points[0].y for one in series)
     found = []
     for key, power, dash in (("linear", 1.0, "--"), ("square_root", 0.5, ":")):

@@ -7,10 +7,10 @@ import pandas as pd
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Bar, Bars, Sheet
 from jaxcompare.report.answer_parts import chart
-from jaxcompare.report.blocks import Block, Chart, Items, Table
-from jaxcompare.report.cells import number, size
+from jaxcompare.report.blocks import Block, Chart, Items
+from jaxcompare.report.cells import each, levels, number, numbers, size, table
 from jaxcompare.report.evidence import Evidence
-from jaxcompare.report.programs import SHARED, SHORT, seconds_of, short
+from jaxcompare.report.programs import BYTES, SHARED, SHORT, seconds_of, short
 from jaxcompare.report.records import title
 
 
@@ -27,33 +27,11 @@ def scaling(evidence: Evidence) -> list[Block]:
     if programs.empty:
         return []
     keys = [name for name in SHARED if programs[name].nunique(dropna=False) > 1 or name == "optimizer"]
-    bytes_known = "argument_bytes" in programs and "temporary_bytes" in programs
-    body = []
-    for _, row in programs.iterrows():
-        cells = [words.level(row[key], key) for key in keys]
-        cells += [
-            f"{row['replicas']:,}",
-            number(words, row["side_by_side"]),
-            number(words, row["train_seconds"]),
-            number(words, row["replica_steps_per_second"]),
-        ]
-        cells += [number(words, row["examples_per_second"]), number(words, row["compile_seconds"])]
-        cells += [size(words, row[name]) for name in ("argument_bytes", "temporary_bytes")] if bytes_known else []
-        body.append(tuple(cells))
-    heads = [
-        "replicas",
-        "side_by_side",
-        "train_seconds",
-        "replica_steps_per_second",
-        "examples_per_second",
-        "compile_seconds",
-    ]
-    heads += ["argument_bytes", "temporary_bytes"] if bytes_known else []
-    columns = (
-        *(words.factor(key) for key in keys),
-        *(words.say(f"column.{one}") for one in heads),
-    )
-    shown = Table("", columns, tuple(body))
+    names = ("side_by_side", "train_seconds", "replica_steps_per_second", "examples_per_second", "compile_seconds")
+    columns = levels(words, keys) | {"replicas": lambda row: f"{row['replicas']:,}"}
+    columns |= numbers(words, {name: name for name in names})
+    columns |= each(BYTES, lambda row, name: size(words, row[name])) if set(BYTES) <= set(programs) else {}
+    shown = table(words, programs, columns, factors=keys)
     texts = [*_by_batch(evidence, programs), *_replicas(evidence, programs), *_remat(evidence, programs)]
     return [Items(tuple(texts)), shown, _speed_chart(evidence, programs)]
 
@@ -66,11 +44,15 @@ def _by_batch(evidence: Evidence, programs: pd.DataFrame) -> list[str]:
         if ordered["batch_size"].nunique() < 2:
             continue
         low, high = ordered.iloc[0], ordered.iloc[-1]
-        values = {"seconds": seconds_of(words, (low, high)), "name": words.level(low["optimizer"])}
-        values |= {"where": words.level(low["dataset"])}
-        values |= {"low": f"{low['batch_size']:g}", "high": f"{high['batch_size']:g}"}
-        values |= {"times": number(words, high["batch_size"] / low["batch_size"])}
-        values |= {"faster": number(words, high["examples_per_second"] / low["examples_per_second"])}
+        values = {
+            "seconds": seconds_of(words, (low, high)),
+            "name": words.level(low["optimizer"]),
+            "where": words.level(low["dataset"]),
+            "low": f"{low['batch_size']:g}",
+            "high": f"{high['batch_size']:g}",
+            "times": number(words, high["batch_size"] / low["batch_size"]),
+            "faster": number(words, high["examples_per_second"] / low["examples_per_second"]),
+        }
         texts.append(words.say(f"answer.scaling_batch{'_short' if short(low, high) else ''}", **values))
     return texts or [words.say("answer.scaling_no_batch")]
 

@@ -33,7 +33,7 @@ def curves(view: View, anchor: str) -> list[Block]:
 def _name(view: View, row: pd.Series) -> str:
     words = view.words
     name = view.name(row)
-    if view.comparison.factor != "learning_rate" and "learning_rate" not in view.comparison.apart:
+    if "learning_rate" not in view.comparison.varied():
         name = words.say("picture.at_rate", name=name, rate=row["learning_rate"])
     notes = [words.say("picture.n", n=row["n"]), view.failures(row)]
     return words.say("curves.name", name=name, notes="; ".join(filter(None, notes)))

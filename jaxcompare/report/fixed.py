@@ -61,7 +61,7 @@ def fixed(view: View) -> list[str]:
     shared = [
         name
         for name in analysis.factors(view.replicas)
-        if name not in (one.factor, *one.apart)
+        if name not in one.varied()
         and name not in APART
         and rows[name].nunique(dropna=False) == 1
         and rows[name].notna().all()

@@ -1,9 +1,8 @@
-"""The summary's first lines: what each comparison answers, by how much, over how many seeds, and why where it was seen."""
+"""The summary's first lines: what each comparison shows, by how much, over how many seeds, and the reason where measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -14,13 +13,13 @@ from jaxcompare.report.findings import widest
 from jaxcompare.report.view import View
 from jaxcompare.words import rounded
 
-MANY_DEAD = 0.1  # of the hidden units, and twice as many as the winner's, before they are named for a reason
-MOST_PAIRS = 6  # of a cell; of more, those of its leader alone
+MANY_DEAD = 0.1  # of hidden units: a smaller share, or one below twice the winner's, is no reason
+MOST_PAIRS = 6  # of a cell; a cell with more shows the pairs of its leader alone
 REASONS = {"vanishing_gradient": ("headline.vanishing", "ratio"), "dead_units": ("headline.dead", "share")}
 
 
 def headlines(found: Sequence[View], title: str) -> list[str]:
-    """A sentence for each main comparison of an experiment and cell: what is shown; none where nothing is claimed."""
+    """Return a sentence for each cell of the main comparisons: what is shown; none where nothing is claimed."""
     return [_told(view, claims, title) for view in found if view.main for claims in _cells(view)]
 
 
@@ -34,7 +33,7 @@ def _cells(view: View) -> list[pd.DataFrame]:
 
 
 def _told(view: View, claims: pd.DataFrame, title: str) -> str:
-    """What is shown in one cell, and what is not."""
+    """Say what is shown in one cell, and what is not."""
     words = view.words
     told = [_shown(view, claim) for _, claim in claims.iterrows() if claim["reading"] in ("above", "below")]
     for key in ("none", "few", "failed"):
@@ -68,7 +67,7 @@ def _pair(view: View, claim: pd.Series) -> str:
 
 
 def _sides(claim: pd.Series) -> tuple[str, str]:
-    """The ids of the one ahead and of the other."""
+    """Return the ids of the winner and of the loser."""
     sides = ("first_id", "second_id") if claim["reading"] == "above" else ("second_id", "first_id")
     return str(claim[sides[0]]), str(claim[sides[1]])
 
@@ -80,26 +79,22 @@ def _shown(view: View, claim: pd.Series) -> str:
 
 
 def _why(view: View, claims: pd.DataFrame) -> list[str]:
-    """What was seen inside those that are behind: failed runs, vanishing gradients, dead units."""
+    """Say what was measured inside the losers: failed runs, vanishing gradients, dead units."""
     words, found = view.words, []
     shown = [claim for _, claim in claims.iterrows() if claim["reading"] in ("above", "below")]
     for loser, winner in {_sides(claim)[1]: _sides(claim)[0] for claim in shown}.items():
         again = view.confirmed[view.confirmed["variant_id"] == f"{loser}{analysis.CONFIRMED}"]
         row = again.iloc[0] if len(again) else view.variant(loser)
-        seen = [words.failures(*failures_of(view, row))]
-        seen += [_reason(view, one, winner) for one in _findings(view) if one.rows[0].get("variant_id") == loser]
-        seen = list(filter(None, seen))
+        inside = [one for rule in REASONS for one in view.found if one.rule == rule]
+        reasons = (_reason(view, one, winner) for one in inside if one.rows[0].get("variant_id") == loser)
+        seen = list(filter(None, [words.failures(*failures_of(view, row)), *reasons]))
         if seen:
             found.append(words.say("headline.why", name=_level(view, loser), why=", ".join(seen)))
     return found
 
 
-def _findings(view: View) -> list[Finding]:
-    return [one for rule in REASONS for one in view.found if one.rule == rule]
-
-
 def _reason(view: View, finding: Finding, winner: str) -> str:
-    """Empty where as many units of the winner's are dead, or too few to tell."""
+    """Say one reason; empty where the winner has as many dead units, or where too few units are dead."""
     key, value = REASONS[finding.rule]
     if finding.rule == "dead_units":
         fewer = view.variant(winner)["dead_fraction_final"] < finding.values[value] / 2
@@ -109,12 +104,13 @@ def _reason(view: View, finding: Finding, winner: str) -> str:
 
 
 def _turns(view: View, claims: pd.DataFrame) -> list[str]:
-    """Near-ties of rates with which another thing would be said, where the claim does not rest on fresh seeds."""
+    """Say which near-ties of rates would change the verdict, where the claim does not rest on fresh seeds."""
     ids = {*claims["first_id"], *claims["second_id"]}
-    told: dict[str, Any] = {}
-    for one in (tie for tie in view.found if tie.rule == "near_tie"):
-        chosen, values = one.rows[0]["variant_id"], one.values
-        if values.get("turns") and not values["fresh"] and chosen in ids:
-            rates = {"rate": values["rate"], "near": values["near"]}
-            told[view.words.say("headline.turns", name=_level(view, chosen), **rates)] = None
-    return list(told)
+    ties = [tie for tie in view.found if tie.rule == "near_tie" and tie.values.get("turns") and not tie.values["fresh"]]
+    chosen = [(tie.rows[0]["variant_id"], tie.values) for tie in ties]
+    texts = [
+        view.words.say("headline.turns", name=_level(view, variant), rate=values["rate"], near=values["near"])
+        for variant, values in chosen
+        if variant in ids
+    ]
+    return list(dict.fromkeys(texts))

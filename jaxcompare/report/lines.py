@@ -64,7 +64,7 @@ def lines_of(case: Case) -> Lines | None:
 def _looks(case: Case) -> dict[str, dict[str, Any]]:
     """Return by variant the colour of its level, lighter at lower rates, and the dash of the factors kept separate."""
     one = case.comparison
-    rows = case.summary[list(dict.fromkeys([one.factor, *one.apart, "learning_rate", "variant_id"]))]
+    rows = case.summary[list(dict.fromkeys([*one.varied(), "learning_rate", "variant_id"]))]
     colours = style.colours_of(rows[one.factor])
     cells = [tuple(str(row[name]) for name in one.apart) for _, row in rows.iterrows()]
     dashes = {cell: DASHES[index % len(DASHES)] for index, cell in enumerate(dict.fromkeys(cells))}

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.analysis.gradients import LAYER_FIGURES, LAYER_NAMES, summarise_layers
 from jaxcompare.analysis.pairs import reading
+from jaxcompare.report.inside import INSIDE, inside
 from jaxcompare.report.programs import programs_of
 from jaxcompare.report.records import targets_of
 
@@ -77,7 +77,7 @@ class Measured:
         for name in ("skipped_steps", "loss_scale"):
             if name in last:
                 found[name] = last[name]
-        return found.join(_inside(tables["layers"])) if "layers" in tables else found
+        return found.join(inside(tables["layers"])) if "layers" in tables else found
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -217,6 +217,11 @@ class Measured:
         return programs_of(self.tables.get("timing"), self.replicas, self.told)
 
 
+def others_of(studies: Iterable[Study]) -> tuple[str, ...]:
+    """Return the other factors that vary in any of these studies."""
+    return tuple(dict.fromkeys(name for study in studies for name in study.others))
+
+
 def _varying(rows: pd.DataFrame, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in rows and rows[name].nunique(dropna=False) > 1]
 
@@ -225,33 +230,3 @@ def _others(variants: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
     """Return the factors that vary beside `names`, without factors that follow from others."""
     asked = tuple(name for name in names if name not in NOT_OTHERS)
     return tuple(name for name in analysis.varying(variants, asked) if name not in (*names, *NOT_OTHERS))
-
-
-INSIDE = (
-    *("first_initial", "last_initial", "first_final", "last_final"),
-    *("dead_first", "dead_last", "underflow", "saturated"),
-)
-
-
-def _inside(layers: pd.DataFrame) -> pd.DataFrame:
-    """Return figures of each replica from inside its network.
-
-    The gradient's norm in the first and last layer and the share of dead units are of the first and last measured epoch.
-    The shares of gradients that underflow and of saturated activations are of the last.
-    """
-    ordered = layers.sort_values(["replica_id", "epoch", "layer_index"])
-    epochs = ordered.groupby("replica_id")["epoch"]
-    ends = {
-        "initial": ordered["epoch"] == epochs.transform("min"),
-        "final": ordered["epoch"] == epochs.transform("max"),
-    }
-    found = {}
-    for when, keep in ends.items():
-        norms = ordered[keep].groupby("replica_id")["gradient_norm"]
-        found[f"first_{when}"], found[f"last_{when}"] = norms.agg(lambda v: v.iloc[0]), norms.agg(lambda v: v.iloc[-1])
-    columns = {"dead_first": ("dead_fraction", "initial"), "dead_last": ("dead_fraction", "final")}
-    columns |= {"underflow": ("gradient_underflow", "final"), "saturated": ("saturated_fraction", "final")}
-    for name, (column, when) in columns.items():
-        if column in ordered:
-            found[name] = ordered[ends[when]].groupby("replica_id")[column].mean()
-    return pd.DataFrame(found).replace([np.inf, -np.inf], np.nan)

@@ -58,8 +58,7 @@ def effects(view: View, tables: Tables) -> list[Block]:
         return words.say("cell.minus", **sides)
 
     def where(one: pd.Series) -> str:
-        row, hidden = rows[one["first_id"]], (one["factor"], "learning_rate")
-        shown = [name for name in (comparison.factor, *comparison.apart) if name not in hidden]
+        row, shown = rows[one["first_id"]], comparison.varied(one["factor"], "learning_rate")
         return ", ".join(words.level(row[name], name) for name in shown if not pd.isna(row[name]))
 
     claims = claim_cells(words)

@@ -26,8 +26,8 @@ def programs_of(
 ) -> pd.DataFrame:
     """Return `by_program` with the factors of each program, its tile and its speed.
 
-    Columns are added for the factors in `SHARED` (None where replicas differ), `side_by_side` (replicas of a tile, where the
-    manifest says), `examples_per_second`, and `alike_*`: the same text for programs that differ in that factor alone.
+    The factors in `SHARED` are None where replicas differ. `side_by_side` is the replicas of a tile, where the manifest says.
+    `alike_*` holds the same text for programs that differ in that factor alone.
     """
     if timing is None or not len(timing) or "program" not in replicas:
         return pd.DataFrame()

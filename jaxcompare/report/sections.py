@@ -106,7 +106,7 @@ def grids(view: View) -> list[str]:
             value: tuple(sorted(rows["learning_rate"].unique()))
             for value, rows in view.summary.groupby(name, sort=False, dropna=False)
         }
-        for name in (one.factor, *one.apart)
+        for name in one.varied()
         if name != "learning_rate" or one.factor == name
     }
     factor, same = one.factor, False
@@ -149,12 +149,10 @@ def costs(view: View) -> list[Block]:
     """Return bytes and step time of each program, where precisions or memories are compared and the bytes are known."""
     words, one = view.words, view.comparison
     rows = view.summary.merge(view.costs, on="variant_id")
-    varied = {one.factor, *one.apart}
-    if not varied & {"precision", "remat"} or rows["argument_bytes"].isna().all():
+    if not {"precision", "remat"} & {*one.varied()} or rows["argument_bytes"].isna().all():
         return []
-    named = [name for name in (one.factor, *one.apart) if name != "learning_rate"]
     programs = [part for _, part in rows.groupby(list(COSTS), sort=False, dropna=False)]  # whose variants cost the same
-    keys = [name for name in named if all(part[name].nunique() == 1 for part in programs)]
+    keys = [name for name in one.varied("learning_rate") if all(part[name].nunique() == 1 for part in programs)]
 
     def cost(row: pd.Series, name: str) -> str:
         return words.say("number.none") if pd.isna(row[name]) else f"{row[name] * COSTS[name]:.4g}"
@@ -168,7 +166,7 @@ def costs(view: View) -> list[Block]:
 def figures(view: View, rows: pd.DataFrame, caption: str) -> list[Block]:
     """Return a row per variant: rate, n, failed runs, accuracies, steps to the target; and the meaning of marks."""
     words = view.words
-    keys = [name for name in (view.comparison.factor, *view.comparison.apart) if name != "learning_rate"]
+    keys = view.comparison.varied("learning_rate")
     columns: dict[str, Cell] = {
         **levels(words, keys),
         "learning_rate": lambda row: words.say(f"table.edge_{row.get('edge', '')}", rate=row["learning_rate"]),

@@ -38,7 +38,7 @@ class View(Case):
 
     def name(self, row: pd.Series) -> str:
         """Return the name of a row's variant: its level and the factors kept separate."""
-        return self.named({key: row[key] for key in (self.comparison.factor, *self.comparison.apart)})
+        return self.named({key: row[key] for key in self.comparison.varied()})
 
     def failures(self, row: pd.Series) -> str:
         """Return how many runs of a variant failed, and how; empty where none failed."""

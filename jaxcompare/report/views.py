@@ -64,7 +64,7 @@ def _rows(summary: pd.DataFrame, found: Sequence[Comparison]) -> pd.DataFrame:
     if "confirms" in summary:
         own |= summary["confirms"].isin([one.study for one in found])
     mine = summary[own & summary["dataset"].isin([one.dataset for one in found])]
-    keys = list(dict.fromkeys(name for one in found for name in (one.factor, *one.apart, "learning_rate")))
+    keys = list(dict.fromkeys(name for one in found for name in (*one.varied(), "learning_rate")))
     best = pd.concat([analysis.best_rates(analysis.rows_of(mine, one), one.factor, one.apart) for one in found])
     mine = mine.assign(best_rate=mine["variant_id"].isin(best["variant_id"]))
     where = [name for name in ("dataset", "study") if mine[name].nunique() > 1 or name == "dataset"]
