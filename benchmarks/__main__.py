@@ -74,20 +74,20 @@ def measure(given: argparse.Namespace, keep: Callable[[Row], None]) -> Row:
     if os.getloadavg()[0] > BUSY:
         print(f"load {os.getloadavg()[0]:.1f}: the machine is busy, ways with several threads suffer", file=sys.stderr)
     repeats, seconds = given.repeats or (2 if given.quick else 5), given.seconds or (0.2 if given.quick else 1.0)
-    start, rows = time.perf_counter(), list[Row]()
+    start = time.perf_counter()
 
     def say(text: str) -> None:
         print(f"{time.perf_counter() - start:6.1f} s  {text}", file=sys.stderr, flush=True)
 
-    def so_far(more: Sequence[Row] = ()) -> Row:
-        machine = {**bench.machine, "cores": usable_cores(), "system": platform.platform()}
-        known = {"machine": machine, "versions": versions(), "repeats": repeats, "seconds": seconds}
-        return {**known, "wall_seconds": time.perf_counter() - start, "rows": [*rows, *more]}
-
     with Bench(given.way, repeats, seconds, say, torch="torch" in versions()) as bench:
+        machine = {**bench.machine, "cores": usable_cores(), "system": platform.platform()}
+        known: Row = {"machine": machine, "versions": versions(), "repeats": repeats, "seconds": seconds, "rows": []}
         for cell in cells_of(given):
-            rows += bench.cell(*cell, lambda more: keep(so_far(more)))
-        return so_far()
+            rows = known["rows"]
+            for more in bench.cell(*cell):
+                keep(known | {"wall_seconds": time.perf_counter() - start, "rows": [*rows, *more]})
+            known["rows"] = rows + more
+    return known
 
 
 def main(argv: Sequence[str] | None = None) -> int:

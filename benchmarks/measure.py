@@ -19,7 +19,7 @@ from benchmarks.workloads import WORKLOADS, costs, widths_of
 from jaxcompare.system.cores import usable_cores
 
 CEILING_SECONDS = 0.25
-LOG_LINES = 30  # of a way that failed
+LOG_LINES = 60  # of a process that failed
 Running = list[tuple[Row, list[Child]]]
 
 
@@ -85,9 +85,8 @@ class Bench:
             row |= {"error": str(error), "log": "\n".join(child.said(LOG_LINES) for child in children)}
             self.say(f"{row['way']}: {error}\n{row['log']}")
 
-    def cell(self, workload: str, replicas: int, keep: Callable[[list[Row]], None] = lambda rows: None) -> list[Row]:
-        """Return the rows of all ways at one number of replicas, the ceiling's last; `keep` has them after each repeat."""
-        done: list[Row] = []
+    def cell(self, workload: str, replicas: int) -> Iterator[list[Row]]:
+        """Yield, after each repeat, the rows of all ways at one number of replicas, the ceiling's last."""
         with ExitStack() as stack:
             running: Running = []
             for name in self.ways:
@@ -102,9 +101,7 @@ class Bench:
                             answers = _ask(children, "repeat", self.until)
                             row["rates"].append(sum(answer["rate"] for answer in answers))
                 rates = {row["way"]: row["rates"] for row, _ in ceilings if row["rates"]}
-                done = finished(workload, replicas, [row for row, _ in running], rates)
-                keep(done)
-        return done
+                yield finished(workload, replicas, [row for row, _ in running], rates)
 
 
 def _ask(children: Sequence[Child], do: str, until: float, **arguments: Any) -> list[Row]:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.workloads import SHAPES, WORKLOADS, made_up
+from benchmarks.workloads import WORKLOADS, made_up
 from jaxcompare import data as datasets
 from jaxcompare.config.settings import Settings
 from jaxcompare.system.cores import usable_cores
@@ -38,8 +38,8 @@ class Task(NamedTuple):
 class Group(NamedTuple):
     """Variants that one step serves: they differ in the learning rate alone."""
 
-    variants: tuple[Settings, ...]
-    seeds: tuple[int, ...]
+    variants: Sequence[Settings]
+    seeds: Sequence[int]
 
     @property
     def replicas(self) -> int:
@@ -48,21 +48,20 @@ class Group(NamedTuple):
 
 
 def groups_of(workload: str, replicas: int) -> list[Group]:
-    """Split a workload's variants by optimizer, activation and loss."""
-    study = WORKLOADS[workload].comparison(replicas).studies[0]
-    groups: dict[tuple, list[Settings]] = {}
-    for variant in study.variants:
-        one = variant.settings
-        groups.setdefault((one.optimizer, one.activation, one.loss), []).append(one)
-    return [Group(tuple(variants), study.seeds) for variants in groups.values()]
+    """Split a workload's variants by optimizer, activation and loss: by its only factor beside the rate."""
+    (study,) = WORKLOADS[workload].comparison(replicas).studies
+    settings = [variant.settings for variant in study.variants]
+    by_kind = itertools.groupby(settings, key=lambda one: (one.optimizer, one.activation, one.loss))
+    return [Group(tuple(each), study.seeds) for _, each in by_kind]
 
 
 def start() -> torch.device:
     """Return the device, and use as many threads as cores, or as the environment says."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", usable_cores())))
-    if torch.cuda.is_available():
-        torch.set_float32_matmul_precision("high")  # TensorFloat32, as our way there
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")  # TensorFloat32, as our way there
+    return torch.device("cuda")
 
 
 def make_task(settings: Settings, device: torch.device) -> Task:
@@ -72,8 +71,7 @@ def make_task(settings: Settings, device: torch.device) -> Task:
     factor, shift = datasets.scaling(examples.x, settings.input_scaling, dataset.input_max)
     x = torch.from_numpy(examples.x.astype(np.float32) * factor + shift).to(device)
     y = torch.from_numpy(examples.y.astype(np.int64)).to(device)
-    shape = SHAPES[settings.dataset]
-    widths = (shape.features, *settings.hidden, shape.classes)
+    widths = (x.shape[1], *settings.hidden, dataset.classes)
 
     def weights(seed: int) -> Layers:
         generator = torch.Generator().manual_seed(seed)
@@ -112,21 +110,20 @@ def mse(logits: Tensor, y: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy, "mse": mse}
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "leaky_relu": lambda x: functional.leaky_relu(x, 0.01),
-    "sigmoid": torch.sigmoid,
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[], nn.Module]]] = {
+    "relu": (torch.relu, nn.ReLU),
+    "leaky_relu": (lambda x: functional.leaky_relu(x, 0.01), lambda: nn.LeakyReLU(0.01)),
+    "sigmoid": (torch.sigmoid, nn.Sigmoid),
 }
-# (parameter, gradient, slots, count, learning rate [..., 1, 1], settings), in place; count is 1. at the first step
-Update = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor, Tensor, Settings], None]
+# An update takes parameter, gradient, slots, count (1. at the first step), rate [..., 1, 1] and settings, and writes in place.
 
 
-def _sgd(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, settings: Any) -> None:
+def _sgd(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, one: Any) -> None:
     parameter.sub_(rate * gradient)
 
 
-def _momentum(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, settings: Any) -> None:
-    slots[0].mul_(settings.momentum).add_(gradient)
+def _momentum(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate: Tensor, one: Any) -> None:
+    slots[0].mul_(one.momentum).add_(gradient)
     parameter.sub_(rate * slots[0])
 
 
@@ -139,18 +136,15 @@ def _adamw(parameter: Tensor, gradient: Tensor, slots: Any, count: Tensor, rate:
     parameter.sub_(rate / (1 - one.beta1**count) * mean / root)
 
 
-# name -> the slots that it keeps for a parameter, and its update
-UPDATES: dict[str, tuple[int, Update]] = {"sgd": (0, _sgd), "momentum": (1, _momentum), "adamw": (2, _adamw)}
-
-
-def make_optimizer(parameters: Any, settings: Settings, *, fused: bool) -> torch.optim.Optimizer:
-    """Return PyTorch's own optimizer of the same arithmetic, for one replica."""
-    one, rate = settings, settings.learning_rate
-    if one.optimizer == "adamw":
-        return torch.optim.AdamW(
-            parameters, rate, (one.beta1, one.beta2), one.epsilon, one.weight_decay, fused=fused or None
-        )
-    return torch.optim.SGD(parameters, rate, one.momentum or 0.0, fused=fused or None)
+# name -> the slots that it keeps for a parameter, its update, and PyTorch's own optimizer for one replica
+OPTIMIZERS: dict[str, tuple[int, Callable[..., None], Callable[..., torch.optim.Optimizer]]] = {
+    "sgd": (0, _sgd, lambda p, one, **kw: torch.optim.SGD(p, one.learning_rate, **kw)),
+    "momentum": (1, _momentum, lambda p, one, **kw: torch.optim.SGD(p, one.learning_rate, one.momentum, **kw)),
+    "adamw": (
+        *(2, _adamw),
+        lambda p, o, **kw: torch.optim.AdamW(p, o.learning_rate, (o.beta1, o.beta2), o.epsilon, o.weight_decay, **kw),
+    ),
+}
 
 
 def synchronize(device: torch.device) -> None:
@@ -165,7 +159,7 @@ Gradients = Callable[
 
 
 def _loss(settings: Settings, product: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    activation, loss = ACTIVATIONS[settings.activation], LOSSES[settings.loss]
+    (activation, _), loss = ACTIVATIONS[settings.activation], LOSSES[settings.loss]
 
     def loss_of(layers: Layers, x: Tensor, y: Tensor) -> Tensor:
         for kernel, bias in layers[:-1]:
@@ -218,7 +212,7 @@ class State(NamedTuple):
 
 def make_step(layout: str, settings: Settings) -> Callable[..., None]:
     """Return `step(state, x, y, indices [S, B], rates [R, 1, 1])`: one step of all replicas, in place."""
-    gradients_of, (_, update) = LAYOUTS[layout](settings), UPDATES[settings.optimizer]
+    gradients_of, update = LAYOUTS[layout](settings), OPTIMIZERS[settings.optimizer][1]
 
     def step(state: State, x: Tensor, y: Tensor, indices: Tensor, rates: Tensor) -> None:
         slopes, losses = gradients_of(state.layers, x[indices], y[indices])

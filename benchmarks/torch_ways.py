@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,13 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import torch_parts as parts
-from benchmarks.timing import Prepared, Shape, Unit, fastest, rate, shapes, steps_for
+from benchmarks.timing import Prepared, Shape, Unit, fastest, measured, shapes, timed
 from benchmarks.ways import SIZE, repeated
-from benchmarks.workloads import WORKLOADS
 from jaxcompare.config.settings import Settings
 
 TRIAL_SECONDS = 0.15
-_MODULES = {"relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.01), "sigmoid": nn.Sigmoid}
 
 
 def product() -> Prepared:
@@ -41,29 +38,28 @@ class Loop:
             with torch.no_grad():
                 linear.weight.copy_(kernel.T)
                 linear.bias.copy_(bias[0])
-            modules += [linear, _MODULES[settings.activation]()]
+            modules += [linear, parts.ACTIVATIONS[settings.activation][1]()]
         self.network = nn.Sequential(*modules[:-1]).to(task.device)
         self.loss = {**parts.LOSSES, "cross_entropy": nn.functional.cross_entropy}[settings.loss]
-        self.optimizer = parts.make_optimizer(self.network.parameters(), settings, fused=not loader)
+        make, fused = parts.OPTIMIZERS[settings.optimizer][2], None if loader else True
+        self.optimizer = make(self.network.parameters(), settings, fused=fused)
         self.loss_sum = torch.zeros((), device=task.device)
         self.batches = self._loaded(seed) if loader else self._indexed(seed)
 
-    def _loaded(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        task = self.task
-        examples = TensorDataset(task.x.cpu(), task.y.cpu())
+    def _loaded(self, seed: int) -> Iterator[list[Tensor]]:
+        examples = TensorDataset(self.task.x.cpu(), self.task.y.cpu())
         for epoch in itertools.count():
-            (order,) = task.orders([seed], epoch)
-            for x, y in DataLoader(examples, task.batch_size, sampler=order.tolist(), drop_last=True):
-                yield x.to(task.device, non_blocking=True), y.to(task.device, non_blocking=True)
+            (order,) = self.task.orders([seed], epoch)
+            for batch in DataLoader(examples, self.task.batch_size, sampler=order.tolist(), drop_last=True):
+                yield [tensor.to(self.task.device, non_blocking=True) for tensor in batch]
 
-    def _indexed(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _indexed(self, seed: int) -> Iterator[list[Tensor]]:
         for (indices,) in parts.batches(self.task, [seed]):
-            yield self.task.x[indices], self.task.y[indices]
+            yield [self.task.x[indices], self.task.y[indices]]
 
     def run(self, steps: int) -> None:
         """Train some more steps."""
-        for _ in range(steps):
-            x, y = next(self.batches)
+        for x, y in itertools.islice(self.batches, steps):
             self.optimizer.zero_grad()
             loss = self.loss(self.network(x), y)
             loss.backward()
@@ -72,36 +68,31 @@ class Loop:
         parts.synchronize(self.task.device)
 
 
-def _loops(workload: str, replicas: int, *, loader: bool) -> Prepared:
-    """Prepare one replica of each group, representing all of the group."""
+def dataloader(workload: str, replicas: int, *, loader: bool = True) -> Prepared:
+    """Take a DataLoader's batches one after another, the loop of most tutorials; one replica represents its group."""
     device, groups = parts.start(), parts.groups_of(workload, replicas)
     task = parts.make_task(groups[0].variants[0], device)
     units = [Unit(Loop(task, one.variants[0], 0, loader=loader).run, one.replicas) for one in groups]
     return Prepared(units, replicas, 0.0, f"{torch.get_num_threads()} threads on {device.type}")
 
 
-def dataloader(workload: str, replicas: int) -> Prepared:
-    """Take a DataLoader's batches one after another: the loop of most tutorials."""
-    return _loops(workload, replicas, loader=True)
-
-
 def indexed(workload: str, replicas: int) -> Prepared:
     """Index batches out of tensors that stay on the device, with a fused optimizer."""
-    return _loops(workload, replicas, loader=False)
+    return dataloader(workload, replicas, loader=False)
 
 
 class Stack:
     """Replicas [R], seeds outside and variants inside, trained together by a step of `make_step`."""
 
     def __init__(self, task: parts.Task, group: parts.Group, step: Callable[..., Any]) -> None:
-        self.task, self.step, first = task, step, group.variants[0]
+        self.task, self.step = task, step
 
         def stacked(each: Sequence[Tensor]) -> Tensor:
             return torch.stack(list(each)).repeat_interleave(len(group.variants), 0).to(task.device)
 
         initial = zip(*[task.weights(seed) for seed in group.seeds], strict=True)
         layers = [(stacked([kernel for kernel, _ in layer]), stacked([bias for _, bias in layer])) for layer in initial]
-        count, _ = parts.UPDATES[first.optimizer]
+        count, _, _ = parts.OPTIMIZERS[group.variants[0].optimizer]
         slots = [[torch.zeros_like(tensor) for _ in range(count)] for tensor in parts.flat(layers)]
         zeros = torch.zeros(group.replicas, device=task.device)
         self.state = parts.State(layers, slots, torch.zeros((), device=task.device), zeros)
@@ -124,11 +115,11 @@ class Stack:
 class Maker:
     """Stacks of one layout for one workload; each step is compiled once for a shape."""
 
-    def __init__(self, workload: str, layout: str) -> None:
+    def __init__(self, groups: Sequence[parts.Group], layout: str) -> None:
         self.device, self.layout = parts.start(), layout
-        self.task = parts.make_task(WORKLOADS[workload].settings, self.device)
+        self.task = parts.make_task(groups[0].variants[0], self.device)
         self.steps: dict[tuple, Callable[..., Any]] = {}
-        self.compile_seconds: dict[tuple, float] = {}
+        self.seconds: dict[tuple, float] = {}  # of compilation
         torch._dynamo.config.recompile_limit = 256  # each kind and shape is a compilation of its own
 
     def stack(self, group: parts.Group, shape: Shape) -> tuple[Stack, float]:
@@ -142,30 +133,30 @@ class Maker:
             stack.tensors() if cuda else ()
         ):  # else CUDA graphs are not used: a step writes into its arguments
             torch._dynamo.mark_static_address(tensor)
-        start = time.perf_counter()
-        stack.run(1)
-        return stack, self.compile_seconds.setdefault(key, time.perf_counter() - start)
+        taken = timed(Unit(stack.run), 1)
+        return stack, self.seconds.setdefault(key, taken)
 
     def trial(self, group: parts.Group, shape: Shape) -> float:
         """Return the replica-steps a second of one stack in a short trial."""
         prepared = Prepared([Unit(self.stack(group, shape)[0].run)], math.prod(shape))
-        steps = steps_for(prepared, TRIAL_SECONDS)
-        return max(rate(prepared, steps) for _ in range(2))
+        return measured(prepared, 2, TRIAL_SECONDS)["greatest"]
 
 
 def _stacked(workload: str, replicas: int, layout: str) -> Prepared:
     """Prepare a stack of each group in the shape nearest to the best, representing all stacks of the group."""
-    maker, groups, device = Maker(workload, layout), parts.groups_of(workload, replicas), parts.start().type
+    groups = parts.groups_of(workload, replicas)
+    maker, units, seconds = Maker(groups, layout), list[Unit](), 0.0
+    note = f"{torch.get_num_threads()} threads on {maker.device.type}; seeds x variants at a time:"
     every = [shapes(len(group.seeds), len(group.variants)) for group in groups]
-    best = fastest(lambda shape: maker.trial(groups[0], shape), every[0], device)
-    nearest = [min(some, key=lambda one: abs(math.prod(one) - math.prod(best))) for some in every]
-    stacks = [maker.stack(group, shape) for group, shape in zip(groups, nearest, strict=True)]
-    counts = [group.replicas / math.prod(shape) for group, shape in zip(groups, nearest, strict=True)]
-    units = [Unit(stack.run, count) for (stack, _), count in zip(stacks, counts, strict=True)]
-    note = f"{torch.get_num_threads()} threads on {device}; seeds x variants at a time: {nearest}"
-    if device == "cuda":  # PyTorch continues without them, and only warns
+    best = fastest(lambda shape: maker.trial(groups[0], shape), every[0], maker.device.type)
+    for group, some in zip(groups, every, strict=True):
+        shape = min(some, key=lambda one: abs(math.prod(one) - math.prod(best)))
+        stack, taken = maker.stack(group, shape)
+        units.append(Unit(stack.run, group.replicas / math.prod(shape)))
+        seconds, note = seconds + taken, f"{note} {shape[0]}x{shape[1]}"
+    if maker.device.type == "cuda":  # PyTorch continues without them, and only warns
         note += f"; CUDA graphs left out {torch._dynamo.utils.counters['inductor']['cudagraph_skips']} times"
-    return Prepared(units, replicas, sum(seconds for _, seconds in stacks), note)
+    return Prepared(units, replicas, seconds, note)
 
 
 def vmap(workload: str, replicas: int) -> Prepared:

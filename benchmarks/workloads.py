@@ -1,23 +1,21 @@
-"""WORKLOADS and NETWORKS: what is trained, as configs that a user could write.
-
-The data are made up and have the real shapes: neither network nor downloads are needed.
-"""
+"""SHAPES, NETWORKS and WORKLOADS (workloads.toml), as comparisons that a user could write, on made-up data."""
 
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.parse import parse
-from jaxcompare.config.settings import Settings
 from jaxcompare.data.base import Dataset, digest
 from jaxcompare.data.loading import data_key
 
-Grid = dict[str, list[Any]]
+_FILE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 class Shape(NamedTuple):
@@ -30,44 +28,35 @@ class Shape(NamedTuple):
     largest: int  # of uint8 features; 0: the features are float32
 
 
-# fashion_mnist has a tenth of its 60,000 examples. The cost of drawing an epoch's order grows with the examples, and so does
-# the epoch. A run of a second is a small part of a real epoch, in which a whole order would weigh more than in training.
-SHAPES = {
-    "fashion_mnist": Shape(6_000, 1_000, 784, 10, 255),
-    "digits": Shape(1_437, 360, 64, 10, 16),
-    "moons": Shape(2_000, 1_000, 2, 2, 0),
-}
-# One network of each class of size that has a tile shape of its own, and that of comparison C. They have as many epochs as the
-# comparisons, because programs keep rows for them.
-NETWORKS: dict[str, dict[str, Any]] = {
-    "moons": {"dataset": "moons", "hidden": [64, 64, 64, 64], "epochs": 100},
-    "digits": {"dataset": "digits", "hidden": [256, 128], "epochs": 50},
-    "fashion_mnist": {"dataset": "fashion_mnist", "hidden": [256, 128], "epochs": 5},
-    "wide": {"dataset": "fashion_mnist", "hidden": [2048, 2048], "epochs": 5},
-}
-MOMENTUM = {"optimizer": "momentum"}
-
-
 class Workload(NamedTuple):
     """One of the comparisons, at several numbers of replicas."""
 
     title: str
     network: str
     base: dict[str, Any]
-    sizes: dict[int, tuple[int, list[Grid]]]  # replicas -> seeds, grids
+    factor: str
+    ranges: dict[str, tuple[float, float]]  # of learning rates, for each value of the factor
+    sizes: dict[int, list[int]]  # replicas -> seeds, and the rates of each value
 
     def comparison(self, replicas: int, **base: Any) -> Comparison:
         """Return the comparison with this number of replicas; `base` adds to the workload's own."""
-        seeds, grids = self.sizes[replicas]
+        seeds, *counts = self.sizes[replicas]
+        grids = [
+            {self.factor: [value], "learning_rate": [float(f"{rate:.3g}") for rate in np.geomspace(high, low, count)]}
+            for (value, (low, high)), count in zip(self.ranges.items(), counts, strict=True)
+        ]
         return _comparison(self.network, seeds, grids, **self.base, **base)
 
-    @property
-    def settings(self) -> Settings:
-        """The settings of the first replica; all replicas share the data and the network."""
-        return self.comparison(min(self.sizes)).studies[0].variants[0].settings
+
+SHAPES = {name: Shape(*numbers) for name, numbers in _FILE["shapes"].items()}
+NETWORKS: dict[str, dict[str, Any]] = _FILE["networks"]
+WORKLOADS = {
+    name: Workload(**{**one, "sizes": {int(size): each for size, each in one["sizes"].items()}})
+    for name, one in _FILE["workloads"].items()
+}
 
 
-def _comparison(network: str, seeds: int, grid: list[Grid] | Grid, **base: Any) -> Comparison:
+def _comparison(network: str, seeds: int, grid: Any, **base: Any) -> Comparison:
     shared = {"batch_size": 128, "seeds": seeds, **NETWORKS[network], **base}
     return parse("bench", {"base": shared, "study": [{"name": "main", "grid": grid}]})
 
@@ -86,47 +75,6 @@ def widths_of(network: str) -> tuple[int, ...]:
     """
     shape = SHAPES[NETWORKS[network]["dataset"]]
     return (shape.features, *NETWORKS[network]["hidden"], shape.classes)
-
-
-def _rates(low: float, high: float, count: int) -> list[float]:
-    return [float(f"{rate:.3g}") for rate in np.geomspace(high, low, count)] if count > 1 else [high]
-
-
-def _grids(key: str, ranges: dict[str, tuple[float, float]], counts: Sequence[int]) -> list[Grid]:
-    each = zip(ranges.items(), counts, strict=True)
-    return [{key: [name], "learning_rate": _rates(low, high, count)} for (name, (low, high)), count in each]
-
-
-def _losses(rates: int) -> list[Grid]:
-    return _grids("loss", {"cross_entropy": (0.001, 0.01), "mse": (0.01, 0.1)}, [rates, rates])
-
-
-def _activations(rates: int) -> list[Grid]:
-    return [{"activation": ["relu", "leaky_relu", "sigmoid"], "learning_rate": _rates(0.001, 0.01, rates)}]
-
-
-def _optimizers(*rates: int) -> list[Grid]:
-    return _grids("optimizer", {"sgd": (0.01, 0.1), "momentum": (0.001, 0.01), "adamw": (0.0001, 0.001)}, rates)
-
-
-# Seeds and rates are split as in the comparisons. The rates are mild, so that nothing diverges.
-_C = {9: (1, _optimizers(3, 3, 3)), 32: (2, _optimizers(5, 5, 6)), 90: (10, _optimizers(3, 3, 3))}
-_B = {replicas: (seeds, _activations(rates)) for replicas, seeds, rates in ((3, 1, 1), (30, 10, 1), (150, 10, 5))}
-WORKLOADS: dict[str, Workload] = {
-    "a_fashion": Workload("A, Fashion-MNIST, two losses", "fashion_mnist", MOMENTUM, {2: (1, _losses(1))}),
-    "c_fashion": Workload(
-        "C, Fashion-MNIST, three optimizers", "fashion_mnist", {}, {**_C, 270: (10, _optimizers(9, 9, 9))}
-    ),
-    "b_moons": Workload(
-        "B, moons, three activations",
-        "moons",
-        {**MOMENTUM, "validation_fraction": 0.25, "train_subset": 500},
-        {**_B, 1500: (100, _activations(5))},
-    ),
-    "digits": Workload(
-        "A, digits, two losses", "digits", MOMENTUM, {2: (1, _losses(1)), 20: (2, _losses(5)), 200: (20, _losses(5))}
-    ),
-}
 
 
 def made_up(name: str) -> Dataset:

@@ -242,9 +242,9 @@ def torch_task(workload):
     from benchmarks import torch_parts
 
     work = workloads.WORKLOADS[workload]
-    task = torch_parts.make_task(work.settings, torch.device("cpu"))
+    task = torch_parts.make_task(variants_of(workload)[0], torch.device("cpu"))
     widths = workloads.widths_of(work.network)
-    model = models.mlp(hidden=work.settings.hidden, classes=widths[-1])
+    model = models.mlp(hidden=widths[1:-1], classes=widths[-1])
 
     def weights(seed):
         layers = layers_of(model.init(train_step.init_key(jnp.asarray(seed)), jnp.zeros((1, widths[0]))))

@@ -16,7 +16,7 @@ import pytest
 from benchmarks import child, gpu, ours, process, workloads
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import hlo, jobs, page, picture, questions
-from benchmarks.gpu.questions import FULL, QUESTIONS, QUICK, Question, Stage
+from benchmarks.gpu.questions import QUESTIONS, Stage
 from benchmarks.tables import TILE
 from benchmarks.ways import WAYS
 from jaxcompare.engine import sweep
@@ -85,27 +85,27 @@ def test_a_compiled_program_is_read():
 
 def test_every_question_has_jobs_that_can_be_called():
     """Names of functions and arguments are right, at full size and quick, though nothing is run."""
-    for scale in (FULL, QUICK):
-        for name, question in QUESTIONS.items():
-            every = question.jobs(scale)
+    for name in QUESTIONS:
+        assert QUESTIONS[name]["stage"] in questions.STAGES
+        for quick in (True, False):
+            every = questions.jobs_of(name, quick=quick)
             assert every, name
-            assert question.stage in questions.STAGES
-            for job, arguments in every.items():
-                json.dumps(arguments)
-                json.dumps(question.environment(job, {}))
-                if question.function:
-                    inspect.signature(jobs.JOBS[question.function]).bind(**arguments)
+            for job in every:
+                json.dumps(questions.environment_of(job, {}))
+                if job.function:
+                    inspect.signature(jobs.JOBS[job.function]).bind(**job.arguments)
                 else:
-                    assert arguments["replicas"] in workloads.WORKLOADS[arguments["workload"]].sizes
-                    assert set(arguments["ways"]) <= set(WAYS)
-    beside = [one["workload"] for name in ("torch", "more") for one in QUESTIONS[name].jobs(FULL).values()]
+                    assert job.arguments["replicas"] in workloads.WORKLOADS[job.arguments["workload"]].sizes
+                    assert set(job.arguments["ways"]) <= set(WAYS)
+    beside = [job.arguments["workload"] for name in ("torch", "more") for job in questions.jobs_of(name, quick=False)]
     assert set(beside) == set(workloads.WORKLOADS)
 
 
 def test_too_much_is_asked_of_a_small_part_of_the_device():
-    fraction = QUESTIONS["over_ask"].environment("", {"memory_bytes": 105 * 2**30})["XLA_CLIENT_MEM_FRACTION"]
-    assert float(fraction) * 140 == pytest.approx(questions.SMALL_DEVICE / 2**30, rel=0.01)
-    assert 0 < float(QUESTIONS["over_ask"].environment("", {})["XLA_CLIENT_MEM_FRACTION"]) < 1
+    (job,) = questions.jobs_of("over_ask", quick=False)
+    environment = questions.environment_of(job, {"memory_bytes": 105 * 2**30})
+    assert float(environment["XLA_CLIENT_MEM_FRACTION"]) * 140 == pytest.approx(4, rel=0.01)
+    assert 0 < float(questions.environment_of(job, {})["XLA_CLIENT_MEM_FRACTION"]) < 1
 
 
 def test_tiles_are_of_the_shape_that_is_asked_for():
@@ -221,26 +221,25 @@ for line in sys.stdin:
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
     def question(stage, *names):
-        return Question("A title", stage, "tiles", lambda scale: {name: {"name": name} for name in names})
+        each = {name: {"name": name} for name in names}
+        return {"title": "A title", "stage": stage, "function": "tiles", "jobs": each}
 
     every = {
-        "machine": Question("A title", "machine", "device", lambda scale: {}),
+        "machine": question("machine", "device"),
         "first": question("together", "a", "b"),
         "second": question("together", "c"),
         "third": question("side_by_side", "d", "e"),
         "fourth": question("alone", "f"),
     }
     stages = {"machine": Stage(), "together": Stage(one_process=True), "side_by_side": Stage(side_by_side=True)}
-    for module in (command, page):
+    for module in (command, page, questions):
         monkeypatch.setattr(module, "QUESTIONS", every)
     monkeypatch.setattr(command, "STAGES", stages | {"alone": Stage()})
-    monkeypatch.setattr(command, "Asked", lambda name, job, given: AskedJob(name, job, given or {"name": job}))
     one = Asked(tmp_path)
     monkeypatch.setattr(process.Child, "COMMAND", (sys.executable, "-c", one.CODE, str(one.file)))
     return one
 
 
-AskedJob = command.Asked
 DONE = {"answer": 1}
 
 
@@ -316,13 +315,13 @@ def test_a_benchmark_that_is_stopped_keeps_its_rows(asked, monkeypatch):
         def __exit__(self, *error):
             pass
 
-        def cell(self, keep, **given):
-            keep(rows)
+        def cell(self, *given):
+            yield rows
             raise process.ChildError("stopped: it took too long")
 
-    given = {"ways": [], "repeats": 1, "seconds": 1.0}
+    given = {"ways": [], "repeats": 1, "seconds": 1.0, "workload": "digits", "replicas": 2}
     monkeypatch.setattr(command, "Bench", Bench)
-    monkeypatch.setitem(command.QUESTIONS, "fourth", Question("A title", "alone", "", lambda scale: {"f": given}))
+    monkeypatch.setitem(command.QUESTIONS, "fourth", {"title": "A title", "stage": "alone", "jobs": {"f": given}})
     assert asked.run("fourth") == 0
     assert asked.rows["f"] == {"answer": 1, "error": "stopped: it took too long"}
     assert "- Stopped early, f: stopped: it took too long" in asked.page
@@ -389,9 +388,7 @@ def test_processes_have_their_own_settings_and_nobody_elses(asked, monkeypatch):
         start(self, target, environment, folder)
 
     monkeypatch.setattr(process.Child, "__init__", started)
-    plain = command.QUESTIONS["fourth"]
-    own = plain._replace(environment=lambda job, machine: {"XLA_FLAGS": f"--of-{job}"})
-    monkeypatch.setitem(command.QUESTIONS, "fourth", own)
+    monkeypatch.setitem(command.QUESTIONS["fourth"], "jobs", {"f": {"name": "f", "options": "--of-f"}})
     assert asked.run("first", "fourth") == 0
     assert ["XLA_FLAGS" in one for one in seen] == [False, False, True]
     assert seen[-1]["XLA_FLAGS"] == "--of-f"
@@ -536,11 +533,12 @@ def answer(work):
 
 def test_tiles_are_measured(quick_compilation):
     """The real thing at its smallest, in this process."""
-    (row,) = answer(jobs.tiles("moons", [[1, 2]], 1, 0.02, kind="float32", hidden=[8], bits=True))
+    one = ours.compile_one(jobs.one_tile("moons", [1, 2], "float32", hidden=[8]), ours.mesh_of(1))
+    row = jobs.rated(one, one.program, 2, 0.02)
     assert row["replicas"] == 2
     assert row["least"] <= row["median"] <= row["greatest"]
     assert row["compiled, bytes"] > 0
-    assert row["same in parts"]
+    assert one.digest(40) == one.digest(15, 25) != one.digest(39)
     (row,) = answer(jobs.tiles("moons", [[1, 2]], 1, 0.02, activation="nowhere:nothing", hidden=[8]))
     assert "nowhere" in row["error"]
 

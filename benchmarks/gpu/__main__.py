@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.__main__ import positive, versions
 from benchmarks.gpu import page
-from benchmarks.gpu.questions import FULL, QUESTIONS, QUICK, STAGES, Scale, Stage
-from benchmarks.measure import Bench
+from benchmarks.gpu.questions import QUESTIONS, STAGES, Job, Stage, environment_of, jobs_of
+from benchmarks.measure import LOG_LINES, Bench
 from benchmarks.process import Child, ChildError, caches, write_json
 from benchmarks.tables import Row
 from jaxcompare.system.cores import usable_cores
@@ -43,14 +43,6 @@ class UsageError(Exception):
     """A machine, or a folder, with which nothing can be measured."""
 
 
-class Asked(NamedTuple):
-    """A job of a question."""
-
-    question: str
-    job: str
-    arguments: dict[str, Any]
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     about = "All that only a GPU can show, in one go: speed, precisions, tiles, memory, half precision under training."
@@ -66,20 +58,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Run:
-    """One run, stage after stage; each answer is written as soon as it is known.
+    """One run; each answer is written as soon as it is known, and answers of an earlier run stay until there are new ones."""
 
-    Args:
-        folder: where the files go; answers of an earlier run there stay until there is a new answer.
-        scale: how much is measured.
-        seconds: when to stop.
-        kind: of device, `gpu` or `cpu`.
-    """
-
-    def __init__(self, folder: Path, scale: Scale, seconds: float, kind: str) -> None:
-        self.folder, self.scale, self.kind, self.start = folder, scale, kind, time.perf_counter()
+    def __init__(self, folder: Path, seconds: float, kind: str, *, quick: bool) -> None:
+        """Measure on a kind of device, `gpu` or `cpu`, until the time is over."""
+        self.folder, self.kind, self.quick, self.start = folder, kind, quick, time.perf_counter()
         self.until, self.stack = self.start + seconds, ExitStack()
         self.known: Row = {"versions": versions(), "system": platform.platform(), "cores": usable_cores()}
-        self.known |= {"quick": scale is QUICK, "platform": kind, "machine": {}, "questions": {}}
+        self.known |= {"quick": quick, "platform": kind, "machine": {}, "questions": {}}
         file = folder / "gpu.json"
         self.earlier: Row = json.loads(file.read_text()) if file.exists() else {}
 
@@ -93,53 +79,52 @@ class Run:
         Raises:
             UsageError: JAX has no such device, or an earlier run was of another kind and must not be mixed with this run.
         """
-        with self.stack:
-            kept = self.stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        with self.stack, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kept:
             self.environment = caches(kept) | {"JAX_PLATFORMS": "cpu" if self.kind == "cpu" else "cuda,cpu"}
             self._machine()
             self.known["questions"] |= self.earlier.get("questions", {}) | self.known["questions"]
-            asked = [Asked(name, *one) for name in QUESTIONS for one in QUESTIONS[name].jobs(self.scale).items()]
-            asked = [one for one in asked if one.question in names and one.question != "machine"]
-            for one in asked:  # the page reports what a stop leaves out
-                self.known["questions"].setdefault(one.question, {}).setdefault(one.job, NOT_MEASURED)
-            self.save()
-            for stage, some in groupby(asked, key=lambda one: QUESTIONS[one.question].stage):
+            wanted = [name for name in QUESTIONS if name in names and name != "machine"]
+            jobs = [job for name in wanted for job in jobs_of(name, quick=self.quick)]
+            for job in jobs:  # the page reports what a stop leaves out
+                self.known["questions"].setdefault(job.question, {}).setdefault(job.name, NOT_MEASURED)
+            self._save()
+            for stage, some in groupby(jobs, key=lambda job: QUESTIONS[job.question]["stage"]):
                 self._stage(STAGES[stage], list(some))
 
-    def save(self) -> None:
-        """Write what is known so far."""
+    def _save(self) -> None:
         self.known["wall_seconds"] = time.perf_counter() - self.start
         write_json(self.folder / "gpu.json", self.known)
 
     def _machine(self) -> None:
-        self._stage(STAGES["machine"], [Asked("machine", "device", {})])
+        self._stage(STAGES["machine"], jobs_of("machine", quick=self.quick))
         row = self.known["questions"]["machine"]["device"]
         machine = {one["what"]: one["is"] for one in row.get("answer", ())}
         if (there := machine.get("platform")) != self.kind:  # JAX may have gone on with another device
             why = row.get("error") or f"it has {there}"
             raise UsageError(f"JAX finds no {self.kind.upper()} on this machine ({why}); --platform cpu tries it out")
-        here, there = self.known | machine, self.earlier | self.earlier.get("machine", {})
+        here, before = self.known | machine, self.earlier | self.earlier.get("machine", {})
         for key in ("platform", "quick", "versions", "system", "cores", "device") if self.earlier else ():
-            if here[key] != there.get(key):
-                raise UsageError(
-                    f"{self.folder} has figures of {key} = {there.get(key)}, not {here[key]}; give another --out"
-                )
+            if here[key] != before.get(key):
+                text = f"{self.folder} has figures of {key} = {before.get(key)}, not {here[key]}; give another --out"
+                raise UsageError(text)
         self.known["machine"] = machine
-
-    def _stage(self, stage: Stage, asked: Sequence[Asked]) -> None:
-        """Run neighbouring questions' jobs, in one process or one each."""
-        groups = [list(asked)] if stage.one_process else [[one] for one in asked]
-        waiting = self._compile(stage, groups) if stage.side_by_side else {}
-        for place, group in enumerate(groups):
-            until = min(self.until, time.perf_counter() + stage.seconds)
-            run = self._measure if QUESTIONS[group[0].question].function else self._bench
-            run(group, until, waiting.get(place))
 
     def _left(self, until: float) -> bool:
         now = time.perf_counter()
         return now < until and now + LEAST_SECONDS < self.until
 
-    def _compile(self, stage: Stage, groups: Sequence[Sequence[Asked]]) -> dict[int, Child]:
+    def _stage(self, stage: Stage, jobs: Sequence[Job]) -> None:
+        """Run neighbouring questions' jobs, in one process or one each."""
+        groups = [list(jobs)] if stage.one_process else [[job] for job in jobs]
+        waiting = self._compile(stage, groups) if stage.side_by_side else {}
+        for place, group in enumerate(groups):
+            until = min(self.until, time.perf_counter() + stage.seconds)
+            if group[0].function:
+                self._measure(group, until, waiting.get(place))
+            elif self._left(until):
+                self._bench(group[0], until)
+
+    def _compile(self, stage: Stage, groups: Sequence[Sequence[Job]]) -> dict[int, Child]:
         """Start processes, as many as the cores can compile for at once, until all wait: half of the time at most."""
         waiting: dict[int, Child] = {}
         until = time.perf_counter() + min(stage.seconds, (self.until - time.perf_counter()) / 2)
@@ -147,92 +132,82 @@ class Run:
         for place, group in enumerate(groups):
             while sum(not child.wait(0.0) for child in waiting.values()) >= at_once and time.perf_counter() < until:
                 time.sleep(0.05)
-            if not self._left(until):
-                break
-            self.say(f"compiling {told(group)}")
-            waiting[place] = self._start(group)
-            waiting[place].tell("begin", jobs=named(group))
+            if self._left(until):
+                waiting[place] = self._start(group, group)
         for child in waiting.values():
             child.wait(until)
         return waiting
 
-    def _start(self, group: Sequence[Asked]) -> Child:
+    def _start(self, group: Sequence[Job], first: Sequence[Job]) -> Child:
+        """Start the process of some jobs, which compiles the first of them."""
+        self.say(f"compiling {told(first)}")
         environment = dict(self.environment)
-        for one in group:
-            environment |= QUESTIONS[one.question].environment(one.job, self.known["machine"])
+        for job in group:
+            environment |= environment_of(job, self.known["machine"])
         child = Child("gpu.jobs", environment, self.folder)
         self.stack.callback(child.stop)
+        child.tell("begin", jobs=[(job.function, job.arguments) for job in first])
         return child
 
-    def _measure(self, group: Sequence[Asked], until: float, child: Child | None) -> None:
+    def _measure(self, group: Sequence[Job], until: float, child: Child | None) -> None:
         """Run jobs in one process, and the rest in another after a job that ends its process."""
         while group and self._left(until):
-            self.say(told(group))
-            waits, child, done = child is not None, child or self._start(group), 0
+            questions = [list(some) for _, some in groupby(group, key=lambda job: job.question)]
+            child, done = child or self._start(group, questions[0]), 0
             try:
-                for _, some in groupby(group, key=lambda one: one.question):
-                    if not waits:
-                        child.tell("begin", jobs=named(jobs := list(some)))
+                for jobs in questions:
+                    if done:
+                        child.tell("begin", jobs=[(job.function, job.arguments) for job in jobs])
                     child.answer(until)
-                    for one in list(group) if waits else jobs:
-                        self._keep(one, child.ask("finish", until)["row"], child.said(500))
+                    for job in jobs:
+                        self.say(f"measuring {told([job])}")
+                        self._keep(job, child.ask("finish", until)["row"], child.said(LOG_LINES))
                         done += 1
             except ChildError as error:
-                self._keep(group[done], {"error": str(error)}, child.said(500))
+                self._keep(group[done], {"error": str(error)}, child.said(LOG_LINES))
                 done += 1
             child.stop()
             group, child = group[done:], None
-        if group:
-            self.say(f"no time left for {told(group)}")
 
-    def _bench(self, group: Sequence[Asked], until: float, _: Child | None) -> None:
+    def _bench(self, job: Job, until: float) -> None:
         """Run the benchmark: ways in turn, each in a process of its own."""
-        (one,) = group
-        cell, torch = dict(one.arguments), "torch" in versions()
-        ways, repeats, seconds = cell.pop("ways"), cell.pop("repeats"), cell.pop("seconds")
-        options: Row = {"ceiling": False, "limit": PATIENCE, "until": until, "environment": self.environment}
+        self.say(told([job]))
         row: Row = {}
-
-        def keep(rows: list[Row]) -> None:
-            row["answer"] = rows
-            self._keep(one, row)
-
+        ways, repeats, seconds = (job.arguments[key] for key in ("ways", "repeats", "seconds"))
+        bench = Bench(
+            ways, repeats, seconds, self.say, "torch" in versions(), ceiling=False, limit=PATIENCE, until=until
+        )
+        bench.environment = self.environment
         try:
-            if self._left(until):
-                self.say(told(group))
-                with Bench(ways, repeats, seconds, self.say, torch, **options) as bench:
-                    bench.cell(**cell, keep=keep)
+            with bench:
+                for rows in bench.cell(job.arguments["workload"], job.arguments["replicas"]):
+                    row["answer"] = rows
+                    self._keep(job, row)
         except ChildError as error:
-            self._keep(one, row | {"error": str(error)})
+            self._keep(job, row | {"error": str(error)})
         for way in row.get("answer", ()):
-            self._log(one, way, way.get("log", ""))
+            self._log(job, way, way.get("log", ""))
 
-    def _keep(self, one: Asked, row: Row, log: str = "") -> None:
+    def _keep(self, job: Job, row: Row, log: str = "") -> None:
         """Write a job's row; an earlier answer gives way only to a new one."""
-        answers = self.known["questions"].setdefault(one.question, {})
-        earlier = answers.get(one.job, {})
+        answers = self.known["questions"].setdefault(job.question, {})
+        earlier = answers.get(job.name, {})
         kept = "answer" in earlier and "answer" not in row
-        answers[one.job] = {**earlier, "failed_since": row["error"]} if kept else row
-        self._log(one, row, log)
+        answers[job.name] = {**earlier, "failed_since": row["error"]} if kept else row
+        self._log(job, row, log)
         if self.known["machine"]:
-            self.save()
+            self._save()
 
-    def _log(self, one: Asked, row: Row, log: str) -> None:
+    def _log(self, job: Job, row: Row, log: str) -> None:
         if "error" in row:
-            self.say(f"{one.question}: {one.job}: {row['error']}")
+            self.say(f"{told([job])}: {row['error']}")
             with (self.folder / "errors.txt").open("a") as file:
-                file.write(f"== {one.question}: {one.job}: {row['error']}\n{log}\n")
+                file.write(f"== {told([job])}: {row['error']}\n{log}\n")
 
 
-def named(group: Sequence[Asked]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the functions of jobs with their arguments."""
-    return [(QUESTIONS[one.question].function, one.arguments) for one in group]
-
-
-def told(group: Sequence[Asked]) -> str:
+def told(jobs: Sequence[Job]) -> str:
     """Return jobs as a line."""
-    by_question = groupby(group, key=lambda one: one.question)
-    return "; ".join(f"{name}: {', '.join(one.job for one in some)}" for name, some in by_question)
+    return f"{jobs[0].question}: {', '.join(job.name for job in jobs)}"
 
 
 def write_page(known: Row, folder: Path) -> None:
@@ -245,8 +220,8 @@ def write_page(known: Row, folder: Path) -> None:
     except ImportError as error:
         print(f"no picture: {error}", file=sys.stderr)
         return
-    if figure := picture.figure(known):
-        (folder / "gpu.png").write_bytes(picture.style.png(figure))
+    if png := picture.draw(known):
+        (folder / "gpu.png").write_bytes(png)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -259,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_page(json.loads((given.out / "gpu.json").read_text()), given.out)
             return 0
         given.out.mkdir(parents=True, exist_ok=True)
-        run = Run(given.out, QUICK if given.quick else FULL, 60 * given.minutes, given.platform)
+        run = Run(given.out, 60 * given.minutes, given.platform, quick=given.quick)
         try:
             run.answer(given.question)
         finally:

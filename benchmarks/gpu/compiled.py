@@ -14,33 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Figures of the vendor's data sheet and CUDA's deviceQuery, in the words of XLA's `GpuTargetConfigProto`.
-H200 = """
-gpu_device_info {
-  threads_per_block_limit: 1024
-  threads_per_warp: 32
-  shared_memory_per_block: 49152
-  shared_memory_per_core: 233472
-  threads_per_core_limit: 2048
-  core_count: 132
-  fpus_per_core: 128
-  block_dim_limit_x: 2147483647
-  block_dim_limit_y: 65535
-  block_dim_limit_z: 65535
-  memory_bandwidth: 4800000000000
-  l2_cache_size: 62914560
-  clock_rate_ghz: 1.98
-  device_memory_size: 150000000000
-  shared_memory_per_block_optin: 232448
-  cuda_compute_capability { major: 9 }
-  registers_per_core_limit: 65536
-  registers_per_block_limit: 65536
-}
-platform_name: "CUDA"
-dnn_version_info { major: 9 minor: 12 }
-runtime_version { major: 13 minor: 0 }
-device_description_str: "NVIDIA H200"
-"""
+H200 = Path(__file__).with_name("h200.txtpb")
 
 
 def summary(network: str, shape: Sequence[int], kind: str, optimizer: str, keep: Path | None = None) -> dict[str, Any]:
@@ -57,7 +31,7 @@ def summary(network: str, shape: Sequence[int], kind: str, optimizer: str, keep:
     from benchmarks import ours
     from benchmarks.gpu import hlo, jobs
 
-    devices = topologies.get_topology_desc(platform="cuda", target_config=H200, topology="1x1x1").devices
+    devices = topologies.get_topology_desc(platform="cuda", target_config=H200.read_text(), topology="1x1x1").devices
     text, memory = ours.compiled_for(jobs.one_tile(network, shape, kind, optimizer=optimizer), devices)
     if keep:
         keep.write_text(text)
@@ -66,20 +40,18 @@ def summary(network: str, shape: Sequence[int], kind: str, optimizer: str, keep:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.compiled", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--network", default="fashion_mnist", help="of benchmarks.workloads.NETWORKS")
-    parser.add_argument("--shape", nargs=2, type=int, default=(10, 9), metavar=("SEEDS", "VARIANTS"))
-    parser.add_argument(
-        "--kind", default="tensorfloat32", help="of products: float32, tensorfloat32, bfloat16, float16"
-    )
-    parser.add_argument("--optimizer", default="adamw")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="where XLA's text goes")
-    given = parser.parse_args(argv)
-    found = summary(given.network, given.shape, given.kind, given.optimizer, given.keep)
-    print(json.dumps(found, indent=1))
-    step = found["loops"][0]
-    words = f"{step['kernels']} kernels a step, {step['bytes'] / found['replicas'] / 1e6:.2f} MB a replica"
-    print(words, file=sys.stderr)
+    parser = argparse.ArgumentParser("python -m benchmarks.gpu.compiled", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("--network", default="fashion_mnist", help="of benchmarks.workloads.NETWORKS")
+    add("--shape", nargs=2, type=int, default=(10, 9), metavar=("SEEDS", "VARIANTS"))
+    add("--kind", default="tensorfloat32", help="of products: float32, tensorfloat32, bfloat16, float16")
+    add("--optimizer", default="adamw")
+    add("--keep", type=Path, metavar="FILE", help="where XLA's text goes")
+    known = summary(**vars(parser.parse_args(argv)))
+    print(json.dumps(known, indent=1))
+    step = known["loops"][0]
+    moved = step["bytes"] / known["replicas"] / 1e6
+    print(f"{step['kernels']} kernels a step, {moved:.2f} MB a replica", file=sys.stderr)
     return 0
 
 

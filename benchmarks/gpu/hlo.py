@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
@@ -51,14 +50,9 @@ def size(shape: str) -> int:
     >>> size("f32[2,3]{1,0}"), size("(bf16[4]{0}, s32[], pred[8]{0})")
     (24, 20)
     """
-    return sum(
-        math.prod(int(length) for length in lengths.split(",") if length) * _bits(kind) // 8
-        for kind, lengths in SHAPE.findall(shape)
-    )
-
-
-def _bits(kind: str) -> int:
-    return {"pred": 8, "bf16": 16}.get(kind) or int(kind[1:])
+    bits = {"pred": 8, "bf16": 16}
+    shapes = [(bits.get(kind) or int(kind[1:]), lengths.split(",")) for kind, lengths in SHAPE.findall(shape)]
+    return sum(each * math.prod(int(length) for length in lengths if length) // 8 for each, lengths in shapes)
 
 
 def summary(text: str) -> list[dict[str, Any]]:
@@ -69,40 +63,23 @@ def summary(text: str) -> list[dict[str, Any]]:
     each: a gather touches less.
     """
     every = computations(text)
-    loops = [_loop(every, body) for body in _bodies(every)]
+    whiles = (BODY.search(one.line) for inside in every.values() for one in inside if one.opcode == "while")
+    loops = [_loop(every, body[1]) for body in whiles if body and body[1] in every]
     return sorted(loops, key=lambda loop: -loop["products"])
 
 
-def _bodies(every: dict[str, list[Instruction]]) -> Iterator[str]:
-    for inside in every.values():
-        for one in inside:
-            body = BODY.search(one.line) if one.opcode == "while" else None
-            if body and body[1] in every:
-                yield body[1]
-
-
 def _loop(every: dict[str, list[Instruction]], body: str) -> dict[str, Any]:
-    sizes = {one.name: one.bytes for one in every[body]}
+    sizes, moved = {one.name: one.bytes for one in every[body]}, dict[str, int]()
     kernels = [one for one in every[body] if one.opcode not in FREE and not one.opcode.endswith("-done")]
-    moved = {
-        one.name: one.bytes + sum(sizes.get(name, 0) for name in _read(one))
-        for one in kernels
-        if one.opcode not in ("while", "conditional")  # their own bodies count
-    }
-    largest = sorted(moved.items(), key=lambda item: -item[1])[:8]
-    return {
-        "body": body,
-        "kernels": len(kernels),
-        "counts": dict(Counter(one.opcode for one in kernels).most_common()),
-        "products": sum(_multiplies(every, one) for one in kernels),
-        "bytes": sum(moved.values()),
-        "largest": dict(largest),
-    }
-
-
-def _read(one: Instruction) -> set[str]:
-    """Return the operands to count: the result of an instruction that starts another repeats its operands."""
-    return set() if one.opcode.endswith("-start") else set(one.operands)
+    for one in kernels:
+        # The result of an instruction that starts another repeats its operands.
+        read = () if one.opcode.endswith("-start") else set(one.operands)
+        if one.opcode not in ("while", "conditional"):  # their own bodies count
+            moved[one.name] = one.bytes + sum(sizes.get(name, 0) for name in read)
+    counts = dict(Counter(one.opcode for one in kernels).most_common())
+    known = {"body": body, "kernels": len(kernels), "counts": counts, "bytes": sum(moved.values())}
+    largest = dict(sorted(moved.items(), key=lambda item: -item[1])[:8])
+    return known | {"products": sum(_multiplies(every, one) for one in kernels), "largest": largest}
 
 
 def _multiplies(every: dict[str, list[Instruction]], one: Instruction) -> bool:

@@ -25,13 +25,13 @@ import pandas as pd
 
 from benchmarks import ours, ways
 from benchmarks.gpu import hlo
-from benchmarks.gpu.questions import KINDS, VARIANTS
 from benchmarks.process import failure
 from benchmarks.tables import KEPT, TILE, XLA, Row
 from benchmarks.timing import Prepared, measured
 from benchmarks.workloads import WORKLOADS, costs, grid_of
 
 Work = Generator[None, None, list[Row]]
+KINDS = ("float32", "tensorfloat32", "bfloat16", "float16")  # of products
 DEFAULT, KERNELS = "tensorfloat32", 25  # kind of products; kernels that are named
 SMI = "nvidia-smi --query-gpu=driver_version,power.limit,clocks.max.sm,clocks.max.mem --format=csv,noheader --id=0"
 
@@ -42,8 +42,7 @@ def settings_of(kind: str) -> dict[str, Any]:
     >>> settings_of("tensorfloat32"), settings_of("bfloat16")
     ({'precision': 'float32', 'matmul_precision': 'tensorfloat32'}, {'precision': 'bfloat16'})
     """
-    full = {"precision": "float32", "matmul_precision": kind}
-    return full if kind in ("float32", "tensorfloat32") else {"precision": kind}
+    return {"precision": "float32", "matmul_precision": kind} if kind.endswith("32") else {"precision": kind}
 
 
 def device_bytes(name: str) -> int | None:
@@ -53,19 +52,16 @@ def device_bytes(name: str) -> int | None:
 
 def one_tile(network: str, shape: Sequence[int], kind: str = DEFAULT, **base: Any) -> Any:
     """Return a program of a network with one tile of this shape."""
-    return ours.planned(
-        grid_of(network, shape[0], shape[1], **settings_of(kind), **base), platform="gpu", one_tile=True
-    )[0]
+    comparison = grid_of(network, shape[0], shape[1], **settings_of(kind), **base)
+    return ours.planned(comparison, platform="gpu", one_tile=True)[0]
 
 
 def device() -> Work:
     """Return what the device is."""
-    ours.mesh_of(1)
     yield
-    one, driver = jax.local_devices()[0], None
-    if one.platform == "gpu":
-        driver = subprocess.run(SMI.split(), capture_output=True, text=True, timeout=20).stdout.strip()
-    known = {"platform": one.platform, "device": one.device_kind, "devices": jax.local_device_count(), "driver": driver}
+    one, count = jax.local_devices()[0], jax.local_device_count()
+    driver = subprocess.run(SMI, shell=True, capture_output=True, text=True, timeout=20).stdout.strip()
+    known = {"platform": one.platform, "device": one.device_kind, "devices": count, "driver": driver or None}
     known |= {"capability": getattr(one, "compute_capability", None), "runtime": one.client.platform_version}
     known |= {"memory_bytes": device_bytes("bytes_limit")}
     return [{"what": what, "is": value} for what, value in known.items() if value is not None]
@@ -77,10 +73,10 @@ def ceilings(repeats: int, seconds: float) -> Work:
     rows: list[Row] = []
     products: dict[str, Callable[[], Prepared]] = {kind: partial(ways.jax_product, kind) for kind in KINDS}
     for name, prepare in {**products, "copy": ways.jax_copy}.items():
+        unit = "TB/s, read and written" if name == "copy" else "TFLOP/s"
         try:
-            row = measured(prepare(), repeats, seconds)
-            unit = "TB/s, read and written" if name == "copy" else "TFLOP/s"
-            rows.append({"what": name, "rate": row["median"], "is": f"{row['median'] / 1e12:.3g} {unit}"})
+            rate = measured(prepare(), repeats, seconds)["median"]
+            rows.append({"what": name, "rate": rate, "is": f"{rate / 1e12:.3g} {unit}"})
         except Exception as error:
             rows.append({"what": name, "error": failure(error)})
         gc.collect()
@@ -97,12 +93,25 @@ def rated(one: ours.Compiled | str, program: Any, repeats: int, seconds: float) 
         return row | {"error": one}
     row[XLA] = one.memory and one.memory.total
     for loop in hlo.summary(one.text)[:1]:
-        moved = loop["bytes"] / program.tile_replicas
-        row |= {"kernels a step": loop["kernels"], "moved": moved, "hlo": loop}
+        row |= {"kernels a step": loop["kernels"], "moved": loop["bytes"] / program.tile_replicas, "hlo": loop}
     try:
         return row | measured(Prepared([one.unit()], replicas), repeats, seconds)
     except Exception as error:  # too large for the device, say: the smaller ones remain
         return row | {"error": failure(error)}
+
+
+def rated_all(programs: Sequence[Any], repeats: int, seconds: float, rows: Sequence[Row]) -> Work:
+    """Compile programs and then measure each; add the results to some rows. XLA's text of AdamW's programs becomes a file."""
+    every = ours.compile_all(programs, ours.mesh_of(1))
+    yield
+    done = []
+    for row, program in zip(rows, programs, strict=True):
+        one = every.pop(0)
+        if row.get("program") == "adamw" and isinstance(one, ours.Compiled):
+            Path(f"hlo_adamw_{row['kind']}.txt.gz").write_bytes(gzip.compress(one.text.encode()))
+        done.append(row | rated(one, program, repeats, seconds))
+        gc.collect()  # the last tile's memory is free before the next one is measured
+    return done
 
 
 def whole(rows: Sequence[Row]) -> Row:
@@ -115,44 +124,35 @@ def whole(rows: Sequence[Row]) -> Row:
 
 def tiles(
     network: str,
-    shapes: Sequence[Sequence[int]],
+    shapes: Sequence[Any],
     repeats: int,
     seconds: float,
-    *,
-    bits: bool = False,
     options: str = "",
     kind: str = DEFAULT,
     **base: Any,
 ) -> Work:
-    """Return the rate of one tile in each of several shapes; with `bits`, the weights after steps at once and in parts."""
+    """Return the rate of one tile in each of several shapes; `options` of XLA are in the environment."""
+    row = {"options": options or None, "network": network, "kind": kind, "compare": network}
     programs = [one_tile(network, shape, kind, **base) for shape in shapes]
-    every = ours.compile_all(programs, ours.mesh_of(1))
+    return (yield from rated_all(programs, repeats, seconds, [row] * len(programs)))
+
+
+def bits(network: str, shape: Sequence[int], repeats: int, seconds: float, options: str) -> Work:
+    """Return the rate under some options, with a digest of the weights after 40 steps, which parts of 15 and 25 must equal."""
+    one = ours.compile_one(one_tile(network, shape), ours.mesh_of(1))
     yield
-    rows = []
-    while programs:
-        one, program = every.pop(0), programs.pop(0)
-        row: Row = {"options": options or None, "network": network, "kind": kind, "compare": network}
-        rows.append(row | rated(one, program, repeats, seconds))
-        if bits and isinstance(one, ours.Compiled):
-            at_once = one.digest(40)
-            rows[-1] |= {"weights": at_once[:8], "same in parts": at_once == one.digest(15, 25)}
-        gc.collect()
-    return rows
+    at_once, in_parts = one.digest(40), one.digest(15, 25)
+    row = {"options": options or "none", "compare": "", "weights": at_once[:8], "same in parts": at_once == in_parts}
+    return [row | rated(one, one.program, repeats, seconds)]
 
 
 def engine(replicas: int, kind: str, repeats: int, seconds: float) -> Work:
-    """Return comparison C's rate in one kind of products, and each program's; XLA's text of AdamW's becomes a file."""
+    """Return comparison C's rate in one kind of products, and each program's."""
     comparison = WORKLOADS["c_fashion"].comparison(replicas, **settings_of(kind))
     programs = ours.planned(comparison, platform="gpu")
-    every = ours.compile_all(programs, ours.mesh_of(1))
-    yield
-    rows = []
-    for program, one in zip(programs, every, strict=True):
-        optimizer = program.settings.optimizer
-        row = {"kind": kind, "program": optimizer, "compare": optimizer}
-        rows.append(row | rated(one, program, repeats, seconds))
-        if optimizer == "adamw" and isinstance(one, ours.Compiled):
-            Path(f"hlo_adamw_{kind}.txt.gz").write_bytes(gzip.compress(one.text.encode()))
+    names = [program.settings.optimizer for program in programs]
+    rows = [{"kind": kind, "program": name, "compare": name} for name in names]
+    rows = yield from rated_all(programs, repeats, seconds, rows)
     return [{"kind": kind, "program": "all", "compare": "all", **whole(rows)}, *rows]
 
 
@@ -160,20 +160,20 @@ def choices(workload: str, replicas: int, key: str, repeats: int, seconds: float
     """Compare variants whose activation or loss is chosen by an index in one program with those of a program each."""
     comparison = WORKLOADS[workload].comparison(replicas, **settings_of(DEFAULT))
     (study,) = comparison.studies
-    values: dict[str, list[Any]] = {}
-    for variant in study.variants:
-        values.setdefault(getattr(variant.settings, key), []).append(variant)
-    split = [replace(comparison, studies=(replace(study, variants=tuple(each)),)) for each in values.values()]
-    asked = {"one program": [comparison], f"a program each: {', '.join(values)}": split}
-    programs = {way: [one for part in asked[way] for one in ours.planned(part, platform="gpu")] for way in asked}
-    every = {way: ours.compile_all(programs[way], ours.mesh_of(1)) for way in asked}
-    yield
-    rows = []
-    for way, each in every.items():
-        parts = [rated(one, program, repeats, seconds) for one, program in zip(each, programs[way], strict=True)]
-        row = {"workload": workload, f"{key} chosen in": way, TILE: parts[0][TILE], "compare": workload}
-        rows.append(row | whole(parts))
-    return rows
+    values = dict.fromkeys(getattr(variant.settings, key) for variant in study.variants)
+    split = [tuple(one for one in study.variants if getattr(one.settings, key) == value) for value in values]
+    programs: list[tuple[str, Any]] = []
+    for way, parts in ((f"one program: {', '.join(values)}", [study.variants]), ("a program each", split)):
+        for variants in parts:
+            part = replace(comparison, studies=(replace(study, variants=variants),))
+            programs += [(way, program) for program in ours.planned(part, platform="gpu")]
+    rows = [{"workload": workload, f"{key} chosen in": way, "compare": workload} for way, _ in programs]
+    done = yield from rated_all([program for _, program in programs], repeats, seconds, rows)
+    each = {way: [row for (one, _), row in zip(programs, done, strict=True) if one == way] for way, _ in programs}
+    keys = (*rows[0], TILE)
+    return [
+        {name: of[0].get(name) for name in keys} | {f"{key} chosen in": way} | whole(of) for way, of in each.items()
+    ]
 
 
 def planner(network: str, shape: Sequence[int], kind: str, **base: Any) -> Work:
@@ -205,10 +205,10 @@ def over_ask(network: str, times: float) -> Work:
     limit, mesh = device_bytes("bytes_limit"), ours.mesh_of(1)
     if limit is None:
         raise ValueError("this device does not report how much memory it has")
-    small = one_tile(network, [4, VARIANTS], epochs=1)  # the large one may not even compile
+    small = one_tile(network, [4, 8], epochs=1)  # the large one may not even compile
     compiled, data = ours.compile_one(small, mesh).memory, small.material.bytes
     replica = ((compiled.total if compiled else ours.planned_bytes(small)) - data) / small.tile_replicas
-    program = one_tile(network, [math.ceil((times * limit - data) / replica / VARIANTS), VARIANTS], epochs=1)
+    program = one_tile(network, [math.ceil((times * limit - data) / replica / 8), 8], epochs=1)
     row = {"network": network, "asked, bytes": int(data + replica * program.tile_replicas), "of, bytes": limit}
     train = ours.trainer(program, mesh)
     yield
@@ -296,52 +296,41 @@ def profiled(network: str, shape: Sequence[int], steps: int) -> Work:
     """
     one = ours.compile_one(one_tile(network, shape), ours.mesh_of(1))
     yield
-    run, seconds = one.steps(), []
+    run, alone = one.steps(), 0.0
+    for _ in range(2):  # the first run warms up
+        start = time.perf_counter()
+        run(steps)
+        alone = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(3):  # to warm up, alone, profiled
-            if number == 2:
-                jax.profiler.start_trace(folder)
-            start = time.perf_counter()
+        with jax.profiler.trace(folder):
             run(steps)
-            seconds.append(time.perf_counter() - start)
-        jax.profiler.stop_trace()
-        traces = [gzip.decompress(path.read_bytes()) for path in Path(folder).rglob("*.trace.json.gz")]
-    rows = kernels(json.loads(traces[0])["traceEvents"], steps)
+        (trace,) = Path(folder).rglob("*.trace.json.gz")
+        rows = kernels(json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"], steps)
     if not rows:
         raise ValueError("the profiler recorded no kernel of a device")
-    row = {"network": network, TILE: list(shape), "steps timed": steps, "seconds alone": seconds[1]}
-    return [row | {"seconds profiled": seconds[2]}, *rows]
+    return [{"network": network, TILE: list(shape), "steps timed": steps, "seconds alone": alone}, *rows]
 
 
 def kernels(events: Sequence[dict[str, Any]], steps: int) -> list[Row]:
     """Return the rows of the kernels in a trace's events, added up by name."""
-    names = {
-        (e.get("name"), e.get("pid"), e.get("tid")): e["args"]["name"]
-        for e in events
-        if e.get("ph") == "M" and "args" in e
-    }
-    spent, calls = Counter[str](), Counter[str]()
+    spent, calls, names = Counter[str](), Counter[str](), dict[Any, str]()
     for event in events:
-        pid, tid = event.get("pid"), event.get("tid")
-        thread = names.get(("thread_name", pid, tid), "")
-        process = next((name for (key, one, _), name in names.items() if (key, one) == ("process_name", pid)), "")
+        if event.get("name") in ("process_name", "thread_name"):
+            names[event["pid"], event.get("tid") if event["name"] == "thread_name" else None] = event["args"]["name"]
+    for event in events:
+        process, thread = names.get((event.get("pid"), None), ""), names.get((event.get("pid"), event.get("tid")), "")
         # Beside a stream's line of kernels there are lines that group the same time by module and operation.
         if event.get("ph") == "X" and "/device:" in process and thread.lower().startswith("stream"):
             name = event["name"].partition("(")[0][:80]
             spent[name] += event["dur"]
             calls[name] += 1
-    return [
-        {
-            "table": "kernels",
-            "kernel": name,
-            "of the time": time_spent / spent.total(),
-            "calls a step": calls[name] / steps,
-        }
-        | {"microseconds each": time_spent / calls[name]}
-        for name, time_spent in spent.most_common(KERNELS)
-    ]
+    rows = []
+    for name, taken in spent.most_common(KERNELS):
+        row = {"table": "kernels", "kernel": name, "of the time": taken / spent.total()}
+        rows.append(row | {"calls a step": calls[name] / steps, "microseconds each": taken / calls[name]})
+    return rows
 
 
 JOBS: dict[str, Callable[..., Work]] = {
-    one.__name__: one for one in (device, ceilings, tiles, engine, choices, planner, over_ask, study, profiled)
+    one.__name__: one for one in (device, ceilings, tiles, bits, engine, choices, planner, over_ask, study, profiled)
 }

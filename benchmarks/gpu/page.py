@@ -30,7 +30,7 @@ def markdown(known: Row) -> str:
         lines += ["", "Tried out on a CPU: no figure here says anything of a GPU."]
     for name, question in QUESTIONS.items():
         if answers := known["questions"].get(name):
-            lines += ["", f"## {question.title}", "", *_section(name, answers, rates_of(known)), *_missing(answers)]
+            lines += ["", f"## {question['title']}", "", *_section(name, answers, rates_of(known)), *_missing(answers)]
     return "\n".join(lines) + "\n"
 
 

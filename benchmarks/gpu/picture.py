@@ -10,9 +10,14 @@ from benchmarks.tables import Row
 from jaxcompare.plots import style
 
 
+def draw(known: Row) -> bytes | None:
+    """Return the picture as PNG; None where nothing was measured that is drawn."""
+    return style.png(one) if (one := figure(known)) else None
+
+
 @style.styled
 def figure(known: Row) -> Any | None:
-    """Return the sheet of what was measured; None where nothing was that is drawn."""
+    """Return the sheet of what was measured."""
     ceilings, asked, pass_share = page.rates_of(known), known["questions"], "of the roofline, each pass"
     rows = [row for row in page.rows_of(asked.get("replicas", {}), ceilings) if "median" in row]
     lines = {
