@@ -1,6 +1,7 @@
 # make results   set everything up and run the main job: all three comparisons into results/
 # make validate  compare known values, exact and published, with computed ones (ARGS=--quick: without Fashion-MNIST)
 # make test      the same set-up, then the tests (ARGS="-m ''": the slow tests too)
+# make test-newest  the tests of equality with the newest Python that constraints.txt knows, in .venv313, where it is installed
 # make bench     measure the speed of training, beside PyTorch where it is installed (make bench TORCH=1 installs it)
 # make bench-gpu measure what only a GPU can show, in less than ten minutes, into gpu/; without network if JAX is installed
 # ARGS is passed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
@@ -15,7 +16,13 @@ GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 comma := ,
 EXTRAS := test$(if $(filter-out 0,$(GPU)),$(comma)cuda12)
 
-.PHONY: results data report validate bench bench-gpu test slow lint types format clean
+# The newest supported Python and its JAX. pyenv's shims fail for versions that are not selected, so its folders are tried, too.
+NEWEST := $(firstword $(foreach python,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python3.13),$(shell $(python) -c '' >/dev/null 2>&1 && echo $(python))))
+# What must be equal whichever way it is compiled: initial weights, single and many replicas, devices, segments, gradients.
+EQUALITY := tests/test_initializers.py tests/test_sweep.py tests/test_models.py tests/test_precision.py tests/test_train.py \
+	-k "initializers or float64 or loop or bit or start_equal or whichever or rounded_once or by_hand or whatever_the_devices"
+
+.PHONY: results data report validate bench bench-gpu test test-newest slow lint types format clean
 
 results: data
 	$(BIN)/python -m jaxcompare.run --exp all $(ARGS)
@@ -42,6 +49,10 @@ bench-gpu: $(if $(TORCH),$(VENV)/.torch)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
+test-newest:
+	@if test -z "$(NEWEST)"; then echo "Python 3.13 is not installed: equality is not tested with it"; \
+	else $(MAKE) --no-print-directory test VENV=.venv313 PYTHON=$(NEWEST) ARGS='$(EQUALITY) $(ARGS)'; fi
+
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
@@ -57,7 +68,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv313 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python" >&2; exit 2; }

@@ -129,6 +129,24 @@ def test_state_and_losses_are_full_and_layers_half(name):
     assert all({"bfloat16": "bf16", "float16": "f16"}[name] in line.split("=")[0] for line in products)
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_sums_of_products_are_rounded_once(name):
+    """A small product as the gradient of a convolution has: summed in float32, whichever operand comes first."""
+    made, random = recipe(policy=name), np.random.default_rng(0)
+    x, y = (jnp.asarray(random.normal(size=(7, 9, 9, width)), made.policy.compute) for width in (9, 4))
+    exact = np.einsum("bijd,bijh->dh", *(np.asarray(operand, np.float64) for operand in (x, y)))
+    examples = (0, 1, 2)
+
+    def product(a, b):
+        return jax.lax.dot_general(a, b, ((examples, examples), ((), ())))
+
+    for transposed in (False, True):
+        function = (lambda x, y: product(y, x).T) if transposed else product
+        found = jax.jit(function, compiler_options=sweep.compiler_options(made))(x, y)
+        one_rounding = float(jnp.finfo(made.policy.compute).eps) / 2 * np.abs(exact)
+        np.testing.assert_array_less(np.abs(np.asarray(found, np.float64) - exact), one_rounding + 1e-4)
+
+
 def test_gradients_and_clipping_see_no_scale():
     batch, hparams = blobs(), train_step.make_hparams(0.1, clip_norm=0.01)
     full, found = recipe(), half(initial=1024.0)
