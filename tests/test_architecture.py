@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from jaxcompare import data, words
-from jaxcompare.components import activations, initializers, losses, models, optimizers
+from jaxcompare.components import activations, initializers, losses, models, optimizers, precision
 from jaxcompare.config import names
+from jaxcompare.planning import recipes
 
 ROOT = Path(__file__).parent.parent / "jaxcompare"
 
@@ -129,6 +130,8 @@ def test_importing_registers_starts_and_prints_nothing():
         (names.INITIALIZERS, initializers.INITIALIZERS),
         (names.BIAS_INITIALIZERS, initializers.BIAS_INITIALIZERS),
         (names.DATASETS, data.DATASETS),
+        (names.PRECISIONS, precision.POLICIES),
+        (names.LEARNING_RATE_RULES, recipes.LEARNING_RATE_RULES),
         (names.LANGUAGES, words.LANGUAGES),
     ],
 )

@@ -263,7 +263,7 @@ def lowered(
         return begin.lower(), run.lower(carry, data, replicas, _no_window(rows))
 
 
-def compiled(init: Any, train: Any) -> Compiled:
+def compile_lowered(init: Any, train: Any) -> Compiled:
     """Compile what `lowered` returned."""
     init, train = init.compile(), train.compile()
     return Compiled(init, train, memory_of(train), {})
@@ -329,7 +329,7 @@ def train_tiles(
     """Train tiles side by side from start to end, segment by segment.
 
     Args:
-        compiled: of `compiled`.
+        compiled: what `compile_lowered` returned.
         data: on the mesh.
         replicas: on the mesh.
         epochs: the number of epochs.

@@ -13,8 +13,12 @@ from jaxcompare.config.registry import is_plugin
 from jaxcompare.config.settings import Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-# The folders of the package that decide numbers; what the others do changes no bits.
-DECIDE_NUMBERS = ("types.py", "config", "components", "data", "engine", "diagnostics", "planning")
+# The parts of the package that decide numbers; what the others do changes no bits. `devices.py` chooses how many devices there
+# are, which XLA compiles for.
+DECIDE_NUMBERS = (
+    *("types.py", "config/", "components/", "data/", "engine/", "diagnostics/", "planning/"),
+    "execution/devices.py",
+)
 
 
 def versions() -> dict[str, str]:
@@ -28,7 +32,7 @@ def code_digest() -> str:
     sources = {
         str(path.relative_to(root)): path.read_text(encoding="utf-8")
         for path in sorted(root.rglob("*.py"))
-        if path.relative_to(root).parts[0] in DECIDE_NUMBERS
+        if path.relative_to(root).as_posix().startswith(DECIDE_NUMBERS)
     }
     return digest(sources)
 

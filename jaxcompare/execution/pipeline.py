@@ -23,7 +23,7 @@ from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
 from jaxcompare.execution.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax
 from jaxcompare.execution.fingerprint import code_digest, plugin_digests, versions
-from jaxcompare.execution.prepare import prepare, settle_precision
+from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
 from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results, write_manifest
@@ -119,7 +119,7 @@ def _device_name(mesh: Mesh, shape: MeshShape) -> str:
 def _train(
     comparisons: Sequence[Comparison],
     programs: Mapping[str, Sequence[Program]],
-    planner: Any,
+    planner: Planner,
     resources: Resources,
     request: Request,
     log: tensorboard.Log | None,

@@ -74,7 +74,7 @@ class ProgramCache:
 
     def _compile(self, program: Program, mesh: Mesh, key: str) -> sweep.Compiled:
         before = self.hits.count
-        compiled = sweep.compiled(*lowered(program, mesh))
+        compiled = sweep.compile_lowered(*lowered(program, mesh))
         path = self._path(program, mesh, key)
         # A program that came from JAX's cache cannot be written whole again (some of its functions are missing afterwards,
         # jaxlib 0.10). As long as JAX's cache has a program that is not here, each run traces it, and takes it from there.

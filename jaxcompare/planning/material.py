@@ -1,4 +1,4 @@
-"""Data on the host, ready for the devices: split, scaled, with the examples that are evaluated and probed."""
+"""Data on the host, ready for the devices: split, with their scaling and the examples that are evaluated and probed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Material(NamedTuple):
 
 
 def make_material(dataset: datasets.Dataset, settings: Settings) -> Material:
-    """Split and scale a data set, and pick the examples that are evaluated and probed.
+    """Split a data set, compute its scaling, and pick the examples that are evaluated and probed.
 
     Args:
         dataset: as its source gives it.
-        settings: only the keys of the data matter (`programs.MATERIAL`).
+        settings: only the keys in `programs.MATERIAL` matter.
 
     Raises:
         DataError: the split leaves no training examples.

@@ -75,7 +75,7 @@ class Program:
     material: Material
     platform: str  # the kind of device: "cpu", "gpu", ...
     shape: tuple[int, int] = (1, 1)  # seeds and variants of a tile
-    distinct: str = ""  # the static values, in words, by which the program differs from the study's other programs
+    distinct: str = ""  # in words: the static settings that set the program apart from the study's others
 
     @property
     def settings(self) -> Settings:
@@ -262,18 +262,18 @@ def _program(
         return tuple(dict.fromkeys(getattr(settings, key) for settings in everything))
 
     return Program(
-        comparison,
-        study.name,
-        variants,
-        study.seeds,
-        distinct("loss"),
-        distinct("activation"),
-        distinct("schedule"),
-        (*_traced(everything, "optimizer"), *everything[0].options),
-        _traced(everything, "schedule"),
-        any(settings.clip_norm < math.inf for settings in everything),
-        material,
-        platform,
+        comparison=comparison,
+        study=study.name,
+        variants=variants,
+        seeds=study.seeds,
+        losses=distinct("loss"),
+        activations=distinct("activation"),
+        schedules=distinct("schedule"),
+        optimizer_options=(*_traced(everything, "optimizer"), *everything[0].options),
+        schedule_options=_traced(everything, "schedule"),
+        clip=any(settings.clip_norm < math.inf for settings in everything),
+        material=material,
+        platform=platform,
     )
 
 

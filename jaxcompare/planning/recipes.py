@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,13 @@ from jaxcompare.config.settings import OPTIONS, Settings
 from jaxcompare.engine import segment, sweep, train_step
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.types import Batch, Hparams
+
+# The factor of the learning rate, from the batch size over the reference batch size.
+LEARNING_RATE_RULES: dict[str, Callable[[float], float]] = {
+    "fixed": lambda ratio: 1.0,
+    "linear": lambda ratio: ratio,
+    "square_root": lambda ratio: ratio**0.5,
+}
 
 
 def make_recipe(program: Program) -> train_step.Recipe:
@@ -77,9 +84,7 @@ def learning_rate(settings: Settings) -> float:
     The rate is fixed, in proportion to the batch size (Goyal et al. 2017), or to its square root (Krizhevsky 2014).
     """
     ratio = settings.batch_size / settings.reference_batch_size
-    return (
-        settings.learning_rate * {"fixed": 1.0, "linear": ratio, "square_root": ratio**0.5}[settings.learning_rate_rule]
-    )
+    return settings.learning_rate * LEARNING_RATE_RULES[settings.learning_rate_rule](ratio)
 
 
 def make_hparams(program: Program, settings: Settings) -> Hparams:
