@@ -14,10 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import summary
 from benchmarks.measure import Bench
 from benchmarks.process import ChildError, write_json
-from benchmarks.tables import Row
+from benchmarks.tables import Row, disturbed, text
 from benchmarks.ways import WAYS
 from benchmarks.workloads import WORKLOADS
 from jaxcompare.system.cores import usable_cores
@@ -107,8 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ChildError, OSError, json.JSONDecodeError) as error:
         print(f"benchmarks: error: {error}", file=sys.stderr)
         return 2
-    print(summary.text(known["rows"]))
-    if noisy := summary.disturbed(known["rows"]):
+    print(text(known["rows"]))
+    if noisy := disturbed(known["rows"]):
         print(f"the machine was not quiet, do not trust: {', '.join(noisy)}", file=sys.stderr)
     if given.picture:
         from benchmarks import picture  # Matplotlib is needed only here

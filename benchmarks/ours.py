@@ -23,7 +23,7 @@ from jaxcompare.execution.compare import compare
 from jaxcompare.execution.program_cache import ProgramCache
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
-from jaxcompare.planning import memory
+from jaxcompare.planning.memory import planned_bytes as planned_bytes  # for `gpu.jobs`
 from jaxcompare.planning.programs import Program, programs_of
 from jaxcompare.planning.recipes import lowered, tile_arrays
 from jaxcompare.system.cores import usable_cores
@@ -38,9 +38,9 @@ class Compiled:
     mesh: Any
 
     @property
-    def memory(self) -> sweep.Memory | None:
-        """XLA's account of the training program; None where XLA keeps none."""
-        return self.compiled.memory
+    def bytes(self) -> int | None:
+        """XLA's account of the training program's memory; None where XLA keeps none."""
+        return self.compiled.memory and self.compiled.memory.total
 
     @property
     def text(self) -> str:
@@ -96,11 +96,6 @@ def planned(comparison: Comparison, *, platform: str | None = None, one_tile: bo
     return [replace(one, shape=(len(one.seeds), len(one.variants))) if one_tile else one for one in programs]
 
 
-def planned_bytes(program: Program) -> int:
-    """Return the bytes of a tile and its data by arithmetic."""
-    return memory.planned_bytes(program)
-
-
 def compile_all(programs: Sequence[Program], mesh: Any, cache: ProgramCache | None = None) -> list[Compiled | str]:
     """Compile programs side by side, without regard to memory; one that fails is represented by its error."""
     cache = cache or ProgramCache()
@@ -115,9 +110,9 @@ def compile_all(programs: Sequence[Program], mesh: Any, cache: ProgramCache | No
         return list(pool.map(attempt, programs))
 
 
-def compile_one(program: Program, mesh: Any) -> Compiled:
+def compile_one(program: Program, mesh: Any, cache: ProgramCache | None = None) -> Compiled:
     """Compile a program; raises RuntimeError if that fails."""
-    (one,) = compile_all([program], mesh)
+    (one,) = compile_all([program], mesh, cache)
     if isinstance(one, str):
         raise RuntimeError(one)
     return one
@@ -146,12 +141,12 @@ def compiled_for(program: Program, absent: Sequence[Any]) -> tuple[str, dict[str
     return executable.as_text(), account and account._asdict()
 
 
-def trainer(program: Program, mesh: Any) -> Callable[..., list[tuple[Any, Any]]]:
+def trainer(program: Program, mesh: Any, cache: ProgramCache | None = None) -> Callable[..., list[tuple[Any, Any]]]:
     """Compile a program with tiles that fit into memory; return a function that trains and measures all tiles.
 
     The function takes a callback without arguments, called after each segment, and returns the tiles with their measurements.
     """
-    resources = training.Resources(mesh, TileSizes(mesh), ProgramCache(), TileCache())
+    resources = training.Resources(mesh, TileSizes(mesh), cache or ProgramCache(), TileCache())
     training.compile_programs([program], resources, training.SILENT)
 
     def train(held: Callable[[], None] = lambda: None) -> list[tuple[Any, Any]]:

@@ -46,13 +46,7 @@ class ChildError(Exception):
 
 
 class Child:
-    """A process that answers the requests of `benchmarks.child`, one at a time.
-
-    Args:
-        target: "module" or "module:function" of this package.
-        environment: added to this process's.
-        folder: where the process runs; None: here.
-    """
+    """A process that answers the requests of `benchmarks.child`, one at a time, for "module" or "module:function"."""
 
     COMMAND = (sys.executable, "-m", "benchmarks.child")
 
@@ -82,11 +76,7 @@ class Child:
         return bool(select.select([self.stdout], [], [], left)[0])
 
     def answer(self, until: float = math.inf) -> dict[str, Any]:
-        """Return the answer to the last request.
-
-        Raises:
-            ChildError: the answer is an error, the process has ended, or the time is over; then the process is killed.
-        """
+        """Return the answer to the last request; ChildError if it is an error, the process ended, or time is over (killed)."""
         if not self.wait(until):
             self.kill()
             raise ChildError("stopped: it took too long")

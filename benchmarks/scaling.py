@@ -1,7 +1,7 @@
 """What grows with what: throughput with devices, time with replicas, seeds and epochs, memory with epochs.
 
-`python -m benchmarks.scaling` prints the Markdown tables of docs/scaling.md; `--picture` also draws them. The data are made up
-and have the real shapes; training includes its measurements, compilation is excluded; medians of repeats taken in turn.
+`python -m benchmarks.scaling` prints the Markdown tables of docs/scaling.md. The data are made up and have the real shapes;
+training includes its measurements, compilation is excluded; medians of repeats taken in turn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -76,28 +75,11 @@ def measure() -> dict[str, list[Row]]:
     return known
 
 
-def draw(known: dict[str, list[Row]]) -> bytes:
-    """Draw throughput against devices, time against replicas, seeds and epochs, and memory against epochs."""
-    from benchmarks.picture import Panel, sheet
-    from jaxcompare.plots import style
-
-    rows = {**known, "devices": [row for row in known["devices"] if row["data"] == 1]}
-    wanted = [("devices", "replica-steps a second"), *[(what, "seconds") for what in GROWTH], ("epochs", "MB live")]
-    panels = [Panel(f"{y} with {x}", {"measured": rows[x]}, x, y, y, log=False) for x, y in wanted]
-    note = "2-64-64-64-64-2 on made-up moons, batch 128; training with measurements, without compilation"
-    return style.png(style.styled(sheet)("What grows with what", note, panels, 3, (3.4, 2.8)))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print and draw."""
-    parser = argparse.ArgumentParser(prog="benchmarks.scaling", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="where the picture goes")
-    given = parser.parse_args(argv)
+    """Measure and print."""
+    argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__).parse_args(argv)
     ours.start_jax(max(tiles * data for tiles, data in DEVICES))
-    known = measure()
-    print("\n\n".join("\n".join(table(rows)) for rows in known.values()))
-    if given.picture:
-        given.picture.write_bytes(draw(known))
+    print("\n\n".join("\n".join(table(rows)) for rows in measure().values()))
     return 0
 
 

@@ -124,7 +124,7 @@ class Maker:
 
     def stack(self, group: parts.Group, shape: Shape) -> tuple[Stack, float]:
         """Return a warm stack of this number of seeds and variants, and the seconds that its step took to compile."""
-        key, cuda = (group.variants[0], shape), self.device.type == "cuda"
+        key, cuda = (repr(group.variants[0]), shape), self.device.type == "cuda"
         if key not in self.steps:
             step, mode = parts.make_step(self.layout, group.variants[0]), "reduce-overhead" if cuda else None
             self.steps[key] = torch.compile(step, dynamic=False, fullgraph=True, mode=mode)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import measure, ours, picture, process, summary, timing, ways, workloads
+from benchmarks import measure, ours, picture, process, tables, timing, ways, workloads
 from jaxcompare.components import models
 from jaxcompare.engine import train_step
 from jaxcompare.planning.recipes import make_recipe
@@ -102,9 +102,9 @@ def row(way, median, replicas=2):
 def test_summary_is_against_the_fastest_torch_way():
     rows = [row("ours", 300.0), row("torch vmap compiled", 200.0), row("torch indexed", 50.0), row("ours", 80.0, 20)]
     rows.append(row("torch indexed", 100.0, 20))
-    assert summary.ratios(rows) == {("digits", 2): 1.5, ("digits", 20): 0.8}
+    assert tables.ratios(rows) == {("digits", 2): 1.5, ("digits", 20): 0.8}
     failed = {"workload": "digits", "replicas": 2, "way": "torch dataloader", "rates": [], "error": "no compiler"}
-    said = summary.text([*rows, failed])
+    said = tables.text([*rows, failed])
     assert f"{math.sqrt(1.5 * 0.8):.2f} in the geometric mean over 2 rows, least 0.80 (digits, 20 replicas)" in said
     assert "no compiler" in said
     assert "1.50" in said
@@ -114,7 +114,7 @@ def test_a_disturbed_machine_is_noticed():
     ceiling = {"workload": "digits", "replicas": 2, "way": "ceiling", "median": 9.0}
     steady = {**ceiling, "machine": {"numpy product": [1.0, 2.0], "jax product": [1.8, 2.0]}}
     swinging = {**ceiling, "replicas": 20, "machine": {"numpy product": [1.0, 2.0], "jax product": [0.5, 2.0]}}
-    assert summary.disturbed([row("ours", 1.0), steady, swinging]) == ["digits 20"]
+    assert tables.disturbed([row("ours", 1.0), steady, swinging]) == ["digits 20"]
 
 
 def test_rows_have_the_median_and_its_share_of_the_ceiling_that_binds():

@@ -26,7 +26,7 @@ import pandas as pd
 from benchmarks import ours, ways
 from benchmarks.gpu import hlo
 from benchmarks.process import failure
-from benchmarks.tables import KEPT, TILE, XLA, Row
+from benchmarks.tables import TILE, XLA, Row
 from benchmarks.timing import Prepared, measured
 from benchmarks.workloads import WORKLOADS, costs, grid_of
 
@@ -91,7 +91,7 @@ def rated(one: ours.Compiled | str, program: Any, repeats: int, seconds: float) 
     row |= costs(widths, settings.optimizer, settings.batch_size)
     if isinstance(one, str):
         return row | {"error": one}
-    row[XLA] = one.memory and one.memory.total
+    row[XLA] = one.bytes
     for loop in hlo.summary(one.text)[:1]:
         row |= {"kernels a step": loop["kernels"], "moved": loop["bytes"] / program.tile_replicas, "hlo": loop}
     try:
@@ -181,23 +181,16 @@ def planner(network: str, shape: Sequence[int], kind: str, **base: Any) -> Work:
 
     Trying out products takes memory too: where training does not exceed that, what it held is unknown.
     """
-    program, mesh = one_tile(network, shape, kind, epochs=1, **base), ours.mesh_of(1)
-    compiled, train = ours.compile_one(program, mesh).memory, ours.trainer(program, mesh)
+    program, mesh, cache = one_tile(network, shape, kind, epochs=1, **base), ours.mesh_of(1), ours.ProgramCache()
+    total, train = ours.compile_one(program, mesh, cache).bytes, ours.trainer(program, mesh, cache)
     yield
-    tried_out = device_bytes("peak_bytes_in_use")
+    tried_out, planned = device_bytes("peak_bytes_in_use"), ours.planned_bytes(program)
     train()
-    peak, planned = device_bytes("peak_bytes_in_use"), ours.planned_bytes(program)
-    held, total = peak if peak and peak > (tried_out or 0) else None, compiled and compiled.total
-    row = {
-        "network": network,
-        "kind": kind,
-        TILE: list(program.shape),
-        "planned, bytes": planned,
-        XLA: total,
-        KEPT: held,
-    }
-    shares = {"planned / held": planned / held, "compiled / held": (total or 0) / held} if held else {}
-    return [row | shares]
+    row = {"network": network, "kind": kind, TILE: list(program.shape), "planned, bytes": planned, XLA: total}
+    held = device_bytes("peak_bytes_in_use") or 0
+    if held > (tried_out or 0):
+        row |= {"most held, bytes": held, "planned / held": planned / held, "compiled / held": (total or 0) / held}
+    return [row]
 
 
 def over_ask(network: str, times: float) -> Work:
@@ -206,8 +199,8 @@ def over_ask(network: str, times: float) -> Work:
     if limit is None:
         raise ValueError("this device does not report how much memory it has")
     small = one_tile(network, [4, 8], epochs=1)  # the large one may not even compile
-    compiled, data = ours.compile_one(small, mesh).memory, small.material.bytes
-    replica = ((compiled.total if compiled else ours.planned_bytes(small)) - data) / small.tile_replicas
+    data = small.material.bytes
+    replica = ((ours.compile_one(small, mesh).bytes or ours.planned_bytes(small)) - data) / small.tile_replicas
     program = one_tile(network, [math.ceil((times * limit - data) / replica / 8), 8], epochs=1)
     row = {"network": network, "asked, bytes": int(data + replica * program.tile_replicas), "of, bytes": limit}
     train = ours.trainer(program, mesh)
@@ -241,52 +234,31 @@ def study(experiment: str, name: str, seeds: int, epochs: int | None = None, rat
     return study_rows(train(config), rates)
 
 
+STUDY = {  # the tables of a study that are shown, and their columns
+    "summary": ["label", "n", "n_failed", "test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"],
+    "claims": ["first", "second", "apart", "second_id", "n", "difference", "low", "high", "p_t_holm"],
+    "effects": ["first", "second", "apart", "second_id", "n", "difference", "low", "high", "p_t_holm", "factor"],
+    "timing": ["program", "replicas", "wall_seconds", "argument_bytes", "temporary_bytes", "replica_steps_per_second"],
+}
+
+
 def study_rows(frames: dict[str, pd.DataFrame], rates: bool) -> list[Row]:
     """Return the rows of a study's tables; rates only where nothing else was on the device while the study trained."""
-    summary, effects, rows = frames["summary"], frames["effects"], list[Row]()
-    labels = dict(zip(summary["variant_id"], summary["label"], strict=True))
-    for one in records(summary):
-        row = {"table": "accuracy", "variant": one["label"], "n": one["n"], "failed runs": one["n_failed"]}
-        mean, low, high = (one[f"test_accuracy_{part}"] for part in ("mean", "low", "high"))
-        rows.append(row | {"test accuracy": interval(mean, low, high, "{:.4f}")})
-    for one in [*records(frames["claims"]), *records(effects[effects["factor"].isin(("precision", "remat"))])]:
-        low, mid, high = (None if one[key] is None else 100 * one[key] for key in ("low", "difference", "high"))
-        row = {"table": "differences", "first": one["first"], "second": one["second"], "n": one["n"]}
-        row |= {"of the second": labels.get(one["second_id"], one["apart"])}
-        rows.append(row | {"points of test accuracy": interval(mid, low, high, "{:+.2f}"), "p, Holm": one["p_t_holm"]})
+    labels, rows = frames["summary"].set_index("variant_id")["label"], list[Row]()
+    for name, columns in STUDY.items():
+        frame = frames[name][columns if rates or name != "timing" else columns[:-1]]
+        if name == "effects":
+            frame = frame[frame["factor"].isin(("precision", "remat"))]
+        if "second_id" in frame:
+            frame = frame.assign(second_id=frame["second_id"].map(labels).fillna(frame["apart"])).drop(columns="apart")
+        rows += [{"table": name, **one} for one in json.loads(frame.to_json(orient="records", double_precision=15))]
     joined = frames["history"].merge(frames["replicas"][["replica_id", "variant_id", "precision"]], on="replica_id")
     for variant, each in joined[joined["precision"] == "float16"].groupby("variant_id", sort=False):
-        last, medians = each[each["epoch"] == each["epoch"].max()], each.groupby("epoch")["loss_scale"].median()
-        skipped, steps = last["skipped_steps"], int(last["step"].max())
-        row = {"table": "scale", "float16": labels[variant], "n": len(last)}
-        row["steps skipped, mean (most), of"] = f"{skipped.mean():.3g} ({int(skipped.max())}) of {steps}"
-        rows.append(row | {"loss scale, median, by epoch": medians.iloc[:: max(1, len(medians) // 7)].tolist()})
-    for one in records(frames["timing"]):
-        row = {
-            "table": "programs",
-            "program": one["program"],
-            "replicas": one["replicas"],
-            "seconds": one["wall_seconds"],
-        }
-        row |= {"arguments, bytes": one["argument_bytes"], "temporaries, bytes": one["temporary_bytes"]}
-        rows.append(row | ({"median": one["replica_steps_per_second"]} if rates else {}))
+        last, scale = each[each["epoch"] == each["epoch"].max()], each.groupby("epoch")["loss_scale"].median()
+        row = {"table": "float16", "label": labels[variant], "n": len(last), "steps": int(last["step"].max())}
+        row |= {"skipped steps, mean": last["skipped_steps"].mean(), "most": int(last["skipped_steps"].max())}
+        rows.append(row | {"loss scale, median, by epoch": scale.iloc[:: max(1, len(scale) // 7)].tolist()})
     return rows
-
-
-def interval(middle: float | None, low: float | None, high: float | None, form: str) -> str | None:
-    """Write a figure with its 95% interval, where they are known.
-
-    >>> interval(1.0, 0.0, 2.0, "{}"), interval(1.0, None, None, "{}"), interval(None, None, None, "{}")
-    ('1.0 [0.0, 2.0]', '1.0', None)
-    """
-    if middle is None:
-        return None
-    return form.format(middle) if low is None or high is None else f"{form} [{form}, {form}]".format(middle, low, high)
-
-
-def records(frame: pd.DataFrame) -> list[Row]:
-    """Return a table's rows as plain values, None where a value is missing."""
-    return json.loads(frame.to_json(orient="records", double_precision=15))
 
 
 def profiled(network: str, shape: Sequence[int], steps: int) -> Work:

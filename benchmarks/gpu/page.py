@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from benchmarks.gpu.questions import QUESTIONS
-from benchmarks.summary import ways_table
-from benchmarks.tables import Row, shown, table
+from benchmarks.tables import Row, shown, table, ways_table
 
 NOTES = {
     "precisions": "Least: parameters and state read and written once. Each pass: weights are also read forward and, except the "
