@@ -75,7 +75,7 @@ class Program:
     material: Material
     platform: str  # the kind of device: "cpu", "gpu", ...
     shape: tuple[int, int] = (1, 1)  # seeds and variants of a tile
-    distinct: str = ""  # in words: the static settings that set the program apart from the study's others
+    distinct: str = ""  # in words: the static settings that no other program of the study shares
 
     @property
     def settings(self) -> Settings:
