@@ -15,6 +15,7 @@ from scipy import optimize, stats
 from jaxcompare.analysis.estimates import FEWEST_SEEDS, Interval, mean_interval
 
 LARGEST_T = 1e4  # beyond it SciPy has no noncentral t
+PRECISION = 2.0**-23  # of a float32: figures that differ by less than this share of themselves are equal
 MOST_FLIPPED = 20  # differences; all 2^n changes of sign are tried
 
 
@@ -34,13 +35,14 @@ class Paired(NamedTuple):
     effect_high: float = np.nan
 
 
-def sign_flip_p(differences: ArrayLike) -> float:
+def sign_flip_p(differences: ArrayLike, rounding: ArrayLike = 0.0) -> float:
     """Compute the exact two-sided p of a sum of paired differences under all 2^n changes of sign.
 
     SciPy's `permutation_test` gives the same p in a hundred times the time.
 
     Args:
         differences: [n], one for each seed, in any unit.
+        rounding: [n] or [], by how much each difference may be off, in the same unit. Sums that differ by no more are ties.
 
     Returns:
         The share of sign changes with a sum as far from zero, at least 2 / 2^n. NaN where a difference is not finite, where
@@ -56,17 +58,19 @@ def sign_flip_p(differences: ArrayLike) -> float:
     sums = np.zeros(1)
     for difference in differences:
         sums = np.concatenate([sums + difference, sums - difference])
-    observed = abs(differences.sum())
-    return float(np.mean(np.abs(sums) >= observed - 1e-12 * np.abs(differences).sum()))
+    # Both sums are off by as much, and by their own rounding.
+    slack = 2 * np.broadcast_to(rounding, differences.shape).sum() + 1e-12 * np.abs(differences).sum()
+    return float(np.mean(np.abs(sums) >= abs(differences.sum()) - slack))
 
 
-def effect_size(differences: ArrayLike) -> Interval:
+def effect_size(differences: ArrayLike, rounding: float = 0.0) -> Interval:
     """Compute Cohen's d_z with its 95% interval: the mean of paired differences over their standard deviation.
 
     The interval inverts the noncentral t distribution, which is exact for normal differences (Cumming and Finch 2001).
 
     Args:
         differences: [n], one for each seed, in any unit.
+        rounding: by how much a difference may be off; a standard deviation up to `rounding` is none.
 
     Returns:
         d_z and its interval, without a unit. All three are NaN below five differences and where one is not finite. Without
@@ -77,8 +81,9 @@ def effect_size(differences: ArrayLike) -> Interval:
     if n < FEWEST_SEEDS or not np.isfinite(differences).all():
         return Interval(np.nan, np.nan, np.nan)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    if deviation <= 1e-12 * abs(mean) or deviation == 0:
-        return Interval(float(np.sign(mean)) * np.inf if mean else np.nan, np.nan, np.nan)
+    if deviation <= max(1e-12 * abs(mean), rounding):
+        certain = abs(mean) > rounding
+        return Interval(float(np.sign(mean)) * np.inf if certain else np.nan, np.nan, np.nan)
     t = abs(mean) / deviation * np.sqrt(n)  # mirrored: far below zero SciPy computes the noncentral t badly
     if t > LARGEST_T:
         return Interval(mean / deviation, np.nan, np.nan)
@@ -105,18 +110,27 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> Paired:
 
     Returns:
         Mean, interval, effect and p are NaN where a value is not finite. Below five seeds only the mean and the sign-flip p
-        are numbers. Wins and ties are always counted: a failed run is below every other.
+        are numbers. Wins and ties are always counted: a failed run is below every other. Values that float32 cannot tell
+        from each other are a tie.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     a, b = (np.where(np.isfinite(values), values, -np.inf) for values in (first, second))
-    differences = first - second
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        rounding = PRECISION * np.where(np.isfinite(first + second), np.maximum(np.abs(first), np.abs(second)), 0.0)
+        differences = first - second
+        tied = (a == b) | (np.abs(a - b) <= rounding)
     mean, low, high = mean_interval(differences)
-    n, p = differences.size, np.nan
+    n, p, largest = differences.size, np.nan, float(rounding.max(initial=0.0))
     if np.isfinite(mean) and n >= FEWEST_SEEDS:
-        error = differences.std(ddof=1) / np.sqrt(n)
-        p = float(2 * stats.t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
-    wins, ties = int((a > b).sum()), int((a == b).sum())
-    return Paired(mean, low, high, wins, ties, n, p, sign_flip_p(differences), *effect_size(differences))
+        deviation = differences.std(ddof=1)
+        p = (
+            float(2 * stats.t.sf(abs(mean) / deviation * np.sqrt(n), n - 1))
+            if deviation > largest
+            else float(tied.all())
+        )
+    wins = int((~tied & (a > b)).sum())
+    p_values = (p, sign_flip_p(differences, rounding))
+    return Paired(mean, low, high, wins, int(tied.sum()), n, *p_values, *effect_size(differences, largest))
 
 
 def paired_variants(runs: pd.DataFrame, first: str, second: str, figure: str = "test_accuracy") -> Paired:

@@ -18,6 +18,7 @@ FIGURES = (
 STEPS = ("steps_to_target", "examples_to_target")
 SECONDS = "seconds_to_target"
 AREA = "validation_accuracy_area"
+PRECISION = 2.0**-23  # of a float32, in which accuracies are measured
 
 
 def finals(
@@ -37,9 +38,11 @@ def finals(
     Returns:
         A row for each replica: its columns in `replicas`, `FIGURES`, `diverged`, `stuck`, `STEPS`, `SECONDS`, `AREA` and
         `STABILITY`. A diverged replica's figures are NaN, the best ones too. Steps are infinite where the target was not
-        reached, and NaN where there is no target. Seconds are the steps times `seconds_per_step`.
+        reached, and NaN where there is no target or no validation split. Seconds are the steps times `seconds_per_step`.
+        Accuracies are exact shares of a split's examples.
     """
     history = history.sort_values(["replica_id", "epoch"], kind="stable", ignore_index=True)
+    history = with_exact_shares(history, replicas)
     result = replicas.set_index("replica_id")
     last = history.groupby("replica_id").tail(1).set_index("replica_id")
     measured = history.dropna(subset=["validation_accuracy"])
@@ -52,7 +55,8 @@ def finals(
     result[list(FIGURES)] = figures.mask(result["diverged"])
     # Validation decides, since the test split must not choose; without a validation split the training subset decides.
     chosen_by = result["validation_accuracy"].fillna(result["train_subset_accuracy"])
-    examples = result["validation_examples"].where(result["validation_examples"] > 0, result["train_subset"])
+    subset = _examples(result)["train_subset_accuracy"]
+    examples = result["validation_examples"].where(result["validation_accuracy"].notna(), subset)
     result["stuck"] = stuck_at_chance(chosen_by, result["chance_accuracy"], examples)
     _add_target(result, measured, targets or {})
     rate = seconds_per_step(replicas, timing) if timing is not None else pd.Series(np.nan, replicas.index)
@@ -61,13 +65,43 @@ def finals(
     return result.reset_index()
 
 
+def with_exact_shares(history: pd.DataFrame, replicas: pd.DataFrame) -> pd.DataFrame:
+    """Return `history` with each accuracy as right answers over examples in float64, from its rounded value.
+
+    In float32, 0.9 is below 0.9, and equal differences of accuracies are unequal: ties, medians and targets need the counts. A
+    value that is no share of the split's examples stays as it is.
+    """
+    exact = {}
+    for name, sizes in _examples(replicas.set_index("replica_id")).items():
+        if name in history:
+            values, examples = history[name].astype(float), history["replica_id"].map(sizes.astype(float))
+            shares = (values * examples).round() / examples
+            exact[name] = shares.where((shares - values).abs() <= PRECISION, values)
+    return history.assign(**exact)
+
+
+def _examples(replicas: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the number of examples behind each accuracy, for each replica; only those that the table has."""
+    found = {}
+    for split in ("validation", "test"):
+        if f"{split}_examples" in replicas:
+            found[f"{split}_accuracy"] = replicas[f"{split}_examples"]
+    if "train_subset" in replicas:
+        subset = replicas["train_subset"]
+        # A training set may have fewer examples than the subset asks for.
+        every = replicas.get("train_examples", subset)
+        found["train_subset_accuracy"] = subset.where(subset < every, every)
+    return found
+
+
 def _add_target(result: pd.DataFrame, measured: pd.DataFrame, targets: Mapping[str, float | None]) -> None:
     target = result["experiment"].map(lambda name: targets.get(name)).astype(float)
+    validated = result.index.isin(measured["replica_id"]) | result["diverged"]
     reached = measured[measured["validation_accuracy"] >= measured["replica_id"].map(target).astype(float)]
     first = reached.groupby("replica_id").first().reindex(result.index)
     for name, column in zip(STEPS, ("step", "examples"), strict=True):
         steps = first[column].astype(float).fillna(np.inf).mask(result["diverged"], np.inf)
-        result[name] = steps.where(target.notna())
+        result[name] = steps.where(target.notna() & validated)
 
 
 def _add_curves(result: pd.DataFrame, history: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ SCORED = (
     *("validation_loss_median", "n_failed"),
 )
 Scored = Mapping[str, np.ndarray]
+DIGITS = 12  # after the point, of a score
 
 
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +40,8 @@ def _scores(scored: Scored, places: np.ndarray) -> np.ndarray:
     name = "train_subset_accuracy" if unvalidated else "validation_accuracy"
     means, medians = (scored[f"{name}_{part}"][places] for part in ("mean", "median"))
     known = np.where(np.isnan(means), medians, means)
-    return np.where(np.isnan(known), -np.inf, known)
+    # Equal means of accuracies may differ in their last bits by the order of their sums: such scores are a tie.
+    return np.where(np.isnan(known), -np.inf, known.round(DIGITS))
 
 
 def _order(scored: Scored, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -76,12 +76,15 @@ def expected_best(
         replacement: as in `weights_of_best`.
 
     Returns:
-        [n], the expectation for each k, in the unit of `reported`, or else of `values`.
+        [n], the expectation for each k, in the unit of `reported`, or else of `values`. Trials that tie in `values` are
+        equally likely to be taken: each counts with the mean of their reported figures.
     """
     values = np.asarray(values, float)
     shown = values if reported is None else np.asarray(reported, float)
     values, shown = (np.where(np.isfinite(figure), figure, worst) for figure in (values, shown))
     order = np.argsort(values, kind="stable")
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    shown = (np.bincount(place, shown) / count)[place]
     n = values.size
     weights = np.stack([weights_of_best(n, drawn, replacement=replacement) for drawn in range(1, n + 1)])
     return weights @ shown[order]

@@ -67,6 +67,11 @@ def number(words: Words, value: Any, digits: int = 3) -> str:
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
+def whole(words: Words, value: float) -> str:
+    """Return a number without digits after the point; the words of `number` for NaN and infinity."""
+    return f"{value:.0f}" if math.isfinite(value) else number(words, value)
+
+
 def count(words: Words, part: Any, n: Any) -> str:
     """Return `3 of 5`; a word where the count is not known."""
     if part is None or math.isnan(part):
@@ -75,11 +80,13 @@ def count(words: Words, part: Any, n: Any) -> str:
 
 
 def figure(words: Words, row: pd.Series, name: str, form: str = ".4f", scale: float = 1.0) -> str:
-    """Return the mean of a figure with its interval; its median where a run diverged; else a word."""
+    """Return the mean of a figure with its interval; its median where a run diverged; else a word for the reason."""
     mean, low, high = (float(row.get(f"{name}_{part}", math.nan)) * scale for part in analysis.Interval._fields)
     median = float(row.get(f"{name}_median", math.nan)) * scale
     if not math.isfinite(mean) and math.isfinite(median):
         return words.say("cell.median", value=f"{median:{form}}")
+    if not math.isfinite(mean) and row.get("n_diverged") == 0:
+        return words.say("claimed.not_measured")  # what is missing has not failed
     return words.interval(mean, low, high, form)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxcompare.plots.plot import Plot
 from jaxcompare.report.blocks import Block, Heading, Items, Note, Paragraph, Table
-from jaxcompare.report.cells import Cell, accuracy, cut_note, each, levels, table
+from jaxcompare.report.cells import Cell, accuracy, count, cut_note, each, levels, table, whole
 from jaxcompare.report.curves import curves
 from jaxcompare.report.failures import attempt
 from jaxcompare.report.findings import capital, claim_cells, findings, limits
@@ -175,11 +175,8 @@ def figures(view: View, rows: pd.DataFrame, caption: str) -> list[Block]:
         **each(ACCURACIES, lambda row, name: accuracy(words, row, name)),
     }
     if view.target is not None:
-        missed = words.say("number.missed")
-        columns["steps_to_target"] = lambda row: (
-            f"{row['steps_to_target_median']:.0f}" if row["steps_to_target_median"] < float("inf") else missed
-        )
-        columns["reached"] = lambda row: words.say("table.wins", wins=int(row["reached"]), n=row["n"])
+        columns["steps_to_target"] = lambda row: whole(words, row["steps_to_target_median"])
+        columns["reached"] = lambda row: count(words, row["reached"], row["n"])
     shown = table(words, rows, columns, caption, (*keys, "learning_rate"))
     return [shown, *cut_note(words, shown)]
 
