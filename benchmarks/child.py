@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from benchmarks.process import failure
 from benchmarks.timing import Prepared, rate, steps_for
+from jaxcompare.system.strict_json import to_json
 
 Work = Generator[None, None, Any]  # compiles up to its yield, then measures; it returns the answer
 
@@ -85,7 +86,7 @@ def serve(target: str, requests: TextIO, answers: TextIO) -> None:
         except Exception as error:  # the other ways continue
             traceback.print_exc()
             answer = {"error": failure(error)}
-        print(json.dumps(answer), file=answers, flush=True)
+        print(to_json(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

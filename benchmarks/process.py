@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxcompare.system.strict_json import to_json
+
 ROOT = Path(__file__).absolute().parent.parent  # the checkout
 
 
@@ -32,7 +34,7 @@ def caches(folder: str) -> dict[str, str]:
 def write_json(path: Path, content: Any) -> None:
     """Write all of it or nothing."""
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.write_text(to_json(content, indent=1) + "\n")
     part.replace(path)
 
 
@@ -68,7 +70,7 @@ class Child:
     def tell(self, do: str, **arguments: Any) -> None:
         """Send a request without waiting for its answer."""
         with contextlib.suppress(BrokenPipeError):  # the answer reports it
-            print(json.dumps({"do": do, **arguments}), file=self.process.stdin, flush=True)
+            print(to_json({"do": do, **arguments}), file=self.process.stdin, flush=True)
 
     def wait(self, until: float = math.inf) -> bool:
         """Return whether an answer, or the process's end, came before this time of `time.perf_counter`."""

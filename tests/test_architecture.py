@@ -86,6 +86,18 @@ def test_compilation_is_at_the_edge(word):
     assert users <= {"engine/sweep"}
 
 
+def test_json_is_written_in_one_place():
+    """`json.dumps` writes NaN and Infinity, which are no JSON; a digest is no file."""
+    folders = [ROOT, ROOT.parent / "benchmarks"]
+    users = {
+        path.relative_to(ROOT.parent).as_posix()
+        for path in (path for folder in folders for path in folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("dump", "dumps") and ast.unparse(node.value) == "json"
+    }
+    assert users == {"jaxcompare/system/strict_json.py", "jaxcompare/config/comparison.py"}
+
+
 def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

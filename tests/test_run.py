@@ -1,10 +1,12 @@
 """The command line from end to end, on the smallest comparison there is."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jax
@@ -14,6 +16,7 @@ import pytest
 from problems import dots, quickly_compiled
 
 from jaxcompare import run
+from jaxcompare.config.parse import parse
 from jaxcompare.engine import sweep
 from jaxcompare.execution import compare, training
 from jaxcompare.planning import memory
@@ -198,6 +201,26 @@ def test_another_comparison_is_added_beside_the_first(out, tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert set(manifest["experiments"]) == {"tiny", "other"}
     assert (out / "config" / "config_other.toml").is_file()
+
+
+def test_every_json_is_strict_and_an_infinity_comes_back(finished, tmp_path):
+    def refuse(constant):
+        raise ValueError(constant)
+
+    out = shutil.copytree(finished, tmp_path / "out")
+    held = [json.loads(path.read_text(), parse_constant=refuse) for path in out.rglob("*.json")]
+    assert len(held) >= 4  # manifest, findings, state, tiles
+    config = json.loads((out / "manifest.json").read_text())["experiments"]["tiny"]["config"]
+    assert config["study"][0]["base"]["clip_norm"] == "inf"
+    toml = tomllib.loads((out / "config" / "config_tiny.toml").read_text())
+    again, same = ([one.settings for one in parse("tiny", each).studies[0].variants] for each in (config, toml))
+    assert again == same
+    assert again[0].clip_norm == math.inf
+
+    other = tmp_path / "other.toml"
+    other.write_text(PLAIN)
+    assert command("--exp", other, "--out", out, "--epochs", 1) == 0
+    assert tomllib.loads((out / "config" / "config_tiny.toml").read_text()) == toml  # written from the manifest
 
 
 def test_a_resolved_config_trains_the_same(finished, tmp_path):

@@ -1,6 +1,7 @@
 """What is kept on disk: tiles, run state, publishing, merging."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from problems import comparison, programs
 from jaxcompare.execution import run_folder, table_files, tile_cache
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.system.files import write_atomically
-from jaxcompare.system.manifest import read_manifest
+from jaxcompare.system.manifest import read_manifest, write_manifest
 
 
 def of_shape(shape, **base):
@@ -94,7 +95,7 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path):
 
 def test_a_folder_without_state_is_no_finished_run(tmp_path):
     folder = run_folder.RunFolder(tmp_path)
-    run_folder.write_manifest(tmp_path, OURS)  # as in a fresh clone
+    write_manifest(tmp_path, OURS)  # as in a fresh clone
     assert not folder.is_complete("one")
     folder.begin("one", "command")
     folder.complete("one", "command")
@@ -105,11 +106,30 @@ def test_a_folder_without_state_is_no_finished_run(tmp_path):
 OURS = {"jaxcompare": "0.1.0", "experiments": {}}
 
 
+def test_numbers_that_are_not_finite_are_no_json(tmp_path):
+    base, levels = {"clip_norm": np.inf, "options": {"low": -np.inf}}, [{"clip_norm": [1.0, np.inf]}]
+    study = {"name": "inf", "base": base, "grid": levels, "claims": [{"factor": "clip_norm", "than": np.inf}]}
+    experiments = {"a": {"title": "inf", "config": {"title": "inf", "study": [study]}, "seconds": np.float32("nan")}}
+    write_manifest(tmp_path, {**OURS, "experiments": experiments})
+    text = (tmp_path / "manifest.json").read_text()
+    assert not {"NaN", "Infinity"} & set(re.findall(r"\w+", text))
+    experiments["a"]["seconds"] = None
+    assert read_manifest(tmp_path)["experiments"] == experiments
+
+
+@pytest.mark.parametrize(
+    "damaged", [None, [], {"a": None}, {"a": {"config": [1]}}, {"a": {"config": {"study": {"base": "inf"}}}}]
+)
+def test_a_manifest_with_another_form_can_still_be_read(tmp_path, damaged):
+    write_manifest(tmp_path, {**OURS, "experiments": damaged})
+    assert read_manifest(tmp_path)["experiments"] == damaged
+
+
 def publish(folder, files, manifest=None):
     staging = folder.fresh_staging()
     for name, content in files.items():
         write_atomically(staging / name, content.encode())
-    run_folder.write_manifest(staging, manifest or OURS)
+    write_manifest(staging, manifest or OURS)
     folder.publish()
 
 

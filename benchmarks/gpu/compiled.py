@@ -7,12 +7,13 @@ and products are not tried out; but kernels, layouts and bytes can be read.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from jaxcompare.system.strict_json import to_json
 
 H200 = Path(__file__).with_name("h200.txtpb")
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--optimizer", default="adamw")
     add("--keep", type=Path, metavar="FILE", help="where XLA's text goes")
     known = summary(**vars(parser.parse_args(argv)))
-    print(json.dumps(known, indent=1))
+    print(to_json(known, indent=1))
     step = known["loops"][0]
     moved = step["bytes"] / known["replicas"] / 1e6
     print(f"{step['kernels']} kernels a step, {moved:.2f} MB a replica", file=sys.stderr)

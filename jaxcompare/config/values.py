@@ -59,6 +59,8 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
     whole, words = kind is int, rule.get("words", {})
     if isinstance(value, str) and value in words:
         return words[value]
+    if isinstance(value, str) and value in ("inf", "-inf"):  # JSON has no infinity: a manifest has this text
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}")
     low, high = rule["low"], rule["high"]

@@ -26,7 +26,7 @@ from jaxcompare.execution.fingerprint import code_digest, plugin_digests, versio
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
-from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results, write_manifest
+from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results
 from jaxcompare.execution.table_files import merge, write_tables
 from jaxcompare.execution.tables import Tables, gather
 from jaxcompare.execution.tile_cache import TileCache
@@ -36,7 +36,7 @@ from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import write_atomically
-from jaxcompare.system.manifest import read_manifest
+from jaxcompare.system.manifest import read_manifest, write_manifest
 from jaxcompare.words import language_of
 
 _LOG = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ except ImportError:  # Windows
 from jaxcompare.config.errors import InputError
 from jaxcompare.system.files import write_atomically
 from jaxcompare.system.manifest import MANIFEST, read_manifest
+from jaxcompare.system.strict_json import to_json
 
 
 class StoreError(InputError):
@@ -54,7 +55,7 @@ class RunFolder:
         finished = state.get("complete") is True and state.get("digest") == run_digest
         written = state.get("written", {})
         there = all(set(values) <= set(written.get(name, ())) for name, values in (wanted or {}).items())
-        return finished and there and (self.out / "manifest.json").is_file()
+        return finished and there and (self.out / MANIFEST).is_file()
 
     def begin(self, run_digest: str, command: str, *, force: bool = False) -> None:
         """Mark the folder as this run's.
@@ -110,7 +111,7 @@ class RunFolder:
         """
         old = set(read_manifest(self.out)["files"]) if is_results(self.out) else set()
         new = [path.relative_to(self.staging) for path in sorted(self.staging.rglob("*")) if path.is_file()]
-        last = Path("manifest.json")  # it says that the rest is there
+        last = Path(MANIFEST)  # it says that the rest is there
         for path in [*(path for path in new if path != last), last]:
             (self.out / path).parent.mkdir(parents=True, exist_ok=True)
             (self.staging / path).replace(self.out / path)
@@ -136,11 +137,5 @@ def _visible(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*") if not path.name.startswith("."))
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest, with the list of the files that are in the folder now."""
-    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    write_atomically(folder / MANIFEST, _json({**manifest, "files": [*files, MANIFEST]}))
-
-
-def _json(content: Any) -> bytes:
-    return (json.dumps(content, indent=2, sort_keys=True, default=str) + "\n").encode()
+def _json(state: Mapping[str, Any]) -> bytes:
+    return (to_json(state, indent=2, sort_keys=True) + "\n").encode()

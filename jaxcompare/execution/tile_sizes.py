@@ -23,6 +23,7 @@ from jaxcompare.planning import memory
 from jaxcompare.planning.programs import Program, Tile, identity
 from jaxcompare.system.files import write_atomically
 from jaxcompare.system.memory import spell_bytes
+from jaxcompare.system.strict_json import to_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ class TileSizes:
         """Write the file, where one is named."""
         if self.path is not None:
             with self.lock:
-                text = json.dumps({"tiles": self.entries, "batches": self.batches}, indent=2, sort_keys=True) + "\n"
-                write_atomically(self.path, text.encode())
+                text = to_json({"tiles": self.entries, "batches": self.batches}, indent=2, sort_keys=True)
+                write_atomically(self.path, f"{text}\n".encode())
 
     def fit(self, programs: Sequence[Program]) -> None:
         """Choose a tile for each program that fits by the count of `planned_bytes`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from jaxcompare.planning.cadence import Arrays, cut, levels
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.planning.recipes import tile_arrays
 from jaxcompare.system.cores import usable_cores
+from jaxcompare.system.strict_json import to_json
 
 
 def _ignore(*_: Any) -> None:
@@ -218,7 +218,7 @@ def _train_tiles(
         own = cut(tile, index, measured, range(epochs + 1))
         own["first_nonfinite_step"] = first_nonfinite[index, : len(tile.seeds), : len(tile.variants)]
         if index == 0:  # the group's timing is kept with its first tile, for a run that is resumed
-            own["timing"] = np.asarray(json.dumps(timing))
+            own["timing"] = np.asarray(to_json(timing))
         measurements.append(own)
     return measurements
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from jaxcompare.report.blocks import Block, Curves
 from jaxcompare.report.lines import METRICS
 from jaxcompare.report.view import View
+from jaxcompare.system.strict_json import to_json
 
 LIMIT = 200_000  # bytes of all curves of a page
 
@@ -41,7 +41,7 @@ def _name(view: View, row: pd.Series) -> str:
 
 def packed(data: Mapping[str, Any]) -> str:
     """Return compact JSON, without the sign that could end a script."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return to_json(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
 
 def fit(found: Sequence[Curves], limit: int = LIMIT) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from jaxcompare.analysis.rules import claim_finding
 from jaxcompare.analysis.rules import leaders as leading
 from jaxcompare.report.cells import Cell, each
 from jaxcompare.report.view import View
+from jaxcompare.system.strict_json import to_json
 from jaxcompare.words import Words, rounded
 
 FEW = 3  # of one kind; where rates were set, one sentence reports more than these, by the range of this value
@@ -157,7 +157,7 @@ def records(views: Iterable[View], others: Sequence[Words] = ()) -> bytes:
         for one in view.found:
             told = {name: sentence(other, one) for name, other in elsewhere.items()}
             found.append(as_record(one, sentence(view, one), told))
-    return (json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (to_json(found, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def limits(view: View) -> list[str]:

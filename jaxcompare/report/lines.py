@@ -5,7 +5,6 @@ No curve depends on the language.
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, NamedTuple
 
@@ -51,14 +50,14 @@ def lines_of(case: Case) -> Lines | None:
     best = list(case.chosen["variant_id"])
     order = [*best, *(one for one in case.summary["variant_id"] if one not in best)]
     looks = _looks(case)
-    axes: dict[str, int] = {}  # lists of epochs, by their text
+    axes: dict[tuple[int, ...], int] = {}  # places of the lists of epochs
     lines = []
     for variant in order:
-        epochs = found[names[0]][variant]["epoch"].astype(int).tolist()
-        line = {"axis": axes.setdefault(json.dumps(epochs), len(axes))} | looks[variant]
+        epochs = tuple(found[names[0]][variant]["epoch"].astype(int).tolist())
+        line = {"axis": axes.setdefault(epochs, len(axes))} | looks[variant]
         line["values"] = [_numbers(found[name][variant], METRICS[name]) for name in names]
         lines.append(Line(variant, line | ({"best": 1} if variant in best else {})))
-    return Lines(tuple(names), tuple(json.loads(text) for text in axes), tuple(lines))
+    return Lines(tuple(names), tuple(list(axis) for axis in axes), tuple(lines))
 
 
 def _looks(case: Case) -> dict[str, dict[str, Any]]:
