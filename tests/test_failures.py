@@ -1,5 +1,6 @@
 """What cannot be made stops nothing else: it is said where it would stand and on stderr, and the exit code is 1."""
 
+import subprocess
 import sys
 
 import pytest
@@ -7,10 +8,12 @@ import synthetic
 
 from jaxcompare import plots, report, run, words
 from jaxcompare.execution import pipeline
+from jaxcompare.report import draw as report_draw
 from jaxcompare.report import html, sections
 from jaxcompare.report.__main__ import main
-from jaxcompare.report.draw import Asked, Background, draw
+from jaxcompare.report.draw import Asked, Background, draw, draw_all, names_of
 from jaxcompare.report.failures import Failure
+from jaxcompare.system.processes import Processes
 
 content = sys.modules["jaxcompare.report.content"]  # the package has a function of that name
 NAME = "experiment_mine_results_digits.png"
@@ -62,9 +65,64 @@ def test_one_that_failed_in_the_background_is_not_drawn_again(results):
 def test_a_background_that_is_ended_leaves_its_pictures_to_the_report(results):
     with Background() as background:
         background.start(report.read_tables(results), {})
-        for process in background.pool._processes.values():
+        for process in background.processes.running():
             process.kill()
         assert background.collect() == {}
+
+
+def test_what_a_lost_process_did_not_draw_is_drawn_here(results, monkeypatch, caplog):
+    tables = report.read_tables(results)
+    names = dict(list(names_of(tables, {}).items())[:3])
+    here = draw_all(tables, {}, languages=["en"], names=names)
+    submitted = []
+
+    def and_kill(self, function, *arguments):
+        future = original(self, function, *arguments)
+        submitted.append(future)
+        for process in self.running():
+            process.kill()
+        return future
+
+    original = Processes.submit
+    monkeypatch.setattr(Processes, "submit", and_kill)
+    assert draw_all(tables, {}, workers=2, languages=["en"], names=names) == here
+    assert len(submitted) == 2
+    assert "was lost" in caplog.text
+    with Background() as background:
+        for _ in range(2):  # after another comparison, too
+            background.start(tables, {})
+        assert background.collect() == {}
+
+
+@pytest.mark.parametrize("name", ["names_of", "Processes"])
+def test_what_cannot_begin_in_the_background_is_left_to_the_report(results, monkeypatch, name):
+    monkeypatch.setattr(report_draw, name, spilt)
+    with Background() as background:
+        background.start(report.read_tables(results), {})
+        assert background.collect() == {}
+
+
+SCRIPT = """
+import subprocess
+import sys
+from pathlib import Path
+from jaxcompare import report
+from jaxcompare.report.draw import draw_all, names_of
+folder = Path(sys.argv[1])
+print("begun", flush=True)
+tables = report.read_tables(folder)
+found = draw_all(tables, {}, workers=2, languages=["en"], names=dict(list(names_of(tables, {}).items())[:2]))
+print(len(found))
+"""
+
+
+@pytest.mark.parametrize("way", ["stdin", "a file without a guard"])
+def test_any_script_can_draw_in_processes(results, tmp_path, way):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    name = "-" if way == "stdin" else str(tmp_path / "script.py")
+    command = [sys.executable, name, str(results)]
+    done = subprocess.run(command, input=SCRIPT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "begun\n2\n", "")
 
 
 @pytest.mark.parametrize(

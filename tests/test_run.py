@@ -20,6 +20,7 @@ from jaxcompare.config.parse import parse
 from jaxcompare.engine import sweep
 from jaxcompare.execution import compare, training
 from jaxcompare.planning import memory
+from jaxcompare.report.__main__ import main as remake
 
 CONFIG = """
 title = "Tiny"
@@ -233,6 +234,24 @@ def test_a_resolved_config_trains_the_same(finished, tmp_path):
 
 
 PLAIN = CONFIG.replace('"circles"', "").replace('["sgd", "momentum"]', '["sgd"]')
+
+
+def test_tables_are_published_whatever_becomes_of_the_report(tmp_path, monkeypatch, capsys):
+    def spilt(*_, **__):
+        raise MemoryError("no room for ink")
+
+    (tmp_path / "tiny.toml").write_text(PLAIN)
+    monkeypatch.setattr("jaxcompare.report.build", spilt)
+    out = tmp_path / "out"
+    assert command("--exp", tmp_path / "tiny.toml", "--out", out) == 1
+    said = capsys.readouterr()
+    assert "the report could not be made (MemoryError: no room for ink); the tables are there" in said.err
+    assert said.out == f"done: {out}\n"
+    assert {"replicas", "history", "summary", "claims"} <= set(tables(out))
+    files = json.loads((out / "manifest.json").read_text())["files"]
+    assert {"config/config_tiny.toml", "tables/replicas.parquet"} <= set(files)
+    monkeypatch.undo()
+    assert remake([str(out), "--workers", "1", "--lang", "en"]) == 0
 
 
 def test_a_function_that_was_edited_is_another_one(tmp_path):

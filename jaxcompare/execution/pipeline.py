@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jaxcompare import __version__, analysis, report, tensorboard
 from jaxcompare.config.comparison import Comparison, digest
 from jaxcompare.config.confirmation import confirming_share
+from jaxcompare.config.outputs import Outputs
 from jaxcompare.config.request import Request, parse_bytes
 from jaxcompare.config.settings import AUTO
 from jaxcompare.data.loading import load_datasets
@@ -97,7 +98,8 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
         failures = _publish(folder, list(tables.values()), previous, manifest, request, drawn, log)
     folder.complete(run_digest, request.command, request.outputs.written())
     tiles.prune()
-    return Outcome(f"done: {folder.out / 'report.html'}", failures)
+    page = min(folder.out.glob("report*.html"), default=folder.out)
+    return Outcome(f"done: {page}", failures)
 
 
 def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
@@ -173,25 +175,38 @@ def _publish(
         fields = report.read_fields(folder.out) | fields
     targets = {name: one["target"] for name, one in manifest["experiments"].items()}
     frames |= analysis.results(frames, targets, analysis.declared_in(manifest["experiments"]))
-    staging, outputs = folder.fresh_staging(), request.outputs
-    write_tables(staging / "tables", frames, fields, every_csv=outputs.csv)
+    staging = folder.fresh_staging()
+    write_tables(staging / "tables", frames, fields, every_csv=request.outputs.csv)
     for name, one in manifest["experiments"].items():
         write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
-    written = report.write(
-        staging,
-        frames,
-        fields,
-        manifest,
-        workers=usable_cores(),
-        drawn=drawn,
-        languages=outputs.languages,
-        formats=outputs.formats,
-    )
-    if log is not None:
-        shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == outputs.languages[0]]
-        log.pictures({path.name: path.read_bytes() for path in shown})
+    try:
+        failures = _report(staging, frames, fields, manifest, request.outputs, drawn, log)
+    except Exception as error:  # hours of training are in the tables: they are published in any case
+        failures = 1
+        _LOG.warning("the report could not be made (%s: %s); the tables are there", type(error).__name__, error)
+        _LOG.debug("the report could not be made", exc_info=True)
     write_manifest(staging, manifest)
     folder.publish()
+    return failures
+
+
+def _report(
+    staging: Path,
+    frames: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    outputs: Outputs,
+    drawn: Mapping[Any, Any],
+    log: tensorboard.Log | None,
+) -> int:
+    """Write pictures and report; return how many parts failed."""
+    languages, data = outputs.languages, (frames, fields, manifest)
+    written = report.write(
+        staging, *data, workers=usable_cores(), drawn=drawn, languages=languages, formats=outputs.formats
+    )
+    if log is not None:
+        shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == languages[0]]
+        log.pictures({path.name: path.read_bytes() for path in shown})
     return len(written.failures)
 
 

@@ -1,15 +1,16 @@
 """Pictures as PNG bytes: drawn here, spread over processes, or in a background process while training continues.
 
-A picture that cannot be drawn is a Failure in its place and stops no other picture.
+A picture that cannot be drawn is a Failure in its place and stops no other picture. What a lost process did not draw, for want
+of memory say, is drawn here.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,9 +24,11 @@ from jaxcompare.plots.charts import draw as draw_panel
 from jaxcompare.plots.plot import Plot
 from jaxcompare.plots.style import png_and_page, vector
 from jaxcompare.report.failures import Failure, failure
+from jaxcompare.system.processes import Processes
 from jaxcompare.words import ENGLISH, LANGUAGES, localised, speaking
 
 SHARE = 4  # pictures that the background draws at a time
+_LOG = logging.getLogger(__name__)
 
 
 class Asked(NamedTuple):
@@ -53,6 +56,7 @@ class Picture(NamedTuple):
 
 
 Drawn = Picture | Failure
+Call = Callable[[], dict[Any, Drawn]]
 
 
 def names_of(
@@ -130,34 +134,41 @@ def draw_all(
 ) -> dict[str, Drawn]:
     """Draw every picture and chart that is not in `drawn`; return all by file name in their language.
 
-    `names` are `names_of`, where the caller has them. Worker processes are spawned, not forked: the caller may hold JAX's
-    threads. A script that asks for workers needs the usual `if __name__ == "__main__":` guard.
+    `names` are `names_of`, where the caller has them.
     """
     names = names_of(tables, fields) if names is None else names
     every = wanted_of(names, languages)
-    done = dict(drawn or {})
+    done: dict[Any, Drawn] = dict(drawn or {})
     wanted = [one for one in every if one not in done]
-    plotted: dict[AskedChart, Drawn] = {}
-    workers = min(workers, len(wanted) + len(charts))
-    if workers <= 1:
-        done |= draw(tables, fields, wanted, formats)
-        plotted = draw_charts(charts, formats)
-    else:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            shares = [share for start in range(workers) if (share := wanted[start::workers])]
-            parts = [pool.submit(draw, tables, fields, share, formats) for share in shares]
-            panels = [few for start in range(workers) if (few := charts[start::workers])]
-            more = [pool.submit(draw_charts, few, formats) for few in panels]
-            for part in parts:
-                done |= part.result()
-            for chart in more:
-                plotted |= chart.result()
+    workers = max(1, min(workers, len(wanted) + len(charts)))
+    shares = [share for start in range(workers) if (share := wanted[start::workers])]
+    panels = [few for start in range(workers) if (few := charts[start::workers])]
+    calls: list[Call] = [partial(draw, tables, fields, share, formats) for share in shares]
+    calls += [partial(draw_charts, few, formats) for few in panels]
+    for result in _spread(calls, workers) if workers > 1 else (call() for call in calls):
+        done |= result
     found = {}
     for one in every:
         name = localised(names[one._replace(language=ENGLISH.language)][0], one.language)
         picture = done[one]
         found[name] = picture._replace(name=name) if isinstance(picture, Failure) else picture
-    return found | {one.name: picture for one, picture in plotted.items()}
+    return found | {one.name: picture for one, picture in done.items() if isinstance(one, AskedChart)}
+
+
+def _spread(calls: Sequence[Call], workers: int) -> list[dict[Any, Drawn]]:
+    """Return the results of calls in worker processes; a call whose process is lost is repeated here."""
+    found: list[dict[Any, Drawn]] = []
+    lost: list[Call] = []
+    with Processes(workers) as processes:
+        for call, future in [(call, processes.submit(call)) for call in calls]:
+            try:
+                found.append(future.result())
+            except Exception as error:
+                lost.append(call)
+                reason = failure("", error).error
+    if lost:
+        _LOG.warning("a process that draws was lost (%s); its pictures are drawn without it", reason)
+    return found + [call() for call in lost]
 
 
 class Background:
@@ -165,37 +176,37 @@ class Background:
 
     def __init__(self, languages: Sequence[str] = tuple(LANGUAGES), formats: Sequence[str] = ("png",)) -> None:
         self.languages, self.formats = languages, formats
-        self.pool: ProcessPoolExecutor | None = None
+        self.processes: Processes | None = None
         self.futures: list[Future] = []
 
     def __enter__(self) -> Background:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(wait=kind is None, cancel_futures=True)
+    def __exit__(self, *raised: Any) -> None:
+        if self.processes is not None:
+            self.processes.__exit__(*raised)
 
     def start(self, tables: Mapping[str, pd.DataFrame], fields: Fields) -> None:
-        """Start to draw every picture of these tables, `summary` among them."""
-        if self.pool is None:
-            context = multiprocessing.get_context("spawn")
-            # Training comes first: drawing takes the time that training leaves.
-            self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_patient)
+        """Start to draw every picture of these tables, `summary` among them. A fault here is left to the report."""
         tables = {name: table for name, table in tables.items() if len(table)}
-        wanted = wanted_of(names_of(tables, fields), self.languages)
+        try:
+            wanted = wanted_of(names_of(tables, fields), self.languages)
+            # Training comes first: drawing takes the time that training leaves.
+            self.processes = self.processes or Processes(1, _patient)
+        except Exception:
+            _LOG.debug("nothing is drawn in the background", exc_info=True)
+            return
         shares = [wanted[start : start + SHARE] for start in range(0, len(wanted), SHARE)]
-        self.futures += [self.pool.submit(draw, tables, fields, share, self.formats) for share in shares]
+        self.futures += [self.processes.submit(draw, tables, fields, share, self.formats) for share in shares]
 
     def collect(self) -> dict[Asked, Drawn]:
-        """Return the pictures drawn so far; those not yet begun are left to the caller that builds the report."""
-        for future in self.futures:
-            future.cancel()
+        """Return the pictures drawn so far; those not yet begun, or lost, are left to the caller that builds the report."""
+        if self.processes is not None:
+            self.processes.finish_begun()
         found: dict[Asked, Drawn] = {}
         for future in self.futures:
-            try:
-                found |= {} if future.cancelled() else future.result()
-            except BrokenProcessPool:  # ended from outside, for want of memory say: the report draws the pictures
-                continue
+            with contextlib.suppress(Exception):  # not begun, or the process is lost: the report draws the pictures
+                found |= future.result()
         return found
 
 
