@@ -1,12 +1,18 @@
 """Kinds of wrong numbers: counts held in float32, absent figures taken for failed ones, numbers that are keys."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 from test_analysis import history_of
 
-from jaxcompare import analysis
+from jaxcompare import analysis, diagnostics
+from jaxcompare.components import models
+from jaxcompare.engine.train_step import evaluate, init_state, make_hparams, make_recipe, make_train_step, observe
 from jaxcompare.report.cells import figure, whole
+from jaxcompare.types import Batch, Layer
 from jaxcompare.words import ENGLISH
 
 FIRST = [933, 959, 939, 935, 952, 934, 936, 945, 936, 952]  # right answers of 1000, seed by seed
@@ -91,3 +97,73 @@ def test_a_run_is_stuck_by_the_examples_that_were_evaluated():
     replicas = replicas.assign(validation_examples=0, train_subset=2000, train_examples=60, chance_accuracy=0.5)
     assert analysis.finals(replicas, history)["stuck"].item()  # 0.5 + 2 * 0.065
     assert not analysis.finals(replicas.assign(train_examples=5000), history)["stuck"].item()
+
+
+@pytest.mark.parametrize("size", [1e-37, 1e-30, 1e-20, 1.0, 1e19, 1e30, 9e37])
+def test_norms_and_deviations_of_any_size(size):
+    """Squares of what is below 1e-19 or above 1e19 are 0 or infinite in float32."""
+    values = np.float32(size) * np.random.default_rng(0).uniform(-1, 1, (5, 6)).astype(np.float32)
+    exact = values.astype(float)
+    assert diagnostics.tree_norm(values) == pytest.approx(np.linalg.norm(exact), rel=1e-6)
+    layers = {"hidden_1": Layer(jnp.array(values), jnp.array(values))}
+    spread = diagnostics.activation_statistics(layers, jnp.array([-jnp.inf, jnp.inf]))["activation_std"].item()
+    assert spread == pytest.approx(exact.std(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("values", "norm"), [([0.0, 0.0], 0.0), ([np.inf, 1.0], np.inf), ([3e38, 3e38], np.inf)])
+def test_norms_at_the_ends(values, norm):
+    assert diagnostics.tree_norm(jnp.array(values)) == norm
+    assert np.isnan(diagnostics.tree_norm(jnp.array([*values, np.nan])))
+
+
+def test_norms_of_ordinary_size_keep_their_bits():
+    tree = [np.random.default_rng(0).normal(size=size).astype(np.float32) for size in ((30, 20), 20)]
+    plain = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in tree))
+    assert diagnostics.tree_norm(tree) == plain
+
+
+def test_gradients_through_many_sigmoids_are_not_zero():
+    model = models.mlp(hidden=(8,) * 16, classes=3)
+    recipe, hparams = make_recipe(model, activation="sigmoid", optimizer="sgd"), make_hparams(0.1, total_steps=1)
+    batch = Batch(jnp.ones((4, 2)), jnp.arange(4) % 3)
+    state = init_state(jax.random.key(0), recipe, hparams, batch.x)
+    state = state._replace(params=jax.tree.map(lambda leaf: 0.05 * leaf, state.params))
+    observed = observe(recipe, state, batch, hparams)
+    norm = diagnostics.gradient_flow(observed)["gradient_norm"][0]
+    exact = [np.asarray(leaf, float) for leaf in jax.tree.leaves(observed.gradients["hidden_1"])]
+    assert 0 < norm < 1e-19
+    assert norm == pytest.approx(np.sqrt(sum((leaf**2).sum() for leaf in exact)), rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e20, 2e38])
+def test_finite_gradients_of_any_size_are_clipped_to_the_norm(size):
+    inputs = jnp.array([[1.0, -0.5], [0.3, 1.0]])
+
+    def steep(logits, labels):
+        return jnp.float32(size) * jnp.sum(logits * labels, axis=-1)
+
+    recipe = make_recipe(models.mlp(hidden=(4,), classes=2), optimizer="sgd", activation="tanh")
+    recipe = recipe._replace(losses=(steep,), optimizer=lambda learning_rate: optax.sgd(learning_rate))
+    hparams = make_hparams(1.0, clip_norm=0.25)
+    batch = Batch(inputs, jnp.array([0, 1]))
+    state = init_state(jax.random.key(1), recipe, hparams, batch.x)
+    after, _ = jax.jit(make_train_step(recipe))(state, batch, hparams)
+    moved = jax.tree.map(lambda new, old: np.asarray(new, float) - np.asarray(old, float), after.params, state.params)
+    norm = np.sqrt(sum((leaf**2).sum() for leaf in jax.tree.leaves(moved)))
+    assert norm == pytest.approx(0.25, rel=1e-4)
+
+
+def test_evaluated_losses_are_of_the_labels_not_of_smoothed_ones():
+    recipe = make_recipe(models.mlp(hidden=(4,), classes=3))
+    batch = Batch(jnp.eye(3, 2), jnp.arange(3))
+    smoothed, plain = (make_hparams(0.1, label_smoothing=amount) for amount in (0.4, 0.0))
+    params = init_state(jax.random.key(0), recipe, plain, batch.x).params
+    params = jax.tree.map(lambda leaf: 9 * leaf, params)
+    scaling = (jnp.ones(()), jnp.zeros(()))
+    losses = [evaluate(recipe, params, [batch], hparams, scaling)[0]["loss"] for hparams in (smoothed, plain)]
+    assert losses[0] == losses[1]
+    objective = [
+        make_train_step(recipe)(init_state(jax.random.key(0), recipe, hparams, batch.x), batch, hparams)[1]["loss"]
+        for hparams in (smoothed, plain)
+    ]
+    assert objective[0] != objective[1]

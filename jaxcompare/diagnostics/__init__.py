@@ -10,7 +10,7 @@ parts of it. Layers are ordered first to last, hidden layers before `output`. L 
 """
 
 from jaxcompare.diagnostics.activations import activation_statistics, dead_units
-from jaxcompare.diagnostics.gradients import gradient_flow, tree_norm, underflow
+from jaxcompare.diagnostics.gradients import gradient_flow, scaled_norm, tree_norm, underflow
 from jaxcompare.diagnostics.histograms import gradient_histograms, histogram, layer_histograms
 from jaxcompare.diagnostics.layers import layer_names, over_layers
 
@@ -23,6 +23,7 @@ __all__ = [
     "layer_histograms",
     "layer_names",
     "over_layers",
+    "scaled_norm",
     "tree_norm",
     "underflow",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxcompare.diagnostics.gradients import power_of_two
 from jaxcompare.diagnostics.layers import over_layers
 from jaxcompare.types import Layer, Metrics
 
@@ -47,12 +48,18 @@ def activation_statistics(layers: dict[str, Layer], bounds: jax.Array) -> Metric
             "zero_fraction": jnp.mean(zero),
             "saturated_fraction": jnp.where(jnp.isfinite(margin), jnp.mean(saturated), jnp.nan),
             "activation_mean": jnp.mean(layer.activation),
-            "activation_std": jnp.std(layer.activation),
+            "activation_std": _deviation(layer.activation),
             "pre_activation_mean": jnp.mean(layer.pre_activation),
-            "pre_activation_std": jnp.std(layer.pre_activation),
+            "pre_activation_std": _deviation(layer.pre_activation),
         }
 
     return over_layers(statistics, layers)
+
+
+def _deviation(values: jax.Array) -> jax.Array:
+    """Return the standard deviation, also of values whose squares leave the range of their type."""
+    unit = power_of_two(values)
+    return unit * jnp.std(values * (1.0 / unit))
 
 
 def dead_units(layers: dict[str, Layer]) -> jax.Array:

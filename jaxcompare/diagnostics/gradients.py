@@ -10,19 +10,53 @@ from jaxcompare.types import Metrics, Observation, Params
 
 
 def tree_norm(tree: Params) -> jax.Array:
-    """Compute the Euclidean norm over all leaves of a tree.
+    """Compute the Euclidean norm over all leaves of a tree, however small or large its entries are.
 
     Args:
         tree: arrays of any shapes.
 
     Returns:
-        [] the norm.
+        [] the norm. Infinite where an entry is infinite, or the norm itself is too large for its type; NaN where an entry is.
 
     Example:
         >>> float(tree_norm({"kernel": jnp.array([3.0]), "bias": jnp.array([4.0])}))
         5.0
+        >>> float(tree_norm(jnp.array([2.0**-90, 0.0]))) == 2.0**-90  # its square is below every float32
+        True
     """
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+    unit, norm = scaled_norm(tree)
+    return unit * norm
+
+
+def scaled_norm(tree: Params) -> tuple[jax.Array, jax.Array]:
+    """Compute the Euclidean norm of a tree as a power of two, and the norm in units of that power.
+
+    Squares of entries below 1e-19 or above 1e19 leave the range of float32. Divided by a power of two near the largest entry,
+    no square that matters does, and the bits of other norms stay as they are (Blue 1978, "A portable Fortran program to find
+    the Euclidean norm of a vector").
+
+    Args:
+        tree: arrays of any shapes.
+
+    Returns:
+        The unit [] and the norm over the unit [].
+
+    Example:
+        >>> unit, norm = scaled_norm(jnp.array([3e20, 4e20]))
+        >>> float(norm) < 2.0, round(float(unit) * float(norm) / 1e20, 5)
+        (True, 5.0)
+    """
+    leaves = [leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in jax.tree.leaves(tree)]
+    unit = power_of_two(*leaves)
+    return unit, jnp.sqrt(sum(jnp.sum(jnp.square(leaf * (1.0 / unit))) for leaf in leaves))
+
+
+def power_of_two(*arrays: jax.Array) -> jax.Array:
+    """Return the power of two [] nearest to the largest absolute value, such that the power and its inverse are finite."""
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(array), initial=0.0) for array in arrays]))
+    limits = jnp.finfo(largest.dtype)
+    largest = jnp.clip(largest, limits.smallest_normal, 1.0 / limits.smallest_normal)
+    return jax.lax.reduce_precision(largest, exponent_bits=limits.nexp, mantissa_bits=0)
 
 
 def gradient_flow(observation: Observation) -> Metrics:

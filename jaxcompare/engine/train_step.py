@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcompare.components import activations, losses, models, optimizers, precision
-from jaxcompare.diagnostics import layer_names, tree_norm
+from jaxcompare.diagnostics import layer_names, scaled_norm
 from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params, TrainState
 
 EVALUATION_CHUNK = 250  # examples at a time: activations of all of a tile's replicas stay in the cache
@@ -255,10 +255,10 @@ def _batch_gradients(
 
 
 def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
-    norm = tree_norm(gradients)
+    unit, norm = scaled_norm(gradients)  # the norm itself may be too large for its type
     # A norm of zero would divide by zero; a norm that is not finite stays not finite, and divergence shows.
-    factor = jnp.where(norm > clip_norm, clip_norm / norm, 1.0)
-    return jax.tree.map(lambda gradient: gradient * factor, gradients)
+    clipped, factor = norm > clip_norm / unit, clip_norm / norm
+    return jax.tree.map(lambda gradient: jnp.where(clipped, gradient * (1.0 / unit) * factor, gradient), gradients)
 
 
 def _correct(logits: jax.Array, y: jax.Array) -> jax.Array:
@@ -313,6 +313,8 @@ def evaluate(
 ) -> tuple[Metrics, ...]:
     """Evaluate mean loss and accuracy over each of some splits, every example counted.
 
+    The loss is that of the labels themselves: smoothed labels would make losses of different smoothing incomparable.
+
     Args:
         recipe: the static choices.
         params: of the network.
@@ -323,6 +325,7 @@ def evaluate(
     Returns:
         For each split `loss` and `accuracy`, each []; NaN for an empty split.
     """
+    hparams = hparams._replace(label_smoothing=jnp.zeros_like(hparams.label_smoothing))
     sizes = [split.y.shape[0] for split in splits]
     chunk = max(1, min(EVALUATION_CHUNK, sum(sizes)))
     count = -(-sum(sizes) // chunk)
