@@ -139,6 +139,40 @@ def test_truncated_gzip_missing_file_and_wrong_content_say_so(tmp_path, small, p
         idx.read_folder(folder, pinned.payloads)
 
 
+@pytest.mark.parametrize("place", ["", "FashionMNIST", "FashionMNIST/raw"])
+def test_the_files_of_torchvision_are_found_from_each_of_its_folders(places, small, pinned, place):
+    write_idx(places / "root" / "FashionMNIST" / "raw", small)
+    assert same(fashion_mnist.load(data_dir=places / "root" / place, pinned=pinned), small)
+
+
+@pytest.mark.parametrize("good", [{"zipped": True}, {"dotted": True}, {"folder": "FashionMNIST/raw"}])
+def test_a_broken_file_does_not_hide_the_whole_one_beside_it(places, small, pinned, caplog, good):
+    options = dict(good)
+    write_idx(places / "given", small)
+    write_idx(places / "given" / options.pop("folder", ""), small, **options)
+    broken = places / "given" / idx.NAMES[0]
+    broken.write_bytes(broken.read_bytes()[:-100])
+    assert same(fashion_mnist.load(data_dir=places / "given", pinned=pinned), small)
+    assert f"skipped a damaged file, and used {places / 'given'}" in caplog.text
+    assert str(broken) in caplog.text
+
+
+def test_where_every_file_of_a_name_is_broken_each_reason_is_named(tmp_path, small, pinned):
+    for zipped in (False, True):
+        write_idx(tmp_path, small_arrays(1), zipped=zipped)
+    with pytest.raises(data.DataError, match=r"ubyte has the sha256 .*; train-images-idx3-ubyte\.gz has the sha256"):
+        idx.read_folder(tmp_path, pinned.payloads)
+
+
+def test_a_broken_version_of_a_prepared_set_does_not_hide_an_older_one(tmp_path, small, monkeypatch, caplog):
+    for version in ("3.0.1", "10.0.0"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "dataset_info.json").write_text('{"name": "fashion_mnist"}')
+    monkeypatch.setattr(prepared, "_read_version", lambda folder: {"3.0.1": small}[folder.name])
+    assert prepared.read(tmp_path, "fashion_mnist", lambda arrays: arrays) is small
+    assert "skipped a damaged version of fashion_mnist, and used 3.0.1: 10.0.0: cannot be read" in caplog.text
+
+
 # --- the order of sources, and the order of examples
 
 
@@ -320,7 +354,7 @@ def test_prepared_set_equals_the_idx_files(places, small, pinned, tfds_root, mon
     shutil.copytree(tfds_root, places / "tfds")
     if file_format == "tfrecord":
         as_tfrecord(places / "tfds" / "fashion_mnist" / "3.0.1")
-    raw = prepared.read(places / "tfds", "fashion_mnist")
+    raw = prepared.read(places / "tfds", "fashion_mnist", lambda arrays: arrays)
     assert not np.array_equal(raw.x_train, small.x_train)  # TFDS has shuffled
     monkeypatch.setenv("TFDS_DATA_DIR", str(places / "tfds" / inside))
     write_idx(places / "package", small)
@@ -344,11 +378,12 @@ def test_newest_version_is_taken_and_other_sets_are_passed_by(tmp_path):
         folder = tmp_path / name / version
         folder.mkdir(parents=True)
         (folder / "dataset_info.json").write_text(f'{{"name": "{name}"}}')
-    assert prepared.find_version(tmp_path, "fashion_mnist") == tmp_path / "fashion_mnist" / "10.0.0"
+    versions = [tmp_path / "fashion_mnist" / version for version in ("10.0.0", "3.0.1")]
+    assert prepared.find_versions(tmp_path, "fashion_mnist") == versions
     with pytest.raises(sources.AbsentError, match="no prepared kmnist there"):
-        prepared.find_version(tmp_path, "kmnist")
+        prepared.find_versions(tmp_path, "kmnist")
     with pytest.raises(sources.AbsentError, match="no such folder"):
-        prepared.find_version(tmp_path / "nowhere", "kmnist")
+        prepared.find_versions(tmp_path / "nowhere", "kmnist")
 
 
 # --- downloading, and nothing found

@@ -48,7 +48,7 @@ LIMIT_SECONDS = 600.0
 _HELP = f"""Any of these helps:
   - `make data`, or `python -m jaxcompare.data`: downloads the set into the cache
   - `--data-dir FOLDER` or $JAXCOMPARE_DATA_DIR: a folder with the four IDX files ({idx.NAMES[0]} and so on,
-    plain or .gz), or with a set prepared by TFDS
+    plain or .gz; torchvision keeps them in FashionMNIST/raw), or with a set prepared by TFDS
   - `apt install {PACKAGE}`, on Debian and Ubuntu
   - a set prepared by TensorFlow Datasets in $TFDS_DATA_DIR or ~/tensorflow_datasets"""
 
@@ -147,7 +147,8 @@ def _cache_place() -> str:
 
 def _tfds_source(folder: Path, pinned: Pinned) -> Source:
     return Source(
-        f"a prepared TFDS set in {folder}", lambda: verify(canonical(prepared.read(folder, NAME)), pinned.arrays)
+        f"a prepared TFDS set in {folder}",
+        partial(prepared.read, folder, NAME, lambda arrays: verify(canonical(arrays), pinned.arrays)),
     )
 
 

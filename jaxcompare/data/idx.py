@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from jaxcompare.data.base import Array, DataError
 from jaxcompare.data.sources import AbsentError, Arrays
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+FOLDERS = ("", "FashionMNIST/raw", "raw")  # the files' places in a folder: torchvision's root and its data set's folder
 _UNSIGNED_BYTE = 8  # the type code; these sets use no other
+
+_logger = logging.getLogger(__name__)
 
 
 def parse(payload: bytes, name: str) -> Array:
@@ -40,11 +44,11 @@ def parse(payload: bytes, name: str) -> Array:
     return np.frombuffer(payload, np.uint8, offset=start).reshape(shape)
 
 
-def find_file(folder: Path, name: str) -> Path | None:
-    """Find a file by any of its usual names: with a dash or a dot before `idx`, plain or gzipped."""
+def candidates(folder: Path, name: str) -> Iterator[Path]:
+    """Yield the files of any usual name, in any usual place: with a dash or a dot before `idx`, plain or gzipped."""
     dotted = name.replace("-idx", ".idx")
-    candidates = (folder / (stem + suffix) for stem in (name, dotted) for suffix in ("", ".gz"))
-    return next((path for path in candidates if path.is_file()), None)
+    paths = (folder / place / (stem + end) for place in FOLDERS for stem in (name, dotted) for end in ("", ".gz"))
+    return (path for path in paths if path.is_file())
 
 
 def read_payload(path: Path) -> bytes:
@@ -57,26 +61,39 @@ def read_payload(path: Path) -> bytes:
 
 
 def read_folder(folder: Path, payload_digests: Mapping[str, str]) -> Arrays:
-    """Read the four files of a folder.
+    """Read the four files of a folder; a damaged file is skipped where `candidates` has a whole one.
 
     Args:
-        folder: the folder of the files, under any of the names that `find_file` knows.
+        folder: the folder of the files, under any of the names that `candidates` knows.
         payload_digests: {name of `NAMES`: sha256 in hex of the payload}.
 
     Raises:
         AbsentError: the folder has none of the files.
         DataError: some files are missing, or the content of a file does not match its digest.
     """
-    paths = {name: find_file(folder, name) for name in NAMES}
-    missing = [name for name, path in paths.items() if path is None]
+    paths = {name: list(candidates(folder, name)) for name in NAMES}
+    missing = [name for name in NAMES if not paths[name]]
     if len(missing) == len(NAMES):
         raise AbsentError("no IDX files there" if folder.is_dir() else "no such folder")
     if missing:
         raise DataError(f"{', '.join(missing)} missing")
-    x_train, y_train, x_test, y_test = (
-        _read_verified(path, payload_digests[name]) for name, path in paths.items() if path is not None
-    )
+    x_train, y_train, x_test, y_test = (_first_whole(paths[name], payload_digests[name]) for name in NAMES)
     return Arrays(_rows(x_train), y_train, _rows(x_test), y_test)
+
+
+def _first_whole(paths: list[Path], expected: str) -> Array:
+    """Return the values of the first file that is whole; raise DataError with the reason of each where none is."""
+    reasons = []
+    for path in paths:
+        try:
+            values = _read_verified(path, expected)
+        except DataError as error:
+            reasons.append(str(error))
+            continue
+        for reason in reasons:
+            _logger.warning("skipped a damaged file, and used %s: %s", path, reason)
+        return values
+    raise DataError("; ".join(reasons))
 
 
 def _read_verified(path: Path, expected: str) -> Array:

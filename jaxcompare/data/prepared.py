@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,36 @@ from jaxcompare.data.sources import AbsentError, Arrays
 _logger = logging.getLogger(__name__)
 
 
-def read(root: Path, name: str) -> Arrays:
-    """Read the newest version of a set of images.
+def read(root: Path, name: str, verified: Callable[[Arrays], Arrays]) -> Arrays:
+    """Read the newest version of a set of images that is whole.
 
     Args:
         root: the data_dir of TFDS, the folder of the set, or the folder of a version of the set.
         name: the set's name in TFDS.
+        verified: returns the arrays in canonical order; raises DataError where the arrays are not the expected ones.
 
     Returns:
-        Images [N, height * width * channels] and labels [N], in the order of the files, which TFDS has shuffled.
+        Images [N, height * width * channels] and labels [N], as `verified` returns them; TFDS has shuffled the files.
 
     Raises:
         AbsentError: the folder has no prepared set of that name.
-        DataError: the set cannot be read.
+        DataError: no version of the set can be read.
     """
-    folder = find_version(root, name)
-    _logger.info("reading %s, which takes half a minute", folder)
+    reasons = []
+    for folder in find_versions(root, name):
+        _logger.info("reading %s, which takes half a minute", folder)
+        try:
+            arrays = verified(_read(folder))
+        except DataError as error:
+            reasons.append(f"{folder.name}: {error}")
+            continue
+        for reason in reasons:
+            _logger.warning("skipped a damaged version of %s, and used %s: %s", name, folder.name, reason)
+        return arrays
+    raise DataError("; ".join(reasons))
+
+
+def _read(folder: Path) -> Arrays:
     try:
         with _quiet():
             return _read_version(folder)
@@ -43,13 +57,17 @@ def read(root: Path, name: str) -> Arrays:
         raise DataError(f"cannot be read: {type(error).__name__}: {error}") from error
 
 
-def find_version(root: Path, name: str) -> Path:
-    """Return the folder of the newest version of a prepared set, or raise AbsentError."""
+def find_versions(root: Path, name: str) -> list[Path]:
+    """Return the folders of the versions of a prepared set, the newest first, or raise AbsentError."""
     infos = [path for pattern in ("", "*/", f"{name}/*/") for path in root.glob(f"{pattern}dataset_info.json")]
-    folders = [path.parent for path in infos if _name_in(path) == name]
+    folders = {path.parent for path in infos if _name_in(path) == name}
     if not folders:
         raise AbsentError(f"no prepared {name} there" if root.is_dir() else "no such folder")
-    return max(folders, key=lambda folder: tuple(int(part) for part in folder.name.split(".") if part.isdigit()))
+    return sorted(folders, key=_version, reverse=True)
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.name.split(".") if part.isdigit())
 
 
 def _name_in(path: Path) -> str | None:
