@@ -211,3 +211,23 @@ def test_compiled_training_has_no_collective(program):
     assert "while" in text
     for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
         assert collective not in text
+
+
+@pytest.mark.parametrize("fixed", [0.0, 0.01, 2.0])
+def test_a_segments_fixed_cost_is_part_of_its_pace(monkeypatch, fixed):
+    """An epoch's order of a million examples takes two seconds: segments of one step each would pay it at every step."""
+    clock, segments = [0.0], []
+
+    def train(carry, data, replicas, window):
+        steps = int(window.stop - window.start)
+        clock[0] += fixed * int(window.epochs) + 0.001 * steps
+        segments.append(steps)
+        return carry, {"figures": {"loss": np.zeros((1, 1, 1, 3))}}
+
+    monkeypatch.setattr(sweep.time, "perf_counter", lambda: clock[0])
+    compiled = sweep.Compiled(lambda data, replicas: (), train, None, {})
+    levels = [segment.FIGURES] * 3
+    sweep.train_tiles(compiled, None, None, epochs=2, steps_per_epoch=7800, levels=levels, rows=3)
+    assert sum(segments) == 15_600
+    assert max(segments) * 0.001 < max(2.0, 4 * fixed) * 1.01
+    assert clock[0] < (15.6 + 2 * fixed) * 1.5 + 4 * fixed  # the beginning feels its way, and pays more often
