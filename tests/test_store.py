@@ -4,12 +4,14 @@ import json
 import re
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 from problems import comparison, programs
 
-from jaxcompare.execution import run_folder, table_files, tile_cache
+from jaxcompare.config.request import Request
+from jaxcompare.execution import fingerprint, pipeline, run_folder, table_files, tile_cache
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.system.files import write_atomically
 from jaxcompare.system.manifest import read_manifest, write_manifest
@@ -183,3 +185,46 @@ def test_merging_keeps_the_other_comparisons():
     assert list(merged["replicas"]["replica_id"]) == ["a-0", "a-1", "b-0", "b-1"]
     assert list(merged["history"]["accuracy"]) == [0.1, 0.1, 0.9, 0.9]
     assert list(merged["timing"]["experiment"]) == ["a", "b"]
+
+
+NUMERIC = {
+    "jax_enable_x64": True,
+    "jax_default_prng_impl": "rbg",
+    "jax_default_matmul_precision": "bfloat16",
+    "jax_threefry_partitionable": False,
+    "jax_random_seed_offset": 1,
+    "jax_numpy_dtype_promotion": "strict",
+}
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_what_jax_is_told_that_changes_numbers_is_in_a_tiles_name_and_a_runs(tmp_path, name):
+    tile, request = of_shape((2, 8)).tiles[0], Request(out=tmp_path)
+    made = [comparison()]
+    TileCache(tmp_path, "cpu").put(tile, {"a": np.zeros(1)})
+    run, before = pipeline._run_digest(made, request), jax.config.values[name]
+    jax.config.update(name, NUMERIC[name])
+    try:
+        assert TileCache(tmp_path, "cpu").get(tile) is None
+        assert pipeline._run_digest(made, request) != run
+        assert str(NUMERIC[name]).lower() in fingerprint.flags()[name.removeprefix("jax_")].lower()
+    finally:
+        jax.config.update(name, before)
+    assert TileCache(tmp_path, "cpu").get(tile) is not None
+    assert pipeline._run_digest(made, request) == run
+
+
+@pytest.mark.parametrize(
+    ("told", "same"),
+    [
+        ("--xla_cpu_enable_fast_math=true", False),
+        ("--xla_force_host_platform_device_count=3", True),
+        ("--xla_dump_to=/tmp/somewhere", True),
+    ],
+)
+def test_xlas_flags_are_in_a_tiles_name_where_they_change_numbers(tmp_path, monkeypatch, told, same):
+    tile = of_shape((2, 8)).tiles[0]
+    monkeypatch.setenv("XLA_FLAGS", "")
+    TileCache(tmp_path, "cpu").put(tile, {"a": np.zeros(1)})
+    monkeypatch.setenv("XLA_FLAGS", told)
+    assert (TileCache(tmp_path, "cpu").get(tile) is not None) == same

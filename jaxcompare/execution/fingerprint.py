@@ -1,12 +1,15 @@
-"""What decides numbers beside the config: versions of packages, our own sources, the user's modules."""
+"""What decides numbers beside the config: versions of packages, JAX's flags, our own sources, the user's modules."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import importlib.util
+import os
 from importlib import metadata
 from pathlib import Path
+
+import jax
 
 from jaxcompare.config.comparison import digest
 from jaxcompare.config.registry import is_plugin
@@ -19,6 +22,25 @@ DECIDE_NUMBERS = (
     *("types.py", "config/", "components/", "data/", "engine/", "diagnostics/", "planning/"),
     "execution/devices.py",
 )
+# JAX's flags that change which numbers are drawn, their types, or how XLA computes; a version of JAX may lack some.
+FLAGS = (
+    *("enable_x64", "explicit_x64_dtypes", "numpy_dtype_promotion", "default_matmul_precision", "allow_f16_reductions"),
+    *("default_prng_impl", "enable_custom_prng", "threefry_partitionable", "random_seed_offset"),
+    *("high_dynamic_range_gumbel", "threefry_gpu_kernel_lowering"),
+    *("disable_most_optimizations", "optimization_level", "exec_time_optimization_effort", "disable_jit"),
+    *("memory_fitting_effort", "memory_fitting_level", "compiler_enable_remat_pass", "remat3", "scan3"),
+    *("softmax_custom_jvp", "use_direct_linearize", "custom_vjp3", "use_shardy_partitioner"),
+)
+# XLA's flags that change no number: how many devices a CPU is split into, and what is written for reading.
+HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump_")
+
+
+def flags() -> dict[str, str]:
+    """Return what JAX and XLA were told that changes numbers, by the environment or by the caller."""
+    values = jax.config.values
+    found = {name: str(values[f"jax_{name}"]) for name in FLAGS if f"jax_{name}" in values}
+    told = sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(HARMLESS))
+    return {**found, "XLA_FLAGS": " ".join(told)}
 
 
 def versions() -> dict[str, str]:

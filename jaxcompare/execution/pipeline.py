@@ -22,8 +22,16 @@ from jaxcompare.config.settings import AUTO
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
-from jaxcompare.execution.devices import EVERY_DEVICE, MeshShape, check_batches, make_mesh, parse_mesh, start_jax
-from jaxcompare.execution.fingerprint import code_digest, plugin_digests, versions
+from jaxcompare.execution.devices import (
+    EVERY_DEVICE,
+    MeshShape,
+    check_batches,
+    first_device,
+    make_mesh,
+    parse_mesh,
+    start_jax,
+)
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
@@ -63,7 +71,7 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
         DataError: a data set cannot be found.
     """
     shape = parse_mesh(request.mesh) if request.mesh else EVERY_DEVICE
-    comparisons, chosen = settle_precision(comparisons, configs, lambda: start_jax(shape).local_devices()[0])
+    comparisons, chosen = settle_precision(comparisons, configs, lambda: first_device(shape))
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape, every)
     folder, run_digest = RunFolder(request.out), _run_digest(comparisons, request)
@@ -109,7 +117,7 @@ def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
     described = [comparison.as_dict() for comparison in comparisons]
     # Where memory decides the training itself, another amount of memory is another run.
     amount = [request.memory] if any(settings.batch_size == AUTO for settings in every) else []
-    return digest([described, plugins, versions(), code_digest(), __version__, *amount])
+    return digest([described, plugins, versions(), flags(), code_digest(), __version__, *amount])
 
 
 def _device_name(mesh: Mesh, shape: MeshShape) -> str:

@@ -24,7 +24,7 @@ from jax.sharding import Mesh
 from jaxcompare.config.comparison import digest
 from jaxcompare.config.settings import keys_of
 from jaxcompare.engine import sweep
-from jaxcompare.execution.fingerprint import code_digest, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, versions
 from jaxcompare.planning.programs import STATIC, Program
 from jaxcompare.planning.recipes import lowered, tile_arrays
 from jaxcompare.system.files import write_atomically
@@ -121,7 +121,7 @@ class ProgramCache:
             **self.common,
             "device": [devices[0].device_kind, devices[0].client.platform_version],
             "mesh": [dict(mesh.shape), [device.id for device in devices]],
-            "flags": os.environ.get("XLA_FLAGS", ""),
+            "flags": [os.environ.get("XLA_FLAGS", ""), flags()],
             "configuration": {
                 name: value
                 for name, value in jax.config.values.items()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxcompare.config.comparison import digest
-from jaxcompare.execution.fingerprint import code_digest, plugin_digests, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Tile, identity
 from jaxcompare.system.files import write_atomically
@@ -26,7 +26,7 @@ class TileCache:
         """Use a folder, or keep nothing where `root` is None."""
         self.root = root
         code = code_digest()
-        self.common = {"versions": versions(), "code": code, "device": device}
+        self.common = {"versions": versions(), "code": code, "device": device, "flags": flags()}
         self.folder = root and root / code[:16]
 
     def _path(self, folder: Path, tile: Tile) -> Path:
