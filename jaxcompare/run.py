@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from jaxcompare.config.load import load, shipped
 from jaxcompare.config.parse import parse, quick
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.request import Request, parse_bytes
+from jaxcompare.system.command import command, readable, tell
 from jaxcompare.system.messages import shown_on_stderr
 
 DESCRIPTION = (
@@ -45,6 +45,8 @@ class _Parser(argparse.ArgumentParser):
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
             options = [option for action in self._actions for option in action.option_strings]
+            if not unknown[0].startswith("-"):
+                self.error(f"unexpected {unknown[0]!r}: a value follows its option, in quotes where it has spaces")
             self.error(f"no option {unknown[0]}; {nearest(unknown[0].split('=')[0], options)}")
         return known
 
@@ -112,7 +114,11 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[Comparison], d
     shorthands = [
         f"base.{key}={value}" for key in ("epochs", "seeds") if (value := getattr(arguments, key)) is not None
     ]
-    configs = overrides.apply(configs, shorthands + arguments.assignments, lambda text: print(text, file=sys.stderr))
+    configs = overrides.apply(
+        configs,
+        shorthands + [readable(one) for one in arguments.assignments],
+        lambda text: print(text, file=sys.stderr),
+    )
     return [parse(name, config) for name, config in configs.items()], configs
 
 
@@ -142,6 +148,7 @@ def read_request(arguments: argparse.Namespace, command: str) -> Request:
     )
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -150,28 +157,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
     try:
-        request = read_request(arguments, shlex.join(["python", "-m", "jaxcompare.run", *argv]))
+        request = read_request(arguments, readable(shlex.join(["python", "-m", "jaxcompare.run", *argv])))
         comparisons, configs = read_comparisons(arguments)
         # A user's own functions may lie beside the config, or in the folder of the command.
         sys.path[:0] = [str(Path(arguments.exp).parent)] if arguments.exp.endswith(".toml") else []
         sys.path.append(str(Path.cwd()))
         with shown_on_stderr():
             # These import JAX and pandas, so only after the config is checked.
+            from jaxcompare.execution.devices import import_jax
+
+            import_jax()
             if arguments.list:
                 from jaxcompare.execution.listing import listing
 
-                print(listing(comparisons, configs, request.data_dir), flush=True)
+                tell(listing(comparisons, configs, request.data_dir))
                 return 0
             from jaxcompare.execution import pipeline
 
             outcome = pipeline.run(comparisons, configs, request)
-        print(outcome.text)
+        tell(outcome.text)
     except KeyboardInterrupt:
         print("stopped; finished training is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except InputError as error:
         print(f"jaxcompare: error: {error}", file=sys.stderr)
         return 2

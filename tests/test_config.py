@@ -3,7 +3,9 @@
 import dataclasses
 import math
 import re
+import tomllib
 
+import numpy as np
 import pytest
 
 from jaxcompare import run
@@ -350,11 +352,71 @@ def test_set_reaches_one_of_several_grids():
         ("study.digits.grid=3", "not a path into a study"),
         ("study.digits.gird.loss=[1]", "did you mean grid"),
         ("base.hidden=256", "not a list"),
+        ("study.main.grid.optimizer=[sgd,lion]", r"""Write --set 'study.main.grid.optimizer=\["sgd","lion"\]'"""),
+        ("study.main.claims=[{factor=loss}]", r"""Write --set 'study.main.claims=\[{factor="loss"}\]'"""),
+        ("base.hidden=[8,8", "single quotes around the whole"),
+        ("digits.grid.loss=['mse']", "did you mean study.digits.grid.loss"),
     ],
 )
 def test_a_wrong_set_says_what_is_right(assignment, message):
     with pytest.raises(ConfigError, match=message):
         applied(assignment)
+
+
+SMALL = {"title": "T", "base": {"dataset": "moons", "hidden": [8]}, "study": [{"grid": {"optimizer": ["sgd", "adam"]}}]}
+
+
+@pytest.mark.parametrize("name", ["base", "study", "title", "v1.2", "mine"])
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_overrides_reach_a_config_whatever_its_file_is_called(name, prefixed):
+    before = f"{name}." if prefixed and name in ("v1.2", "mine") else ""
+    changed = overrides.apply({name: SMALL}, [f"{before}base.epochs=3", f"{before}study.main.base.seeds=2"])
+    settings = parse(name, changed[name]).studies[0].variants[0].settings
+    assert (settings.epochs, settings.seeds) == (3, 2)
+
+
+def test_an_override_of_an_option_reaches_the_studies_that_set_it():
+    study = {"base": {"optimizer": "mod:f", "options": {"b1": 0.5}}, "grid": {"learning_rate": [0.1, 0.2]}}
+    changed = overrides.apply({"mine": {"study": [study]}}, ["base.options.b1=.9"])
+    assert {one.settings.options["b1"] for one in parse("mine", changed["mine"]).studies[0].variants} == {0.9}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_config(tmp_path):
+    text = 'title = "한글"\n[[study]]\ngrid = {optimizer = ["sgd", "adam"]}\n'
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8-sig")
+    assert load(str(tmp_path / "mine.toml")) == ("mine", tomllib.loads(text))
+    for encoding in ("utf-16", "cp949"):
+        (tmp_path / "mine.toml").write_text(text, encoding=encoding)
+        with pytest.raises(ConfigError, match=r"is not in UTF-8 .*; save the file in UTF-8"):
+            load(str(tmp_path / "mine.toml"))
+
+
+def test_a_config_made_in_python_may_hold_numpy_s_values_tuples_and_ranges():
+    base = {"dataset": np.str_("moons"), "hidden": np.array([8, 8]), "epochs": np.int64(3), "remat": np.bool_(False)}
+    grid = {"learning_rate": np.logspace(-2, 0, 3), "batch_size": (np.int32(8), 16), "micro_batches": range(1, 2)}
+    given = {"target": np.float64(0.5), "base": base, "study": ({"grid": grid},)}
+    written = {
+        "target": 0.5,
+        "base": {"dataset": "moons", "hidden": [8, 8], "epochs": 3, "remat": False},
+        "study": [{"grid": {"learning_rate": [0.01, 0.1, 1.0], "batch_size": [8, 16], "micro_batches": [1]}}],
+    }
+    assert parse("mine", given) == parse("mine", written)
+    assert repr(parse("mine", given)) == repr(parse("mine", written))
+    with pytest.raises(ConfigError, match=r"hidden = 3\.5 is not a list"):
+        parse("mine", {"base": {"hidden": np.float32(3.5)}, "study": [{}]})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"epochs": 3, "study": [{}]}, "no key 'epochs'; epochs is a setting: it belongs in base"),
+        ({"study": [{"dataset": "moons"}]}, "no key 'dataset'; dataset is a setting: it belongs in base"),
+        ({"study": {"grid": {}}}, r"no \[\[study\]\], in double brackets"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_sent_to_its_own(config, message):
+    with pytest.raises(ConfigError, match=message):
+        parse("mine", config)
 
 
 def test_every_key_has_a_rule():

@@ -28,8 +28,10 @@ def load(comparison: str) -> tuple[str, dict[str, Any]]:
     path = configs.get(comparison) or _user_path(comparison, configs)
     name = comparison if comparison in configs else path.stem
     try:
-        return name, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        return name, tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors of Windows begin with a mark
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not in UTF-8 ({error}); save the file in UTF-8") from error
+    except (tomllib.TOMLDecodeError, OSError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
 
 

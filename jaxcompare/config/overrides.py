@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxcompare.config.claims import CLAIM_KEYS
@@ -14,13 +15,19 @@ from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import KEYS
 
 WHOLE = ("claims", "confirm")  # parts of a study without keys of their own
+PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.|\.\d+)")  # `.5` and `5.`, which TOML does not take
+# A word outside quotes that is no key of an inline table.
+BARE_WORD = re.compile(r"""(?<![\w."'+-])(?!(?:true|false|inf|nan)\b)([A-Za-z_][\w.:-]*)(?![\w.:-]*\s*=)""")
 
 
 def parse_assignment(text: str) -> tuple[list[str], Any]:
     """Return the path and the value of `base.epochs=3`; the value is TOML, or a bare word.
 
     Raises:
-        ConfigError: no `=`, or no key before it.
+        ConfigError: no `=`, or no key before it; a list or table that is not TOML.
+
+    >>> parse_assignment("base.optimizer=sgd")
+    (['base', 'optimizer'], 'sgd')
     """
     key, equals, value = text.partition("=")
     path = [part.strip() for part in key.split(".")]
@@ -28,8 +35,22 @@ def parse_assignment(text: str) -> tuple[list[str], Any]:
         raise ConfigError(f"--set {text}: not of the form KEY=VALUE, base.epochs=3 for example")
     try:
         return path, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        word = value.strip()
+        if word[:1] in ("[", "{"):
+            raise ConfigError(f"--set {text}: {_unquoted(key, word)} ({error})") from error
+        return path, float(word) if PLAIN_NUMBER.fullmatch(word) else word
+
+
+def _unquoted(key: str, value: str) -> str:
+    """Say how to write a list or table that is not TOML, most often since the shell took the quotes away."""
+    kind = "list" if value[0] == "[" else "table"
+    quoted = BARE_WORD.sub(r'"\1"', value)
+    try:
+        tomllib.loads(f"value = {quoted}")
     except tomllib.TOMLDecodeError:
-        return path, value.strip()
+        return f"is not a {kind} in TOML; names need double quotes, and the shell needs single quotes around the whole"
+    return f"is not a {kind} in TOML; were the quotes taken by the shell? Write --set '{key}={quoted}'"
 
 
 def apply(
@@ -48,9 +69,7 @@ def apply(
     changed = {name: copy.deepcopy(config) for name, config in configs.items()}
     for text in assignments:
         path, value = parse_assignment(text)
-        chosen = list(changed)
-        if path[0] in changed and len(path) > 1:
-            chosen, path = [path[0]], path[1:]
+        chosen, path = _addressed(path, changed)
         errors = []
         for name in chosen:
             try:
@@ -63,6 +82,18 @@ def apply(
         if len(errors) == len(chosen):
             raise ConfigError(str(errors[0]))
     return changed
+
+
+def _addressed(path: list[str], names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the comparisons that a path is for, and the path without the name of a comparison before it."""
+    every = list(names)
+    for name in every:
+        parts = name.split(".")
+        if (
+            path[: len(parts)] == parts and len(path) > len(parts) and name not in TOP_KEYS
+        ):  # `base.toml` is a name, too
+            return [name], path[len(parts) :]
+    return every, path
 
 
 def _drop_claims(config: dict[str, Any], path: Sequence[str]) -> list[str]:
@@ -97,7 +128,10 @@ class _ElsewhereError(ConfigError):
 def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
     head, *rest = path
     if head not in TOP_KEYS:
-        raise ConfigError(f"{where}: no {head!r}; {nearest(head, [*TOP_KEYS, *(f'base.{key}' for key in KEYS)])}")
+        studies = [study["name"] for study in studies_of(config, where)]
+        near = {**dict.fromkeys(TOP_KEYS), **{f"base.{key}": None for key in KEYS}}
+        hint = f"did you mean study.{'.'.join(path)}?" if head in studies and rest else nearest(head, near)
+        raise ConfigError(f"{where}: no {head!r}; {hint}")
     if head == "base":
         _assign_base(config, rest, value, where)
     elif head == "study":
@@ -119,8 +153,11 @@ def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where:
             )
     config.setdefault("base", {})[key] = value
     for study in config.get("study", []):
-        if key in study.get("base", {}):
-            study["base"][key] = value
+        own, option = study.get("base", {}), key.removeprefix("options.")
+        if key in own:
+            own[key] = value
+        if key != option and option in own.get("options", {}):
+            own["options"][option] = value
 
 
 def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:

@@ -32,12 +32,13 @@ def parse(name: str, config: Mapping[str, Any], *, precision: str = "float32") -
 
     Args:
         name: a shipped comparison's name, or the stem of a user's file.
-        config: as read from the file.
+        config: as read from the file, or made in Python: NumPy's scalars and arrays count as numbers and lists.
         precision: the value of `precision = "auto"`.
 
     Raises:
         ConfigError: anything wrong with the config; the message names the field, the value and the nearest valid one.
     """
+    config = plain(config)
     known(config, TOP_KEYS, name)
     target = config.get("target")
     if target is not None and (isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target <= 1):
@@ -55,12 +56,22 @@ def parse(name: str, config: Mapping[str, Any], *, precision: str = "float32") -
     )
 
 
+def plain(value: Any) -> Any:
+    """Return a config made in Python as a TOML file would give it: NumPy's values, tuples and ranges become plain ones."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple | range) else value
+
+
 def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
     """Raise ConfigError for the first key of `table` that is not in `keys`."""
     keys = tuple(keys)
     for key in table:
         if key not in keys:
-            raise ConfigError(f"{where}: no key {key!r}; {nearest(key, keys)}")
+            place = f"{key} is a setting: it belongs in base, or as a list in a grid" if key in KEYS else ""
+            raise ConfigError(f"{where}: no key {key!r}; {place or nearest(key, keys)}")
 
 
 def _table(table: Any, where: str) -> Mapping[str, Any]:
@@ -106,7 +117,8 @@ def studies_of(config: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     """
     tables = config.get("study")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f"{where}: no [[study]]; a comparison needs at least one, with a name and a grid")
+        hint = ", in double brackets" if isinstance(tables, Mapping) else ""
+        raise ConfigError(f"{where}: no [[study]]{hint}; a comparison needs at least one, with a name and a grid")
     studies = []
     for number, table in enumerate(tables):
         known(table, STUDY_KEYS, f"{where}: study {number + 1}")
