@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from jaxcompare.config import outputs, overrides
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.errors import ConfigError, InputError
+from jaxcompare.config.identity import asked
 from jaxcompare.config.load import load, shipped
 from jaxcompare.config.parse import parse, quick
 from jaxcompare.config.registry import nearest
@@ -55,6 +56,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
+class _Once(argparse.Action):
+    """An option whose second value would silently replace the first."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Set the value, or exit where there is one."""
+        if getattr(self, "given", False):
+            parser.error(f"{option_string} {values}: one command runs one comparison, or all; run it again for another")
+        self.given = True
+        setattr(namespace, self.dest, values)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
     names = list(shipped())
@@ -66,7 +78,13 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add, flag = options.add_argument, "store_true"
-    add("--exp", default="all", metavar="|".join((*names, "all", "FILE.toml")), help="the comparison (default: all)")
+    add(
+        "--exp",
+        action=_Once,
+        default="all",
+        metavar="|".join((*names, "all", "FILE.toml")),
+        help="the comparison (default: all)",
+    )
     add("--out", default="results", metavar="DIR", help="the folder of the results (default: results)")
     add("--seeds", type=int, metavar="N", help="seeds of each variant (shorthand for --set base.seeds=N)")
     add("--epochs", type=int, metavar="N", help="epochs (shorthand for --set base.epochs=N)")
@@ -91,8 +109,8 @@ def parser() -> argparse.ArgumentParser:
     add("--csv", action=flag, help="write every table as CSV as well as Parquet, not summary, claims and history alone")
     add("--list", action=flag, help="print what would train, and stop")
     force_help = (
-        "use --out though it holds another run's unfinished work, the same comparison with more seeds or epochs, or files "
-        "that no run wrote"
+        "use --out though it holds another run's unfinished work, another config of the same name, the same comparison with "
+        "more seeds or epochs, or files that no run wrote"
     )
     add("--force", action=flag, help=force_help)
     add("--again", action=flag, help="train again what is already there")
@@ -159,6 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         request = read_request(arguments, readable(shlex.join(["python", "-m", "jaxcompare.run", *argv])))
         comparisons, configs = read_comparisons(arguments)
+        if arguments.exp.endswith(".toml"):
+            name, config = load(arguments.exp)
+            request = request._replace(asked={name: asked(name, config)})
         # A user's own functions may lie beside the config, or in the folder of the command.
         sys.path[:0] = [str(Path(arguments.exp).parent)] if arguments.exp.endswith(".toml") else []
         sys.path.append(str(Path.cwd()))

@@ -302,6 +302,27 @@ def test_a_folder_with_files_of_others_is_left_alone(config, tmp_path, capsys):
     assert (out / "precious.txt").read_text() == "mine"
 
 
+def test_another_file_of_the_same_stem_does_not_replace_the_results(out, tmp_path, capsys):
+    other = tmp_path / "tiny.toml"
+    other.write_text(CONFIG.replace("Tiny", "Another"))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert command("--exp", other, "--out", out) == 2
+    said = capsys.readouterr().err
+    assert all(part in said for part in ("named 'tiny'", "the title 'Tiny', here 'Another'", "--force", "--exp "))
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    other.write_text(CONFIG.replace('"sgd", "momentum"', '"sgd", "momentum", "adam"'))
+    assert command("--exp", other, "--out", out) == 0
+    assert set(tables(out)["replicas"]["optimizer"]) == {"sgd", "momentum", "adam"}
+
+
+def test_a_second_comparison_in_one_command_is_an_error(config, tmp_path, capsys):
+    for values in ((config, config), ("all", config), (config, "all")):
+        with pytest.raises(SystemExit) as exit_:
+            run.main([*(f"--exp={one}" for one in values), "--out", str(tmp_path / "out")])
+        assert exit_.value.code == 2
+        assert "one command runs one comparison, or all" in capsys.readouterr().err
+
+
 def test_two_comparisons_on_one_data_set_keep_their_own_points(out, tmp_path):
     other = tmp_path / "other.toml"
     other.write_text(PLAIN.replace("[base]", "[base]\nnoise = 0.9"))

@@ -187,7 +187,7 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any], p
     if shared.get("precision") == AUTO_PRECISION:
         shared["precision"] = precision
     cells = _cells(study["grid"], shared, where)
-    gridded = dict.fromkeys(key for grid in study["grid"] for key in _flatten(grid))
+    gridded = dict.fromkeys(key for grid in study["grid"] for key in flatten(grid))
     varied = tuple(key for key in gridded if len({repr(value_of(cell, key)) for cell in cells}) > 1)
     labelled = [key for key in varied if key != "dataset"]
     variants = tuple(
@@ -203,7 +203,7 @@ def _cells(grids: Iterable[Mapping[str, Any]], shared: Mapping[str, Any], where:
     """Return the settings of every cell of the grids, in order."""
     cells: dict[str, Settings] = {}
     for grid in grids:
-        axes = {key: _axis(key, values, where) for key, values in _flatten(grid).items()}
+        axes = {key: _axis(key, values, where) for key, values in flatten(grid).items()}
         for values in itertools.product(*axes.values()):
             cell = dict(zip(axes, values, strict=True))
             settings = resolve_defaults({**shared, **cell}, axes, where)
@@ -219,7 +219,7 @@ def _checked(table: Any, where: str) -> dict[str, Any]:
     return {key: check_value(key, value, where) for key, value in _table(table, where).items()}
 
 
-def _flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
     """Return a grid with `options = {b1 = [...]}` as `options.b1`."""
     flat: dict[str, Any] = {}
     for key, value in grid.items():

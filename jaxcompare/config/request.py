@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.outputs import Outputs
@@ -24,6 +25,7 @@ class Request(NamedTuple):
     again: bool = False  # train again what is already there
     quick: bool = False  # the configs were shortened; for the record
     command: str = ""  # the command line; for the record
+    asked: Mapping[str, Mapping[str, Any]] = {}  # by comparison: `identity.asked` of a user's file
 
 
 def parse_bytes(text: str, where: str = "--memory") -> int:

@@ -47,6 +47,7 @@ def record(
         "words": comparison.words,
         "files": comparison.files,
         "config": resolved(comparison),
+        "asked": request.asked.get(comparison.name),
         "command": request.command,
         "out": str(request.out),
         "quick": request.quick,

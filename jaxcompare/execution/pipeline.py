@@ -35,7 +35,8 @@ from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests,
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
-from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results
+from jaxcompare.execution.replaced import check_replaced
+from jaxcompare.execution.run_folder import RunFolder, is_results
 from jaxcompare.execution.table_files import merge, write_tables
 from jaxcompare.execution.tables import Tables, gather
 from jaxcompare.execution.tile_cache import TileCache
@@ -78,7 +79,7 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     if folder.is_complete(run_digest, request.outputs.written()) and not request.again:
         return Outcome(f"{folder.out}: complete already, nothing to train (--again trains it again)")
     if not request.force:
-        _check_larger(folder.out, comparisons)
+        check_replaced(folder.out, comparisons, request.asked)
     previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
     loaded = load_datasets(comparisons, request.data_dir)
     start_jax(shape)
@@ -216,23 +217,6 @@ def _report(
         shown = [path for path in sorted(staging.glob("*.png")) if language_of(path.name) == languages[0]]
         log.pictures({path.name: path.read_bytes() for path in shown})
     return len(written.failures)
-
-
-def _check_larger(out: Path, comparisons: Sequence[Comparison]) -> None:
-    """Raise StoreError where results of more seeds or epochs would give way to less."""
-    if not is_results(out):
-        return
-    held = read_manifest(out)["experiments"]
-    for one in comparisons:
-        before = {study["name"]: study["base"] for study in held.get(one.name, {}).get("config", {}).get("study", ())}
-        for study in one.studies:
-            for key in ("seeds", "epochs"):
-                there, here = before.get(study.name, {}).get(key), getattr(study.variants[0].settings, key)
-                if isinstance(there, int) and here < there:
-                    raise StoreError(
-                        f"--out {out}: holds comparison {one.name!r} with {key} = {there} in study {study.name!r}, and this "
-                        f"run has {here}; choose another --out, or replace it with --force"
-                    )
 
 
 def _previous(out: Path, comparisons: Sequence[Comparison]) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""What a run may not replace unasked: results of another config with the same name, and results of more seeds or epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.identity import lost
+from jaxcompare.execution.run_folder import StoreError, is_results
+from jaxcompare.system.manifest import read_manifest
+
+LARGER = ("seeds", "epochs")
+
+
+def check_replaced(out: Path, comparisons: Sequence[Comparison], asked: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise StoreError where a comparison would replace results that it does not contain.
+
+    Args:
+        out: the results folder.
+        comparisons: as they will be trained.
+        asked: `config.identity.asked` of the configs that come from a user's files, by the comparisons' names.
+    """
+    held = read_manifest(out)["experiments"] if is_results(out) else {}
+    for one in comparisons:
+        if one.name in held:
+            _check_config(out, one.name, held[one.name], asked.get(one.name))
+            _check_larger(out, one, held[one.name])
+
+
+def _check_config(out: Path, name: str, held: Mapping[str, Any], asked: Mapping[str, Any] | None) -> None:
+    """Raise StoreError where the config that was trained is another one of the same name."""
+    before = held.get("asked") or {key: held[key] for key in ("title", "question") if key in held}
+    difference = lost(before, asked) if asked else ""
+    if difference:
+        raise StoreError(
+            f"--out {out}: holds another comparison named {name!r} ({held.get('command', 'command not known')}): "
+            f"{difference}. Choose another --out, rename the file to keep both, or replace those results with --force"
+        )
+
+
+def _check_larger(out: Path, comparison: Comparison, held: Mapping[str, Any]) -> None:
+    """Raise StoreError where results of more seeds or epochs would give way to less."""
+    before = {study["name"]: study["base"] for study in held.get("config", {}).get("study", ())}
+    for study in comparison.studies:
+        for key in LARGER:
+            there, here = before.get(study.name, {}).get(key), getattr(study.variants[0].settings, key)
+            if isinstance(there, int) and here < there:
+                raise StoreError(
+                    f"--out {out}: holds comparison {comparison.name!r} with {key} = {there} in study {study.name!r}, and "
+                    f"this run has {here}; choose another --out, or replace it with --force"
+                )
