@@ -10,6 +10,7 @@ import pytest
 import synthetic
 
 from jaxcompare import analysis
+from jaxcompare.analysis.estimates import binomial_error
 from jaxcompare.analysis.finding import Finding
 from jaxcompare.analysis.rules import RULES
 from jaxcompare.analysis.tuning import SPECIAL_CASES
@@ -181,6 +182,28 @@ def test_a_report_says_what_was_confirmed():
     lines = sections.protocol(view, both["history"])
     assert any("retrained on 5 new seeds" in line for line in lines)
     assert not any("selected on the same seeds that are reported" in line for line in lines)
+
+
+@pytest.mark.parametrize(("examples", "accuracy"), [(359, 0.97), (1000, 0.9), (9, 1.0)])
+def test_the_test_set_s_own_error_is_the_spread_of_accuracies_on_other_examples(examples, accuracy):
+    drawn = np.random.default_rng(0).binomial(examples, min(accuracy, 1 - 1 / examples), 100_000) / examples
+    assert binomial_error(accuracy, examples) == pytest.approx(drawn.std(), rel=0.02)
+    assert binomial_error(1.0, examples) == pytest.approx(binomial_error(0.0, examples))
+    assert binomial_error(1.0, 1) == 0.5
+
+
+@pytest.mark.parametrize("words", [ENGLISH, KOREAN])
+def test_a_small_test_set_s_error_is_said_where_it_matters(words):
+    tables = synthetic.tables("a")
+    tables |= analysis.results(tables)
+    found = {view.comparison.dataset: told.limits(view) for view in views(words, tables, "a", {})}
+    best = tables["summary"].query("dataset == 'digits'")["test_accuracy_median"].max()
+    error = f"{100 * np.sqrt(best * (1 - best) / 360):.2g}"
+    (said,) = [one for one in found["digits"] if "360" in one]
+    assert all(part in said for part in (error, f"{best:.4f}", "0.28"))
+    assert not any("10000" in one for one in found["fashion_mnist"])
+    less = tables | {"replicas": tables["replicas"].drop(columns="test_examples")}
+    assert all("360" not in one for view in views(words, less, "a", {}) for one in told.limits(view))
 
 
 def test_the_protocol_says_after_how_many_epochs_was_evaluated():

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from jaxcompare import analysis
+from jaxcompare.analysis.estimates import binomial_error
 from jaxcompare.analysis.finding import Failures, Finding, as_record, failures_of
 from jaxcompare.analysis.rules import claim_finding
 from jaxcompare.analysis.rules import leaders as leading
@@ -20,6 +21,9 @@ from jaxcompare.words import Words, rounded
 
 FEW = 3  # of one kind; where rates were set, one sentence reports more than these, by the range of this value
 MANY = {"finding.overflow": "skipped", "finding.dead_worst": "share"}
+NOTABLE_ERROR = (
+    0.5  # points: the binomial standard error of an accuracy from which the report names the test set's size
+)
 READINGS = ("above", "below", "none", "few", "failed")
 
 
@@ -166,10 +170,23 @@ def limits(view: View) -> list[str]:
     fresh = len(claims) > 0 and bool(claims["fresh_seeds"].all())
     seeds = sorted({int(n) for n in claims["n"] if n})
     chosen = "limit.rates_set" if view.comparison.rates_set else "limit.selection"
-    found = [words.say("limit.confirmed" if fresh else chosen), words.say("limit.seeds")]
+    found = [words.say("limit.confirmed" if fresh else chosen), words.say("limit.seeds"), *_small_test_set(view)]
     found += [words.say("limit.sign_flip", n=n, floor=2 / 2**n) for n in seeds]
     found += [words.say("limit.family", count=int(claims["family"].iloc[0]))] if len(claims) else []
     return [*found, words.say("limit.scope")]
+
+
+def _small_test_set(view: View) -> list[str]:
+    """Return the error that the test set's size leaves in the best accuracy, where it is at least `NOTABLE_ERROR` points."""
+    rows = view.confirmed if len(view.confirmed) else view.chosen
+    best = rows["test_accuracy_median"].max()
+    if "test_examples" not in view.runs or pd.isna(best):
+        return []
+    examples = int(view.runs["test_examples"].min())
+    error = 100 * binomial_error(float(best), examples)
+    if error < NOTABLE_ERROR:
+        return []
+    return [view.words.say("limit.test_set", examples=examples, accuracy=best, error=error, one=100 / examples)]
 
 
 def leaders(view: View, title: str) -> list[str]:
