@@ -19,6 +19,7 @@ from benchmarks.process import ChildError, write_json
 from benchmarks.tables import Row, disturbed, text
 from benchmarks.ways import WAYS
 from benchmarks.workloads import WORKLOADS
+from jaxcompare.system.command import command, tell
 from jaxcompare.system.cores import usable_cores
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
@@ -89,6 +90,7 @@ def measure(given: argparse.Namespace, keep: Callable[[Row], None]) -> Row:
     return known
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 2 for bad input, 130 when it was stopped."""
     given = parser().parse_args(argv)
@@ -100,13 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             keep(known)
         else:
             known = measure(given, keep)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     except (ChildError, OSError, json.JSONDecodeError) as error:
         print(f"benchmarks: error: {error}", file=sys.stderr)
         return 2
-    print(text(known["rows"]))
+    tell(text(known["rows"]))
     if noisy := disturbed(known["rows"]):
         print(f"the machine was not quiet, do not trust: {', '.join(noisy)}", file=sys.stderr)
     if given.picture:

@@ -18,6 +18,7 @@ import jax
 from benchmarks import ours
 from benchmarks.tables import Row, table
 from benchmarks.workloads import grid_of
+from jaxcompare.system.command import command, tell
 
 DEVICES = ((1, 1), (2, 1), (4, 1), (8, 1), (4, 2), (1, 2))  # replica, data
 GROWTH = {"replicas": (8, 16, 32, 64), "seeds": (4, 8, 16), "epochs": (5, 10, 20, 40)}
@@ -75,11 +76,12 @@ def measure() -> dict[str, list[Row]]:
     return known
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__).parse_args(argv)
     ours.start_jax(max(tiles * data for tiles, data in DEVICES))
-    print("\n\n".join("\n".join(table(rows)) for rows in measure().values()))
+    tell("\n\n".join("\n".join(table(rows)) for rows in measure().values()))
     return 0
 
 

@@ -12,8 +12,10 @@ import time
 from collections.abc import Sequence
 
 from jaxcompare.config.errors import InputError
-from jaxcompare.execution.devices import start_jax
+from jaxcompare.execution.devices import local_devices, start_jax
+from jaxcompare.execution.unchecked import unchecked
 from jaxcompare.known import Check, checks
+from jaxcompare.system.command import command, tell
 
 
 def line(check: Check, value: float, seconds: float) -> str:
@@ -23,6 +25,7 @@ def line(check: Check, value: float, seconds: float) -> str:
     return f"{verdict}  {check.name}: {value:.7g}, {expected} ({check.source}; {seconds:.1f} s)"
 
 
+@unchecked()
 def run(wanted: Sequence[Check]) -> int:
     """Compute and print each check; return how many failed. NaN fails."""
     failed = 0
@@ -31,24 +34,26 @@ def run(wanted: Sequence[Check]) -> int:
         value = float(check.compute())
         outcome = line(check, value, time.perf_counter() - start)
         failed += outcome.startswith("FAIL")
-        print(outcome, flush=True)
+        tell(outcome)
     return failed
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 if all checks pass, 1 if a check fails, 2 if data are missing."""
+    """Run the command and return its exit status: 0 if all checks pass, 1 if one fails, 2 if data or devices are missing."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.validate", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under a minute, without Fashion-MNIST")
     parser.add_argument("--only", metavar="TEXT", default="", help="run only the checks whose name contains TEXT")
     given = parser.parse_args(arguments)
-    start_jax()
-    wanted = [check for check in checks(quick=given.quick) if given.only in check.name]
     try:
+        start_jax()
+        local_devices()
+        wanted = [check for check in checks(quick=given.quick) if given.only in check.name]
         failed = run(wanted)
     except InputError as error:
         print(f"jaxcompare.validate: {error}", file=sys.stderr)
         return 2
-    print(f"{len(wanted) - failed} of {len(wanted)} passed")
+    tell(f"{len(wanted) - failed} of {len(wanted)} passed")
     return int(failed > 0)
 
 

@@ -219,6 +219,22 @@ def test_cache_folder_follows_the_environment(monkeypatch):
         cache.folder()
 
 
+def test_a_user_without_a_home_needs_no_cache(places, small, pinned, monkeypatch, caplog, capsys):
+    for name in ("HOME", "JAXCOMPARE_CACHE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user whom the system does not know
+    write_idx(places / "argument", small)
+    dataset = fashion_mnist.load(data_dir=places / "argument", pinned=pinned)
+    assert dataset.source == f"IDX files in {places / 'argument'}"
+    assert caplog.text.count("there is no home directory to keep the cache in: set $JAXCOMPARE_CACHE") == 2
+    assert command.main(["--data-dir", str(places / "argument")], pinned=pinned) == 2
+    said = "there is no home directory to keep the cache in: set $JAXCOMPARE_CACHE to a folder\n"
+    assert capsys.readouterr() == ("", said)
+    monkeypatch.setenv("JAXCOMPARE_CACHE", str(places / "cache"))
+    assert command.main(["--data-dir", str(places / "argument")], pinned=pinned) == 0
+    assert fashion_mnist.load(pinned=pinned).source == f"the cache, {places}/cache/fashion_mnist.npz"
+
+
 def test_wrong_data_are_refused_and_the_next_place_is_used(places, small, pinned, caplog):
     write_idx(places / "argument", small_arrays(1))
     write_idx(places / "package", small)

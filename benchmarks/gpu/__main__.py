@@ -22,6 +22,7 @@ from benchmarks.gpu.questions import QUESTIONS, STAGES, Job, Stage, environment_
 from benchmarks.measure import LOG_LINES, Bench
 from benchmarks.process import Child, ChildError, caches, write_json
 from benchmarks.tables import Row
+from jaxcompare.system.command import command, tell
 from jaxcompare.system.cores import usable_cores
 
 LEAST_SECONDS = 10.0  # nothing begins with less time left
@@ -201,7 +202,7 @@ class Run:
     def _log(self, job: Job, row: Row, log: str) -> None:
         if "error" in row:
             self.say(f"{told([job])}: {row['error']}")
-            with (self.folder / "errors.txt").open("a") as file:
+            with (self.folder / "errors.txt").open("a", encoding="utf-8") as file:
                 file.write(f"== {told([job])}: {row['error']}\n{log}\n")
 
 
@@ -213,8 +214,8 @@ def told(jobs: Sequence[Job]) -> str:
 def write_page(known: Row, folder: Path) -> None:
     """Write the page, print it too, and draw the picture."""
     text = page.markdown(known)
-    (folder / "gpu.md").write_text(text)
-    print(text)
+    (folder / "gpu.md").write_text(text, encoding="utf-8")
+    tell(text)
     try:
         from benchmarks.gpu import picture  # Matplotlib may be missing where only figures are wanted
     except ImportError as error:
@@ -224,6 +225,7 @@ def write_page(known: Row, folder: Path) -> None:
         (folder / "gpu.png").write_bytes(png)
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 2 where nothing can be measured, 130 when it was stopped."""
     given = parser().parse_args(argv)
@@ -240,9 +242,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             if run.known["machine"]:
                 write_page(run.known, given.out)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     except (UsageError, OSError, json.JSONDecodeError) as error:
         print(f"benchmarks.gpu: error: {error}", file=sys.stderr)
         return 2

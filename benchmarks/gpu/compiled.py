@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcompare.system.command import command, tell
 from jaxcompare.system.strict_json import to_json
 
 H200 = Path(__file__).with_name("h200.txtpb")
@@ -39,6 +40,7 @@ def summary(network: str, shape: Sequence[int], kind: str, optimizer: str, keep:
     return {"replicas": shape[0] * shape[1], "memory": memory, "loops": hlo.summary(text)}
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the figures as JSON."""
     parser = argparse.ArgumentParser("python -m benchmarks.gpu.compiled", description=__doc__, allow_abbrev=False)
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--optimizer", default="adamw")
     add("--keep", type=Path, metavar="FILE", help="where XLA's text goes")
     known = summary(**vars(parser.parse_args(argv)))
-    print(to_json(known, indent=1))
+    tell(to_json(known, indent=1))
     step = known["loops"][0]
     moved = step["bytes"] / known["replicas"] / 1e6
     print(f"{step['kernels']} kernels a step, {moved:.2f} MB a replica", file=sys.stderr)

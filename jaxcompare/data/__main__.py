@@ -8,30 +8,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxcompare.data import DataError, fashion_mnist
+from jaxcompare.data import DataError, cache, fashion_mnist
 from jaxcompare.data.sources import Pinned
+from jaxcompare.system.command import command, tell
 
 
+@command
 def main(arguments: Sequence[str] | None = None, *, pinned: Pinned = fashion_mnist.PINNED) -> int:
     """Run the command and return its exit status: 0, or 2 where the cache does not hold the set afterwards."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.data", description="Put Fashion-MNIST in the cache.")
     parser.add_argument("--data-dir", type=Path, help="a folder with the four IDX files or a prepared TFDS set")
     data_dir = parser.parse_args(arguments).data_dir
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    sources = [
-        *fashion_mnist.local_sources(data_dir, pinned),
-        fashion_mnist.tfds_download(pinned),
-        fashion_mnist.debian_package(pinned),
-    ]
     try:
+        cache.folder()  # there must be one
+        sources = [
+            *fashion_mnist.local_sources(data_dir, pinned),
+            fashion_mnist.tfds_download(pinned),
+            fashion_mnist.debian_package(pinned),
+        ]
         found = fashion_mnist.fetch(sources, pinned)
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
     if found.place == sources[0].place:
-        print(f"Fashion-MNIST is in the cache: {fashion_mnist.cache_path()}")
+        tell(f"Fashion-MNIST is in the cache: {fashion_mnist.cache_path()}")
     elif fashion_mnist.cache_path().is_file():
-        print(f"Fashion-MNIST, from {found.place}, is verified and now in the cache: {fashion_mnist.cache_path()}")
+        tell(f"Fashion-MNIST, from {found.place}, is verified and now in the cache: {fashion_mnist.cache_path()}")
     else:
         print(f"Fashion-MNIST was found in {found.place}, but the cache cannot be written", file=sys.stderr)
         return 2

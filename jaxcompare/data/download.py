@@ -31,7 +31,7 @@ def addresses(dataset: str) -> tuple[str, ...]:
         raise DataError("tensorflow-datasets is not installed")
     path = Path(spec.submodule_search_locations[0]) / "url_checksums" / f"{dataset}.txt"
     try:
-        found = tuple(line.split()[0] for line in path.read_text().splitlines() if line.strip())
+        found = tuple(line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     except OSError as error:
         raise DataError(f"the installed tensorflow-datasets does not say where to get {dataset}") from error
     return found

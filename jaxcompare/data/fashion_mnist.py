@@ -99,7 +99,7 @@ def fetch(sources: Iterable[Source], pinned: Pinned) -> Found:
     if found.place != _cache_place():
         try:
             cache.write(cache_path(), found.arrays)
-        except OSError as error:
+        except (DataError, OSError) as error:
             _logger.warning("the cache cannot be written, and the next run will read the source again: %s", error)
     return found
 
@@ -110,7 +110,7 @@ def local_sources(data_dir: Path | None, pinned: Pinned) -> list[Source]:
     tfds_folders = _folders(os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets")
     return [
         Source(_cache_place(), lambda: cache.read(cache_path(), pinned.arrays)),
-        _idx_source(cache.folder(), pinned),
+        *(_idx_source(folder, pinned) for folder in _cache_folders()),
         *(_tfds_source(folder, pinned) for folder in _folders(*own_folders, *tfds_folders)),
         *(_idx_source(folder, pinned) for folder in _folders(*own_folders, PACKAGE_FOLDER)),
     ]
@@ -142,7 +142,15 @@ def debian_package(pinned: Pinned) -> Source:
 
 
 def _cache_place() -> str:
-    return f"the cache, {cache_path()}"
+    return f"the cache, {cache_path()}" if _cache_folders() else "the cache"
+
+
+def _cache_folders() -> list[Path]:
+    """Return the cache folder; none for a user without a home, for whom the other places are tried."""
+    try:
+        return [cache.folder()]
+    except DataError:
+        return []
 
 
 def _tfds_source(folder: Path, pinned: Pinned) -> Source:

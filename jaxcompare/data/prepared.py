@@ -72,7 +72,7 @@ def _version(folder: Path) -> tuple[int, ...]:
 
 def _name_in(path: Path) -> str | None:
     try:
-        return json.loads(path.read_text()).get("name")
+        return json.loads(path.read_text(encoding="utf-8")).get("name")
     except (OSError, ValueError, AttributeError):
         return None
 

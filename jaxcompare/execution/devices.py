@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,9 @@ from jaxcompare.system.files import cache_folder
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class MeshShape(NamedTuple):
@@ -66,18 +70,52 @@ def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
             )
 
 
+def import_jax() -> Any:
+    """Import JAX.
+
+    Raises:
+        ConfigError: JAX refuses the value of an environment variable.
+    """
+    try:
+        import jax
+    except ValueError as error:  # JAX_ENABLE_X64=yes, say
+        raise ConfigError(f"JAX cannot be imported: {error}") from error
+    return jax
+
+
+def local_devices() -> list[Any]:
+    """Return this process's devices.
+
+    Raises:
+        ConfigError: JAX has no such device as $JAX_PLATFORMS names.
+    """
+    import jax
+
+    try:
+        return jax.local_devices()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0] or "JAX has no such device here"
+        asked = os.environ.get("JAX_PLATFORMS")
+        where = f"JAX_PLATFORMS={asked}" if asked else "JAX finds no device"
+        raise ConfigError(f"{where}: {reason}; JAX_PLATFORMS=cpu trains on the CPU") from error
+
+
 def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
     """Import JAX with one CPU device per core, or as many as the mesh needs, and with a cache of compiled programs.
 
     Small products gain nothing from two threads; replicas that are spread over cores do. There are at least two devices: XLA
     compiles for a single device with other passes, which round differently. A replica's bits are then the same for any number
-    of cores.
+    of cores. Where JAX has started already, its devices stay as they are.
     """
-    import jax
+    jax = import_jax()
 
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         wanted = shape.replica * shape.data if shape.replica else -(-usable_cores() // shape.data) * shape.data
-        jax.config.update("jax_num_cpu_devices", max(2, wanted))
+        try:
+            jax.config.update("jax_num_cpu_devices", max(2, wanted))
+        except RuntimeError:  # in a notebook, say
+            count = len(jax.local_devices())
+            _LOG.info("JAX has started before this run, which uses the devices that there are (%d)", count)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = cache_folder()
         jax.config.update("jax_compilation_cache_dir", str(folder / "compiled") if folder else None)
@@ -85,17 +123,21 @@ def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
     return jax
 
 
+def first_device(shape: MeshShape = EVERY_DEVICE) -> Any:
+    """Start JAX, and return a device of this process."""
+    start_jax(shape)
+    return local_devices()[0]
+
+
 def make_mesh(shape: MeshShape) -> Mesh:
     """Return the mesh of a shape over this process's first devices.
 
     Raises:
-        ConfigError: there are too few devices.
+        ConfigError: there are too few devices, or none.
     """
-    import jax
-
     from jaxcompare.engine import sweep
 
-    devices = jax.local_devices()
+    devices = local_devices()
     replica = shape.replica or len(devices) // shape.data
     if replica * shape.data > len(devices) or not replica:
         raise ConfigError(

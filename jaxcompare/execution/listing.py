@@ -8,7 +8,7 @@ from typing import Any
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming_share
 from jaxcompare.data.loading import load_datasets
-from jaxcompare.execution.devices import EVERY_DEVICE, start_jax
+from jaxcompare.execution.devices import first_device
 from jaxcompare.execution.prepare import settle_precision
 from jaxcompare.execution.progress import COMPILE_SECONDS
 from jaxcompare.planning import batches
@@ -19,7 +19,7 @@ from jaxcompare.system.cores import usable_cores
 
 def listing(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None) -> str:
     """Describe what would train, and check that it can."""
-    comparisons, _ = settle_precision(comparisons, configs, lambda: start_jax(EVERY_DEVICE).local_devices()[0])
+    comparisons, _ = settle_precision(comparisons, configs, first_device)
     loaded = load_datasets(comparisons, data_dir)
     cores, lines, whole = usable_cores(), [], 0.0
     for comparison in comparisons:

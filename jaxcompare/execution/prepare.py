@@ -14,6 +14,7 @@ from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.parse import asks_precision, parse
 from jaxcompare.execution.devices import MeshShape, check_batches
 from jaxcompare.execution.tile_sizes import TileSizes
+from jaxcompare.execution.unchecked import unchecked
 from jaxcompare.planning import batches
 from jaxcompare.planning.programs import Program, programs_of
 from jaxcompare.planning.recipes import check_custom_functions
@@ -42,6 +43,7 @@ def settle_precision(
     return settled, notes
 
 
+@unchecked()
 def prepare(
     comparisons: Sequence[Comparison],
     loaded: Mapping[tuple, datasets.Dataset],
@@ -78,6 +80,7 @@ def prepare(
             check_custom_functions(program)
         return programs
 
+    @unchecked()
     def plan_and_fit(comparison: Comparison) -> list[Program]:
         programs = plan(comparison)
         sizes.fit(programs)

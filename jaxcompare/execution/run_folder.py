@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 from jaxcompare.config.errors import InputError
 from jaxcompare.system.files import write_atomically
+from jaxcompare.system.lock import LockedError, lock
 from jaxcompare.system.manifest import MANIFEST, read_manifest
 from jaxcompare.system.strict_json import to_json
 
@@ -81,16 +76,13 @@ class RunFolder:
             raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}") from error
 
     def _lock(self) -> None:
-        """Keep others out until the run is complete or this object is gone (where the system can lock files)."""
-        self.run.mkdir(parents=True, exist_ok=True)
+        """Keep others out until the run is complete or this object is gone."""
         self.unlock()
-        descriptor = os.open(self.run / "lock", os.O_CREAT | os.O_RDWR)
-        self.unlock = weakref.finalize(self, os.close, descriptor)
-        if fcntl is not None:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StoreError(f"--out {self.out}: another run writes there now; choose another --out") from error
+        try:
+            self.unlock = weakref.finalize(self, lock(self.run))
+        except LockedError as error:
+            who = f" ({error})" if str(error) else ""
+            raise StoreError(f"--out {self.out}: another run writes there now{who}; choose another --out") from error
 
     def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
         """Mark the run as finished, with the outputs that were written."""

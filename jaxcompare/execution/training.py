@@ -18,6 +18,7 @@ from jaxcompare.execution.program_cache import ProgramCache
 from jaxcompare.execution.tables import Tables
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes, recut
+from jaxcompare.execution.unchecked import unchecked
 from jaxcompare.planning.cadence import Arrays, cut, levels
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.planning.recipes import tile_arrays
@@ -149,6 +150,7 @@ def _recut(tile: Tile, program: Program) -> list[Tile]:
     return recut(tile, program)
 
 
+@unchecked()
 def _compiled(program: Program, resources: Resources) -> tuple[Program, sweep.Compiled, float]:
     """Return a program with a tile that fits by XLA's account, its compiled functions, and the seconds this took."""
     total = 0.0
@@ -172,6 +174,7 @@ def _compiled(program: Program, resources: Resources) -> tuple[Program, sweep.Co
         resources.sizes.lower(program, "memory ran out", error=failure)
 
 
+@unchecked()
 def _train_tiles(
     tiles: Sequence[Tile],
     compiled: sweep.Compiled,

@@ -10,11 +10,13 @@ from pathlib import Path
 from jaxcompare.config import outputs
 from jaxcompare.config.errors import InputError
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
+from jaxcompare.system.command import command, tell
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.messages import shown_on_stderr
 from jaxcompare.words import say
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0; 1 where a part failed; 2 with a message where the results or the arguments are unusable."""
     parser = argparse.ArgumentParser(prog="python -m jaxcompare.report", description=__doc__)
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         print(f"jaxcompare.report: {error}", file=sys.stderr)
         return 2
-    print(say("done", count=len(written.paths), folder=given.results))
+    tell(say("done", count=len(written.paths), folder=given.results))
     return 1 if written.failures else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -31,7 +32,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        Path(name).chmod(0o644)  # mkstemp lets only its owner read, and users may share a folder
+        with contextlib.suppress(OSError):  # some file systems have no modes
+            Path(name).chmod(0o644)  # mkstemp lets only its owner read, and users may share a folder
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""What every command needs around its work: streams that take all that it prints. Standard library only."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+STREAMS = ("stdout", "stderr")
+
+
+def command(main: Callable[P, int]) -> Callable[P, int]:
+    """Wrap a command's `main`, so that nothing that it prints changes how it ends.
+
+    A letter that the stream's encoding lacks is printed as an escape. A stream that is closed (`2>&-`), or whose reader has
+    gone (`| head`), takes nothing more. Ctrl-C ends the command with code 130.
+    """
+
+    @wraps(main)
+    def wrapped(*args: P.args, **options: P.kwargs) -> int:
+        with _streams():
+            try:
+                return main(*args, **options)
+            except KeyboardInterrupt:
+                print("stopped", file=sys.stderr)
+                return 130
+
+    return wrapped
+
+
+def tell(text: str) -> None:
+    """Print text on stdout at once; a reader that has gone does not matter."""
+    with _while_read("stdout"):
+        print(text, flush=True)
+
+
+def readable(argument: str) -> str:
+    """Return an argument of the command line as text: bytes that the locale cannot read are read as UTF-8."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Let the streams take every letter until the block ends."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed: the next file that is opened would get this number, and what is printed there
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    before = {name: getattr(sys, name) for name in STREAMS}
+    errors = {}
+    for name, stream in before.items():
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (closed below)
+        elif isinstance(stream, io.TextIOWrapper):
+            errors[name] = stream.errors
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for name, stream in before.items():
+            with _while_read(name):
+                getattr(sys, name).flush()
+            if name in errors:
+                stream.reconfigure(errors=errors[name])
+            elif stream is None:
+                getattr(sys, name).close()
+                setattr(sys, name, None)
+
+
+@contextmanager
+def _while_read(name: str) -> Iterator[None]:
+    """End the block where the stream's reader has gone; what is left goes nowhere, so that Python's last flush succeeds."""
+    try:
+        yield
+    except BrokenPipeError:
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), getattr(sys, name).fileno())
