@@ -1,17 +1,24 @@
 """Kinds of wrong numbers: counts held in float32, absent figures taken for failed ones, numbers that are keys."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
 import pytest
+import synthetic
 from test_analysis import history_of
 
-from jaxcompare import analysis, diagnostics
+from jaxcompare import analysis, diagnostics, plots
 from jaxcompare.components import models
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.overrides import apply
+from jaxcompare.config.parse import parse
 from jaxcompare.engine.train_step import evaluate, init_state, make_hparams, make_recipe, make_train_step, observe
 from jaxcompare.report.cells import figure, whole
+from jaxcompare.tensorboard import run_name
 from jaxcompare.types import Batch, Layer
 from jaxcompare.words import ENGLISH
 
@@ -167,3 +174,96 @@ def test_evaluated_losses_are_of_the_labels_not_of_smoothed_ones():
         for hparams in (smoothed, plain)
     ]
     assert objective[0] != objective[1]
+
+
+def study_of(**grid):
+    return parse("mine", {"base": {"dataset": "moons", "optimizer": "adamw"}, "study": [{"grid": grid}]}).studies[0]
+
+
+def test_numbers_that_g_does_not_tell_apart_have_labels_of_their_own():
+    labels = [variant.label for variant in study_of(weight_decay=[0.1, 0.10000001, 0.2]).variants]
+    assert labels == ["decay 0.1", "decay 0.10000001", "decay 0.2"]
+    assert [variant.label for variant in study_of(learning_rate=[10**-2.5, 0.1]).variants] == [
+        "rate 0.00316228",
+        "rate 0.1",
+    ]
+
+
+@pytest.mark.parametrize("levels", [[0.1, 0.1000000001], [0.0, -0.0], [1, 1.0]])
+def test_numbers_that_train_the_same_are_one_level(levels):
+    with pytest.raises(ConfigError, match="repeated"):
+        study_of(weight_decay=levels)
+
+
+@pytest.mark.parametrize("number", [1e-60, 1e39, -1e39])
+def test_numbers_that_float32_does_not_hold_are_refused(number):
+    with pytest.raises(ConfigError, match=r"float32|range"):
+        study_of(**{"options.a": [number], "optimizer": ["mine:optimizer"]})
+
+
+def tables_of(column, levels):
+    """Two variants whose levels differ in one factor."""
+    tables = synthetic.tables("mine")
+    chosen = tables["replicas"]["variant_id"].unique()[:2]
+    replicas = tables["replicas"][tables["replicas"]["variant_id"].isin(chosen)].copy()
+    first = replicas.iloc[0]
+    for name in analysis.factors(replicas):
+        replicas[name] = first[name]
+    replicas[column] = replicas["variant_id"].map(dict(zip(chosen, levels, strict=True)))
+    replicas["compared"], replicas["tuned"], replicas["fixed"] = column, "", ""
+    return replicas, tables["history"][tables["history"]["replica_id"].isin(replicas["replica_id"])]
+
+
+@pytest.mark.parametrize(
+    ("column", "levels", "texts"),
+    [
+        ("weight_decay", [0.1, 0.10000001], ["0.1", "0.10000001"]),
+        ("samples", [1000000.0, 1000001.0], ["1e+06", "1000001"]),  # whole numbers beside empty cells are floats
+        ("clip_norm", [1.0, np.inf], ["1", "inf"]),
+        ("options.a", [-0.5, 0.5], ["-0.5", "0.5"]),
+    ],
+)
+def test_a_claim_is_about_the_levels_whatever_their_type_and_text(column, levels, texts, caplog):
+    replicas, history = tables_of(column, levels)
+    whole = int(levels[0]) if float(levels[0]).is_integer() else levels[0]  # as a config has it
+    declared = {("mine", replicas["study"].iloc[0]): [{"factor": column, "better": whole, "than": str(levels[1])}]}
+    summary, runs = analysis.summarise(replicas, history), analysis.finals(replicas, history)
+    claim = analysis.claims(replicas, summary, runs, declared).iloc[0]
+    assert claim[["first", "second"]].tolist() == texts
+    assert claim["first_id"] != claim["second_id"]
+    assert not caplog.records
+    declared = {place: [{"factor": column, "better": whole, "than": 0.25}] for place in declared}
+    assert analysis.claims(replicas, summary, runs, declared).empty
+    assert "no variants for the claim" in caplog.text
+
+
+def test_levels_that_g_does_not_tell_apart_have_pictures_and_words_of_their_own():
+    replicas, history = tables_of("learning_rate", [0.1, 0.10000001])
+    optimizers = replicas.assign(optimizer="sgd", compared="optimizer", tuned="learning_rate")
+    other = optimizers.assign(optimizer="adam")
+    for name in ("replica_id", "variant_id"):
+        other[name] = "other-" + other[name]
+    twice = pd.concat([optimizers, other], ignore_index=True)
+    again = history.assign(replica_id="other-" + history["replica_id"])
+    names = plots.pictures("mine", {"replicas": twice, "history": pd.concat([history, again], ignore_index=True)})
+    of_rates = sorted(name for name in names if "sgd_lr_" in name)
+    assert len(of_rates) == 2
+    assert analysis.spelled(twice) == {0.10000001: "0.10000001"}
+    words = replace(ENGLISH, numbers=analysis.spelled(twice))
+    assert [words.level(rate) for rate in (0.1, 0.10000001)] == ["0.1", "0.10000001"]
+
+
+def test_an_override_keeps_the_claims_about_levels_that_stay():
+    claims = [{"factor": "clip_norm", "better": 1.0, "than": float("inf")}]
+    study = {"name": "main", "grid": {"clip_norm": [0.5, 1.0, float("inf")]}, "claims": claims}
+    config = {"base": {"dataset": "moons"}, "study": [{**study, "grid": [study["grid"]]}]}
+    warnings = []
+    changed = apply({"mine": config}, ["study.main.grid.clip_norm=[1,inf]"], warnings.append)["mine"]
+    assert changed["study"][0]["claims"] == claims
+    assert not warnings
+
+
+def test_options_of_either_sign_have_runs_of_their_own_in_tensorboard():
+    study = study_of(**{"options.a": [-0.5, 0.5], "optimizer": ["mine:optimizer"]})
+    runs = {run_name("mine", "main", variant) for variant in study.variants}
+    assert len(runs) == 2

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from jaxcompare.config.comparison import spell
 from jaxcompare.config.confirmation import CONFIRMED as CONFIRMED
 
 # Columns of `replicas` that are no factors.
@@ -51,6 +52,15 @@ def factors(replicas: pd.DataFrame) -> list[str]:
     """Return the columns that are factors, each before its options."""
     names = [name for name in replicas.columns if name not in NOT_FACTORS]
     return sorted(names, key=lambda name: FACTOR_ORDER.index(name) if name in FACTOR_ORDER else len(FACTOR_ORDER))
+
+
+def spelled(replicas: pd.DataFrame) -> dict[float, str]:
+    """Return the text of each level that is a number and that `%g` writes as another level of its factor, or not in full."""
+    texts: dict[float, str] = {}
+    for name in factors(replicas):
+        levels = [level for level in replicas[name].unique().tolist() if isinstance(level, float) and level == level]
+        texts |= {level: text for level in levels if (text := spell(level, levels)) != f"{level:g}"}
+    return texts
 
 
 def variants_of(replicas: pd.DataFrame) -> pd.DataFrame:

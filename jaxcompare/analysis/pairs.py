@@ -8,6 +8,7 @@ corrected after Holm over the study's claims on all of its data sets.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from jaxcompare.analysis.design import CONFIRMED, Comparison, cells, comparisons
 from jaxcompare.analysis.estimates import FEWEST_SEEDS
 from jaxcompare.analysis.paired import Paired, holm, paired_variants
 from jaxcompare.analysis.selection import best_rates
-from jaxcompare.config.comparison import spell
+from jaxcompare.config.comparison import key_of, spell
 
+_LOG = logging.getLogger(__name__)
 SIGNIFICANT = 0.05
 Declared = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]  # (experiment, study) -> tables of a config's `claims`
 
@@ -45,6 +47,11 @@ class Pair(NamedTuple):
     first: pd.Series  # rows of `best_rates`
     second: pd.Series
     declared: bool
+    levels: Mapping[str, Sequence[Any]]  # of the study, by factor
+
+    def spell(self, row: pd.Series, factor: str) -> str:
+        """Return a row's level of a factor as text, unlike that of any other level."""
+        return spell(row[factor], self.levels.get(factor, ()))
 
 
 def declared_in(records: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Sequence[Mapping[str, Any]]]:
@@ -74,7 +81,9 @@ def claims(
         corrected over `family` claims. `reading` is `above`, `below`, `none` (no difference shown), `few` (seeds) or
         `failed` (a run diverged, so there is no mean).
     """
-    pairs = (pair for comparison in comparisons(replicas) for pair in _pairs(comparison, summary, declared or {}))
+    compared = comparisons(replicas)
+    pairs = [pair for comparison in compared for pair in _pairs(comparison, summary, declared or {})]
+    _tell_unmatched(compared, pairs, declared or {})
     rows = [_row(pair, runs) for pair in pairs]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for _, family in table.groupby(["experiment", "study"], sort=False):
@@ -85,6 +94,20 @@ def claims(
         table[name] = table[name].astype(float)
     table["family"] = table["family"].astype(int)
     return _with_readings(table)
+
+
+def _tell_unmatched(compared: Sequence[Comparison], pairs: Sequence[Pair], declared: Declared) -> None:
+    """Log an error for each declared claim whose two levels no comparison has: the claim would be missing unnoticed."""
+    tested = {
+        (pair.comparison.experiment, pair.comparison.study, pair.factor, *sorted(map(str, sides)))
+        for pair in pairs
+        for sides in [(key_of(pair.first[pair.factor]), key_of(pair.second[pair.factor]))]
+    }
+    for place in dict.fromkeys((one.experiment, one.study) for one in compared):
+        for claim in declared.get(place, ()):
+            sides = sorted(str(key_of(claim[side])) for side in ("better", "than"))
+            if (*place, claim["factor"], *sides) not in tested:
+                _LOG.error("%s: study %r: no variants for the claim %s", *place, dict(claim))
 
 
 def selected(replicas: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
@@ -112,6 +135,7 @@ def _with_readings(table: pd.DataFrame) -> pd.DataFrame:
 def _pairs(comparison: Comparison, summary: pd.DataFrame, declared: Declared) -> Iterator[Pair]:
     """Yield the declared claims of a comparison; without any, every pair of levels of its scientific factors."""
     mine = rows_of(summary, comparison)
+    levels = _levels(mine, comparison)
     written = declared.get((comparison.experiment, comparison.study), ())
     every = [{"factor": factor} for factor in comparison.compared or (comparison.factor,)]
     for claim in written or every:
@@ -119,7 +143,13 @@ def _pairs(comparison: Comparison, summary: pd.DataFrame, declared: Declared) ->
         others = comparison.varied(factor)
         for cell in cells(best_rates(mine, factor, others), others):
             for first, second in _sides(cell, claim):
-                yield Pair(comparison, factor, others, first, second, bool(written))
+                yield Pair(comparison, factor, others, first, second, bool(written), levels)
+
+
+def _levels(rows: pd.DataFrame, comparison: Comparison) -> dict[str, list[Any]]:
+    """Return the levels of every factor that varies in a comparison."""
+    names = (comparison.factor, *comparison.varied(), "learning_rate")
+    return {name: rows[name].unique().tolist() for name in dict.fromkeys(names)}
 
 
 def _sides(cell: pd.DataFrame, claim: Mapping[str, Any]) -> Iterable[tuple[pd.Series, pd.Series]]:
@@ -127,8 +157,8 @@ def _sides(cell: pd.DataFrame, claim: Mapping[str, Any]) -> Iterable[tuple[pd.Se
     rows = [row for _, row in cell.iterrows()]
     if "better" not in claim:
         return itertools.combinations(rows, 2)
-    by_level = {spell(row[claim["factor"]]): row for row in rows}
-    better, than = spell(claim["better"]), spell(claim["than"])
+    by_level = {key_of(row[claim["factor"]]): row for row in rows}
+    better, than = key_of(claim["better"]), key_of(claim["than"])
     return [(by_level[better], by_level[than])] if {better, than} <= by_level.keys() else []
 
 
@@ -139,9 +169,9 @@ def _row(pair: Pair, runs: pd.DataFrame) -> dict[str, Any]:
     return {
         **pair.comparison.where,
         "factor": pair.factor,
-        "first": spell(pair.first[pair.factor]),
-        "second": spell(pair.second[pair.factor]),
-        "apart": ", ".join(f"{name} {spell(pair.first[name])}" for name in pair.others),
+        "first": pair.spell(pair.first, pair.factor),
+        "second": pair.spell(pair.second, pair.factor),
+        "apart": ", ".join(f"{name} {pair.spell(pair.first, name)}" for name in pair.others),
         "first_id": ids[0],
         "second_id": ids[1],
         "declared": pair.declared,
@@ -198,15 +228,21 @@ def effects(replicas: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 def _effects(runs: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
     variants = runs.drop_duplicates("variant_id")
-    rows = []
+    levels, rows = _levels(variants, comparison), []
     for factor in (name for name in comparison.apart if name != "learning_rate"):
         baseline = variants[factor].iloc[0]
         keys = tuple(dict.fromkeys((*comparison.varied(factor), "learning_rate")))
         for row, start in partners(variants, keys, factor, baseline):
             ids = {"first_id": row["variant_id"], "second_id": start["variant_id"]}
-            names = {"factor": factor, "first": spell(row[factor]), "second": spell(baseline)}
-            cell = {"level": spell(row[comparison.factor]), "learning_rate": row["learning_rate"]}
-            cell["apart"] = ", ".join(f"{name} {spell(row[name])}" for name in keys[1:] if name != "learning_rate")
+            names = {
+                "factor": factor,
+                "first": spell(row[factor], levels[factor]),
+                "second": spell(baseline, levels[factor]),
+            }
+            level = spell(row[comparison.factor], levels[comparison.factor])
+            cell = {"level": level, "learning_rate": row["learning_rate"]}
+            others = (name for name in keys[1:] if name != "learning_rate")
+            cell["apart"] = ", ".join(f"{name} {spell(row[name], levels[name])}" for name in others)
             rows.append(comparison.where | names | cell | ids | figures(paired_variants(runs, *ids.values())))
     table = pd.DataFrame(rows)
     if table.empty:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -96,19 +97,56 @@ def value_of(settings: Settings, key: str) -> Any:
     return settings.options.get(key.removeprefix("options.")) if "." in key else getattr(settings, key)
 
 
-def label(settings: Settings, keys: Iterable[str]) -> str:
-    """Return the values of some settings in words: `mse, rate 0.1`."""
+def label(settings: Settings, keys: Iterable[str], levels: Mapping[str, Sequence[Any]] | None = None) -> str:
+    """Return the values of some settings in words: `mse, rate 0.1`; `levels` are the values that a key takes."""
     words = []
     for key in keys:
         value = value_of(settings, key)
         if value is not None:
             name = SHORT.get(key, key.replace("_", " "))
-            words.append(value if isinstance(value, str) else f"{name} {spell(value)}")
+            text = spell(value, (levels or {}).get(key, ()))
+            words.append(value if isinstance(value, str) else f"{name} {text}")
     return ", ".join(words) or "the only variant"
 
 
-def spell(value: Any) -> str:
-    """Return a value as tables write it: `256-128` for widths, `%g` for numbers."""
+def spell(value: Any, among: Iterable[Any] = ()) -> str:
+    """Return a value as tables write it: `256-128` for widths, `%g` for numbers.
+
+    A number has all its digits where `%g` would cut a whole number, or give the text of another number `among` its levels.
+
+    >>> spell(0.1), spell(1234567.0), spell(0.1, [0.1, 0.10000001]), spell(0.10000001, [0.1, 0.10000001])
+    ('0.1', '1234567', '0.1', '0.10000001')
+    """
     if isinstance(value, list | tuple):
         return "-".join(str(part) for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    text, whole = f"{value:g}", value.is_integer()
+    alike = any(isinstance(other, float) and other != value and f"{other:g}" == text for other in among)
+    if (whole or alike) and float(text) != value:
+        return f"{value:.0f}" if whole else repr(float(value))
+    return text
+
+
+def key_of(value: Any) -> Any:
+    """Return a level's value such that equal levels are equal, in whichever type a config, a table or JSON holds them.
+
+    >>> key_of(1) == key_of(1.0), key_of([256, 128]) == key_of("256-128"), key_of("inf") == key_of(float("inf"))
+    (True, True, True)
+    """
+    text = spell(value) if isinstance(value, list | tuple) else str(value)
+    try:
+        return text if text in ("True", "False") else float(text) + 0.0  # -0.0 is 0.0
+    except ValueError:
+        return text
+
+
+def as_trained(value: Any) -> Any:
+    """Return a value as training takes it: numbers rounded to float32, in tables and lists, too.
+
+    Raises:
+        OverflowError: a number that is finite, but not in float32.
+    """
+    if isinstance(value, Mapping):
+        return {key: as_trained(part) for key, part in value.items()}
+    return struct.unpack("f", struct.pack("f", value))[0] if isinstance(value, float) else value

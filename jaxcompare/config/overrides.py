@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxcompare.config.claims import CLAIM_KEYS
+from jaxcompare.config.comparison import key_of
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.parse import STUDY_KEYS, TOP_KEYS, studies_of
 from jaxcompare.config.registry import nearest
@@ -106,10 +107,10 @@ def _drop_claims(config: dict[str, Any], path: Sequence[str]) -> list[str]:
         return []  # an earlier assignment to `claims`: the whole config is checked at the end
     factor = path[-1] if "options" not in path else ".".join(path[-2:])
     values = [grid[factor] for grid in study["grid"] if isinstance(grid.get(factor), list)]
-    levels = {repr(level) for each in values for level in each}
+    levels = {key_of(level) for each in values for level in each}
 
     def lost(claim: Mapping[str, Any]) -> bool:
-        return claim["factor"] == factor and not {repr(claim["better"]), repr(claim["than"])} <= levels
+        return claim["factor"] == factor and not {key_of(claim["better"]), key_of(claim["than"])} <= levels
 
     messages = [
         f"study {study['name']!r}: the claim {factor}: {claim['better']} better than {claim['than']} is left out, "

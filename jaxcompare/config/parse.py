@@ -9,11 +9,12 @@ import copy
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from jaxcompare.config import files, names
 from jaxcompare.config.claims import check_claims, check_roles
-from jaxcompare.config.comparison import Comparison, Study, Variant, label, value_of, variant_id
+from jaxcompare.config.comparison import Comparison, Study, Variant, as_trained, label, value_of, variant_id
 from jaxcompare.config.confirmation import check_confirm
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.names import AUTO_PRECISION
@@ -190,11 +191,11 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any], p
     gridded = dict.fromkeys(key for grid in study["grid"] for key in flatten(grid))
     varied = tuple(key for key in gridded if len({repr(value_of(cell, key)) for cell in cells}) > 1)
     labelled = [key for key in varied if key != "dataset"]
+    levels = {key: list({repr(value_of(cell, key)): value_of(cell, key) for cell in cells}.values()) for key in varied}
     variants = tuple(
-        Variant(variant_id(comparison, study["name"], cell), label(cell, labelled), cell) for cell in cells
+        Variant(variant_id(comparison, study["name"], cell), label(cell, labelled, levels), cell) for cell in cells
     )
     roles = check_roles(study["roles"], varied, where)
-    levels = {key: list({repr(value_of(cell, key)): value_of(cell, key) for cell in cells}.values()) for key in varied}
     claims = check_claims(study["claims"], levels, roles, where)
     return Study(study["name"], variants, varied, roles, claims, study["confirm"])
 
@@ -207,9 +208,11 @@ def _cells(grids: Iterable[Mapping[str, Any]], shared: Mapping[str, Any], where:
         for values in itertools.product(*axes.values()):
             cell = dict(zip(axes, values, strict=True))
             settings = resolve_defaults({**shared, **cell}, axes, where)
-            if repr(settings) in cells:
-                raise ConfigError(f"{where}: the variant {cell} is repeated in the grids")
-            cells[repr(settings)] = settings
+            key = repr(as_trained(asdict(settings)))
+            if key in cells:
+                rounded = "" if cells[key] == settings else f" in float32, as {label(cells[key], axes)}"
+                raise ConfigError(f"{where}: the variant {cell} is repeated in the grids{rounded}")
+            cells[key] = settings
     if not cells:
         raise ConfigError(f"{where}: grid = [] has no variants; leave it out for a single one")
     return list(cells.values())

@@ -13,6 +13,7 @@ from jaxcompare.config.registry import is_plugin, nearest
 from jaxcompare.config.settings import AUTO, KEYS, OPTIONS, Settings
 
 ANY_NUMBER = {"low": -math.inf, "high": math.inf}
+LEAST, MOST = 2.0**-126, 2.0**128 - 2.0**104  # the ends of float32; smaller numbers are computed as 0
 
 
 def check_value(key: str, value: Any, where: str) -> Any:
@@ -68,7 +69,18 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
     above = value >= high if rule.get("open_high") else value > high
     if math.isnan(value) or below or above:
         raise ConfigError(f"{where}: {key} = {value} is out of range; it must be {_range(rule)}{_or(words)}")
-    return kind(value)
+    return kind(value) if whole else _in_float32(key, float(value), where)
+
+
+def _in_float32(key: str, value: float, where: str) -> float:
+    """Return a number that float32, in which is trained, can hold; -0.0 becomes 0.0.
+
+    Raises:
+        ConfigError: a number that would be infinite or zero.
+    """
+    if math.isfinite(value) and value != 0 and not LEAST <= abs(value) <= MOST:
+        raise ConfigError(f"{where}: {key} = {value} is not a number of float32, from {LEAST:.2g} to {MOST:.2g} or 0")
+    return value + 0.0
 
 
 def _or(words: Iterable[str]) -> str:

@@ -36,11 +36,11 @@ HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump_")
 
 
 def flags() -> dict[str, str]:
-    """Return what JAX and XLA were told that changes numbers, by the environment or by the caller."""
+    """Return the flags of JAX and XLA that change numbers, set by the environment or by the caller."""
     values = jax.config.values
     found = {name: str(values[f"jax_{name}"]) for name in FLAGS if f"jax_{name}" in values}
-    told = sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(HARMLESS))
-    return {**found, "XLA_FLAGS": " ".join(told)}
+    given = sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(HARMLESS))
+    return {**found, "XLA_FLAGS": " ".join(given)}
 
 
 def versions() -> dict[str, str]:

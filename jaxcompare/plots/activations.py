@@ -159,7 +159,7 @@ def _heatmap(ax: Axes, tables: panels.Tables, cells: pd.DataFrame, name: str) ->
         text = f"{value:.2f}" if np.isfinite(value) else gone
         size = 8 if len(cells) < 5 else 6.5
         style.write_cell(ax, x, y, text, size, dark=value > 0.5)
-    ax.set_xticks(range(len(cells)), [f"{rate:g}" for rate in cells["learning_rate"]])
+    ax.set_xticks(range(len(cells)), [level(rate) for rate in cells["learning_rate"]])
     ax.set_yticks(range(len(order)), [level(layer) for layer in order])
     style.label(ax, "axis.learning_rate", "axis.layer")
     ax.set_title(say("panel.dead_layers", name=name, n=cells["n"].max()))

@@ -67,7 +67,7 @@ def _accuracy_map(
             frame = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=style.INK, linewidth=2.2)
             ax.add_patch(frame)
     ax.imshow(values, cmap="viridis", norm=norm, aspect="auto")
-    ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    ax.set_xticks(range(len(rates)), [level(rate) for rate in rates])
     ax.set_yticks(range(len(names)), names)
     ax.set_xlabel(say("axis.learning_rate"))
     ax.set_ylabel(", ".join(spoken().factor(key) for key in comparison.apart))

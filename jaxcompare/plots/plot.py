@@ -22,10 +22,11 @@ class Plot(NamedTuple):
     cell: tuple[tuple[str, object], ...] = ()  # factors and their levels, where the picture shows one cell
     rate: float | None = None  # the learning rate, where the picture shows one rate
 
-    def file(self, patterns: Mapping[str, str] | None = None) -> str:
-        """Return the picture's file name, as `file_of` does."""
-        level = "-".join(spell(value) for _, value in self.cell)
-        return file_of(self.kind, self.comparison, patterns, level=level, rate=spell(self.rate))
+    def file(self, patterns: Mapping[str, str] | None = None, *, exact: bool = False) -> str:
+        """Return the picture's file name, as `file_of` does; where `exact`, its numbers have all their digits."""
+        write = repr if exact else spell
+        level = "-".join(write(value) if isinstance(value, float) else spell(value) for _, value in self.cell)
+        return file_of(self.kind, self.comparison, patterns, level=level, rate=write(self.rate))
 
 
 def file_of(kind: str, comparison: Comparison, patterns: Mapping[str, str] | None = None, **more: str) -> str:
@@ -35,10 +36,10 @@ def file_of(kind: str, comparison: Comparison, patterns: Mapping[str, str] | Non
 
 
 def by_file(plots: Iterable[Plot], patterns: Mapping[str, str] | None = None) -> dict[str, Plot]:
-    """Return the pictures by file name. A second picture of the same name takes the rule's name."""
+    """Return the pictures by file name. A second picture of the same name takes the rule's name, or all digits of numbers."""
     found: dict[str, Plot] = {}
     for plot in plots:
-        name = plot.file(patterns)
-        if name:
-            found[plot.file() if name in found else name] = plot
+        names = (plot.file(patterns), plot.file(), plot.file(exact=True))
+        if names[0]:
+            found[next((name for name in names if name not in found), names[-1])] = plot
     return found

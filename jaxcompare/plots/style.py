@@ -271,7 +271,7 @@ def later_values(ax: Axes) -> None:
 def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     """Set a logarithmic axis of learning rates with a tick at each rate of the grid."""
     ax.set_xscale("log")
-    ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)], rotation=30 if len(rates) > 6 else 0)
+    ax.set_xticks(sorted(rates), [spoken().level(rate) for rate in sorted(rates)], rotation=30 if len(rates) > 6 else 0)
     ax.xaxis.set_minor_locator(NullLocator())
 
 

@@ -18,13 +18,23 @@ from jaxcompare import analysis
 from jaxcompare.report import findings, html, markdown
 from jaxcompare.report.blocks import Block, Chart, every
 from jaxcompare.report.content import Shared, content, prepare
-from jaxcompare.report.draw import Asked, AskedChart, Background, Drawn, Picture, by_experiment, draw_all, names_of
+from jaxcompare.report.draw import (
+    Asked,
+    AskedChart,
+    Background,
+    Drawn,
+    Picture,
+    by_experiment,
+    draw_all,
+    names_of,
+    words_of,
+)
 from jaxcompare.report.failures import Failure, failure, failures_in, with_broken
 from jaxcompare.report.read import REQUIRED, ReportError, check, read_fields, read_manifest, read_tables
 from jaxcompare.report.records import patterns_of, records, targets_of
 from jaxcompare.report.views import comparison_csvs
 from jaxcompare.system.files import write_atomically
-from jaxcompare.words import ENGLISH, LANGUAGES, localised, say
+from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, say
 
 __all__ = [
     "Background",
@@ -92,14 +102,14 @@ def build(
     found = _with_results(found, told)
     patterns = patterns_of(told)
     names = names_of(found, arrays, patterns)
-    shared = prepare(found, told)
+    shared, spoken = prepare(found, told), words_of(found, languages)
     blocks = {
         language: content(
-            *(found, told, by_experiment(names), LANGUAGES[language]),
-            others=[LANGUAGES[other] for other in languages if other != language],
+            *(found, told, by_experiment(names), words),
+            others=[spoken[other] for other in languages if other != language],
             shared=shared,
         )
-        for language in languages
+        for language, words in spoken.items()
     }
     pictures = draw_all(found, arrays, workers, drawn, languages, formats, names=names, charts=_charts(blocks))
     failed = {name: one for name, one in pictures.items() if isinstance(one, Failure)}
@@ -107,7 +117,7 @@ def build(
     failures = [*failed.values(), *(one for each in whole.values() for one in failures_in(each))]
     pages = {name: one.page for name, one in pictures.items() if isinstance(one, Picture)}
     files = _picture_files(pictures)
-    for name, make in _makers(found, shared, patterns, whole, pages).items():
+    for name, make in _makers(found, shared, patterns, whole, pages, spoken).items():
         try:
             files |= make()
         except Exception as error:  # the other files are still made
@@ -150,13 +160,14 @@ def _makers(
     patterns: Mapping[str, Mapping[str, str]],
     whole: Mapping[str, Sequence[Block]],
     pictures: Mapping[str, bytes],
+    spoken: Mapping[str, Words],
 ) -> dict[str, Make]:
     """Return the functions that make the CSVs, `findings.json` and the pages, by the files' names."""
     makers: dict[str, Make] = {
         f"experiment_{name}*.csv": partial(_csvs, name, tables, [view.comparison for view in views], patterns[name])
         for name, views in shared.views.items()
     }
-    makers["findings.json"] = partial(_findings, shared, list(whole))
+    makers["findings.json"] = partial(_findings, shared, spoken)
     for language, blocks in whole.items():
         makers[localised("report.md", language)] = partial(_text, language, blocks)
         makers[localised("report.html", language)] = partial(_page, language, blocks, pictures)
@@ -174,8 +185,8 @@ def _csvs(
     return {name: rows.to_csv(index=False, lineterminator="\n").encode() for name, rows in csvs.items()}
 
 
-def _findings(shared: Shared, languages: Sequence[str]) -> dict[str, bytes]:
-    others = [LANGUAGES[language] for language in languages if language != ENGLISH.language]
+def _findings(shared: Shared, spoken: Mapping[str, Words]) -> dict[str, bytes]:
+    others = [words for language, words in spoken.items() if language != ENGLISH.language]
     views = [view for each in shared.views.values() for view in each]
     return {"findings.json": findings.records(views, others)}
 

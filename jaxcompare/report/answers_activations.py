@@ -56,7 +56,7 @@ def dead_units(evidence: Evidence) -> list[Block]:
         words.say("axis.learning_rate"),
         words.say("axis.dead_mean"),
         tuple(series),
-        ticks=tuple((rate, f"{rate:g}") for rate in sorted({row["learning_rate"] for _, row in rows})),
+        ticks=tuple((rate, words.level(rate)) for rate in sorted({row["learning_rate"] for _, row in rows})),
         log_x=True,
     )
     folded = Details(words.say("answer.dead_rows", count=len(shown.rows)), (shown,))
@@ -158,7 +158,9 @@ def _layers(evidence: Evidence, studies: Sequence[Study]) -> Table:
             names += [name for name in shares["layer"] if name not in names]
             told = dict(zip(shares["layer"], shares["dead_fraction"], strict=True))
             label = evidence.name(row, study.others)
-            body.append(((evidence.where(study, studies), label, f"{row['learning_rate']:g}", str(row["n"])), told))
+            body.append(
+                ((evidence.where(study, studies), label, words.level(row["learning_rate"]), str(row["n"])), told)
+            )
     heads = [words.say(f"column.{name}") for name in ("dataset", "variant", "learning_rate", "n")]
     columns = (*heads, *(words.level(name, "layer") for name in names))
     rows = tuple((*front, *(share(words, told.get(name)) for name in names)) for front, told in body)

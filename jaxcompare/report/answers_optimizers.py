@@ -93,7 +93,9 @@ def _clipping_chart(evidence: Evidence, points: dict[tuple[str, str], dict[float
 def _clipped(evidence: Evidence, judged: Judged, row: pd.Series, base: pd.Series) -> str:
     """Say the effect of clipping at one rate, seed by seed, and how many runs failed on either side."""
     words = evidence.words
-    told = verdict(evidence, "answer.clip", judged, words.say("answer.other_failed"), rate=f"{row['learning_rate']:g}")
+    told = verdict(
+        evidence, "answer.clip", judged, words.say("answer.other_failed"), rate=words.level(row["learning_rate"])
+    )
     if not row["n_failed"] and not base["n_failed"]:
         return told
     counts = {"k": base["n_failed"], "n": base["n"], "k_clipped": row["n_failed"], "n_clipped": row["n"]}

@@ -36,7 +36,8 @@ class Shared(NamedTuple):
 
 def prepare(tables: Mapping[str, pd.DataFrame], told: Mapping[str, Mapping[str, Any]]) -> Shared:
     """Compute what reports in every language need, from the tables."""
-    known = (ENGLISH, tables, targets_of(told), analysis.declared_in(told))
+    english = replace(ENGLISH, numbers=analysis.spelled(tables["replicas"]))
+    known = (english, tables, targets_of(told), analysis.declared_in(told))
     views: dict[str, list[View]] = {}
     failed: dict[str, Failure] = {}
     try:

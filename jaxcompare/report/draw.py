@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from jaxcompare.plots.plot import Plot
 from jaxcompare.plots.style import png_and_page, vector
 from jaxcompare.report.failures import Failure, failure
 from jaxcompare.system.processes import Processes
-from jaxcompare.words import ENGLISH, LANGUAGES, localised, speaking
+from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, speaking
 
 SHARE = 4  # pictures that the background draws at a time
 _LOG = logging.getLogger(__name__)
@@ -63,14 +64,14 @@ def names_of(
     tables: Mapping[str, pd.DataFrame], fields: Fields, patterns: Mapping[str, Mapping[str, str]] | None = None
 ) -> dict[Asked, tuple[str, Plot]]:
     """Return every picture in English with its file name, by `patterns` of each experiment, and its Plot."""
-    experiments, every = tables["replicas"]["experiment"].unique(), analysis.comparisons(tables["replicas"])
-    return {
-        Asked(experiment, plot.file()): (name, plot)
-        for experiment in experiments
-        for name, plot in plots.by_file(
-            plots.pictures(experiment, dict(tables), fields, every).values(), (patterns or {}).get(experiment)
-        ).items()
-    }
+    found: dict[Asked, tuple[str, Plot]] = {}
+    every = analysis.comparisons(tables["replicas"])
+    for experiment in tables["replicas"]["experiment"].unique():
+        by_rule = plots.pictures(experiment, dict(tables), fields, every)
+        for name, plot in plots.by_file(by_rule.values(), (patterns or {}).get(experiment)).items():
+            rule = next(rule for rule, one in by_rule.items() if one is plot)
+            found[Asked(experiment, rule)] = (name, plot)
+    return found
 
 
 def by_experiment(names: Mapping[Asked, tuple[str, Plot]]) -> dict[str, dict[str, Plot]]:
@@ -86,6 +87,12 @@ def wanted_of(names: Iterable[Asked], languages: Sequence[str] = tuple(LANGUAGES
     return [one._replace(language=language) for language in languages for one in names]
 
 
+def words_of(tables: Mapping[str, pd.DataFrame], languages: Iterable[str]) -> dict[str, Words]:
+    """Return the words of some languages, in which the levels of the tables have different texts."""
+    numbers = analysis.spelled(tables["replicas"])
+    return {language: replace(LANGUAGES[language], numbers=numbers) for language in languages}
+
+
 def draw(
     tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked], formats: Sequence[str] = ("png",)
 ) -> dict[Asked, Drawn]:
@@ -93,9 +100,10 @@ def draw(
     experiments = {one.experiment for one in wanted}
     every = analysis.comparisons(tables["replicas"])
     registries = {experiment: plots.pictures(experiment, dict(tables), fields, every) for experiment in experiments}
+    words = words_of(tables, {one.language for one in wanted})
     return {
         one: _picture(
-            registries[one.experiment][one.name].draw, localised(one.name, one.language), one.language, formats
+            registries[one.experiment][one.name].draw, localised(one.name, one.language), words[one.language], formats
         )
         for one in wanted
     }
@@ -103,15 +111,15 @@ def draw(
 
 def draw_charts(wanted: Sequence[AskedChart], formats: Sequence[str] = ("png",)) -> dict[AskedChart, Drawn]:
     """Draw the charts `wanted`, one after another."""
-    return {one: _picture(partial(draw_panel, one.panel), one.name, one.language, formats) for one in wanted}
+    return {one: _picture(partial(draw_panel, one.panel), one.name, LANGUAGES[one.language], formats) for one in wanted}
 
 
 def _picture(
-    make: Callable[[], Figure | Animation], name: str, language: str, formats: Sequence[str] = ("png",)
+    make: Callable[[], Figure | Animation], name: str, words: Words, formats: Sequence[str] = ("png",)
 ) -> Drawn:
     """Return what `make` draws, or why it fails."""
     try:
-        with speaking(LANGUAGES[language]):
+        with speaking(words):
             made = make()
             if isinstance(made, Animation):
                 moving = gif(made)

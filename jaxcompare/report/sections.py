@@ -116,7 +116,7 @@ def grids(view: View) -> list[str]:
     found = []
     for value, rates in list(every[factor].items())[: 1 if same else None]:
         name = "" if same or factor == "learning_rate" else words.level(value, factor)
-        text = ", ".join(f"{rate:g}" for rate in rates)
+        text = ", ".join(words.level(rate) for rate in rates)
         found.append(words.say("report.grid_level", name=name, rates=text).strip())
     return found
 

@@ -26,6 +26,7 @@ from jaxcompare.planning.networks import layers
 from jaxcompare.planning.programs import Tile
 
 FOLDER = "tensorboard"  # in the results folder
+LONGEST = 80  # letters of a label in a folder's name; a name has 255 bytes at most, and a Korean letter three
 PICTURES, OVERVIEW = "pictures", "."  # runs beside the variants'
 
 _LOG = logging.getLogger(__name__)
@@ -166,6 +167,9 @@ def _at(
 
 
 def run_name(comparison: str, study: str, variant: Variant) -> str:
-    """Return a variant's folder: `b/main/moons/relu-rate-0.1`."""
-    label = re.sub(r"[^\w.+=]+", "-", variant.label).strip("-.")
-    return "/".join((comparison, study, variant.settings.dataset, label or variant.variant_id))
+    """Return a variant's folder: `b/main/moons/relu-rate-0.1`; with its id where letters are replaced or the label is long."""
+    label = re.sub(r",? ", "-", variant.label)
+    folder = re.sub(r"[^\w.+=-]+", "-", label).strip("-.")[:LONGEST]
+    if folder != label:  # another label may become the same folder
+        folder = f"{folder}-{variant.variant_id}".lstrip("-")
+    return "/".join((comparison, study, variant.settings.dataset, folder))

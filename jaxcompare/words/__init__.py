@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Number
 from pathlib import Path, PurePath
@@ -31,6 +31,9 @@ class Words:
     """The messages of one language."""
 
     language: str  # as HTML names it
+    numbers: Mapping[float, str] = field(
+        default_factory=dict, hash=False
+    )  # the texts of levels for which %g is too short
 
     @cached_property
     def catalogue(self) -> Mapping[str, str]:
@@ -46,7 +49,7 @@ class Words:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return self.say("number.none")
         if isinstance(value, float):
-            return self.catalogue.get(f"{kind}.{value:g}") or f"{value:g}"
+            return self.catalogue.get(f"{kind}.{value:g}") or self.numbers.get(value) or f"{value:g}"
         known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")
         stem, _, index = str(value).rpartition("_")
         if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
