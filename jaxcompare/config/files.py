@@ -6,9 +6,10 @@ one data set never share a file.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import PurePath
 
 # The rule: the pattern of each kind of file. `level` is a variant's cell of the factors compared; `rate` its learning rate.
@@ -30,6 +31,9 @@ FILES: dict[str, str] = {
     "study_table": "experiment_{comparison}_study_{study}_{dataset}.csv",
 }
 NOT_NEEDED = {"comparison", "dataset"}  # placeholders that a pattern may leave out
+# Bytes of a name; a Korean letter takes three. Most file systems allow 255, encrypted ones 143. An atomic write needs ten
+# more, a language three.
+LONGEST = 120
 
 
 def placeholders(pattern: str) -> set[str]:
@@ -67,7 +71,34 @@ def _listed(names: set[str]) -> str:
 def file_name(kind: str, values: Mapping[str, str], patterns: Mapping[str, str] | None = None) -> str:
     """Return the name of a file: by the pattern in `patterns`, else by the rule; empty where the pattern is empty.
 
-    Signs in `values` that a file name should not have become underscores.
+    Signs in `values` that a file name should not have become underscores, and a name that is too long is cut.
     """
     pattern = FILES[kind] if patterns is None else patterns.get(kind, FILES[kind])
-    return pattern.format_map({key: re.sub(r"[^\w.-]", "_", value) for key, value in values.items()})
+    return short(pattern.format_map({key: re.sub(r"[^\w.-]", "_", value) for key, value in values.items()}))
+
+
+def short(name: str) -> str:
+    """Return a name of at most `LONGEST` bytes: of a longer name head and tail, and between them a digest of the whole.
+
+    >>> short("lr_comparison.png")
+    'lr_comparison.png'
+    >>> len(short("comparison_" + 60 * "한" + ".png").encode()) <= LONGEST
+    True
+    """
+    whole = name.encode(errors="surrogateescape")
+    if len(whole) <= LONGEST:
+        return name
+    room = (LONGEST - len(mark := f"-{_mark(name)}-")) // 2
+    return whole[:room].decode(errors="ignore") + mark + whole[-room:].decode(errors="ignore")
+
+
+def _mark(content: str) -> str:
+    return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()[:8]
+
+
+def free(name: str, taken: Container[str], content: str) -> str:
+    """Return a name, marked by its content before the ending where the name is taken."""
+    if name not in taken:
+        return name
+    path = PurePath(name)
+    return short(f"{path.stem}-{_mark(content)}{path.suffix}")

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jaxcompare import __version__, analysis, report, tensorboard
 from jaxcompare.config.comparison import Comparison, digest
 from jaxcompare.config.confirmation import confirming_share
+from jaxcompare.config.files import short
 from jaxcompare.config.outputs import Outputs
 from jaxcompare.config.request import Request, parse_bytes
 from jaxcompare.config.settings import AUTO
@@ -187,7 +188,7 @@ def _publish(
     staging = folder.fresh_staging()
     write_tables(staging / "tables", frames, fields, every_csv=request.outputs.csv)
     for name, one in manifest["experiments"].items():
-        write_atomically(staging / "config" / f"config_{name}.toml", tomli_w.dumps(one["config"]).encode())
+        write_atomically(staging / "config" / short(f"config_{name}.toml"), tomli_w.dumps(one["config"]).encode())
     try:
         failures = _report(staging, frames, fields, manifest, request.outputs, drawn, log)
     except Exception as error:  # hours of training are in the tables: they are published in any case

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from jaxcompare.analysis import Comparison
 from jaxcompare.config.comparison import spell
-from jaxcompare.config.files import file_name
+from jaxcompare.config.files import file_name, free
 from jaxcompare.plots.animation import Animation
 
 
@@ -35,11 +35,18 @@ def file_of(kind: str, comparison: Comparison, patterns: Mapping[str, str] | Non
     return file_name(kind, values, patterns)
 
 
-def by_file(plots: Iterable[Plot], patterns: Mapping[str, str] | None = None) -> dict[str, Plot]:
-    """Return the pictures by file name. A second picture of the same name takes the rule's name, or all digits of numbers."""
+def by_file(
+    plots: Iterable[Plot], patterns: Mapping[str, str] | None = None, taken: Container[str] = ()
+) -> dict[str, Plot]:
+    """Return the pictures by file name, none of which is in `taken`.
+
+    A second picture of the same name takes the rule's name, or all digits of numbers, or a digest of what the picture shows.
+    """
     found: dict[str, Plot] = {}
     for plot in plots:
         names = (plot.file(patterns), plot.file(), plot.file(exact=True))
         if names[0]:
-            found[next((name for name in names if name not in found), names[-1])] = plot
+            shown = repr((plot.comparison.experiment, plot.comparison.study, plot.cell, plot.rate))
+            marked = free(names[-1], {names[-1]}, shown)
+            found[next((name for name in names if name not in found and name not in taken), marked)] = plot
     return found

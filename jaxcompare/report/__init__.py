@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
+from jaxcompare.config.files import free
 from jaxcompare.report import findings, html, markdown
 from jaxcompare.report.blocks import Block, Chart, every
 from jaxcompare.report.content import Shared, content, prepare
@@ -119,7 +120,7 @@ def build(
     files = _picture_files(pictures)
     for name, make in _makers(found, shared, patterns, whole, pages, spoken).items():
         try:
-            files |= make()
+            files |= {free(one, files, name): data for one, data in make().items()}
         except Exception as error:  # the other files are still made
             failures.append(failure(name, error))
     return Built(files, list(dict.fromkeys(failures)))

@@ -68,7 +68,8 @@ def names_of(
     every = analysis.comparisons(tables["replicas"])
     for experiment in tables["replicas"]["experiment"].unique():
         by_rule = plots.pictures(experiment, dict(tables), fields, every)
-        for name, plot in plots.by_file(by_rule.values(), (patterns or {}).get(experiment)).items():
+        taken = {name for name, _ in found.values()}
+        for name, plot in plots.by_file(by_rule.values(), (patterns or {}).get(experiment), taken).items():
             rule = next(rule for rule, one in by_rule.items() if one is plot)
             found[Asked(experiment, rule)] = (name, plot)
     return found

@@ -9,6 +9,7 @@ import pandas as pd
 
 from jaxcompare import analysis, plots
 from jaxcompare.analysis import FIGURES, STEPS, Comparison
+from jaxcompare.config.files import free
 
 COUNTS = ("n", "n_diverged", "n_stuck", "n_failed")
 PARTS = ("mean", "low", "high", "median")
@@ -54,7 +55,8 @@ def comparison_csvs(
         whole = name == plots.file_of("comparison", one._replace(dataset=""), patterns)
         files[name] = rows if whole else rows[rows["dataset"] == one.dataset].reset_index(drop=True)
     for one in beside:
-        files[plots.file_of("study_table", one, patterns)] = _rows(analysis.rows_of(mine, one), [one])
+        name = plots.file_of("study_table", one, patterns)
+        files[name and free(name, files, f"{experiment}, {one.study}")] = _rows(analysis.rows_of(mine, one), [one])
     return {name: table for name, table in files.items() if name}
 
 

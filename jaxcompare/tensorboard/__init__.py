@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from jaxcompare.config.comparison import Variant
+from jaxcompare.config.files import short
 from jaxcompare.planning.cadence import Arrays, measured_epochs
 from jaxcompare.planning.networks import layers
 from jaxcompare.planning.programs import Tile
 
 FOLDER = "tensorboard"  # in the results folder
-LONGEST = 80  # letters of a label in a folder's name; a name has 255 bytes at most, and a Korean letter three
 PICTURES, OVERVIEW = "pictures", "."  # runs beside the variants'
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Log:
 
         self.summaries, self.folder, self.replicas = summaries, folder, replicas
         for name in (*experiments, PICTURES):
-            shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.rmtree(folder / short(name), ignore_errors=True)
         for path in folder.glob("events.out.*"):
             path.unlink()
         self.waiting: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}  # by run, epoch and seed
@@ -167,9 +167,9 @@ def _at(
 
 
 def run_name(comparison: str, study: str, variant: Variant) -> str:
-    """Return a variant's folder: `b/main/moons/relu-rate-0.1`; with its id where letters are replaced or the label is long."""
+    """Return a variant's folder: `b/main/moons/relu-rate-0.1`; with its id where letters are replaced."""
     label = re.sub(r",? ", "-", variant.label)
-    folder = re.sub(r"[^\w.+=-]+", "-", label).strip("-.")[:LONGEST]
+    folder = re.sub(r"[^\w.+=-]+", "-", label).strip("-.")
     if folder != label:  # another label may become the same folder
         folder = f"{folder}-{variant.variant_id}".lstrip("-")
-    return "/".join((comparison, study, variant.settings.dataset, folder))
+    return "/".join(short(part) for part in (comparison, study, variant.settings.dataset, folder))
