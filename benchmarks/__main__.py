@@ -70,9 +70,9 @@ def versions() -> dict[str, str]:
 def measure(given: argparse.Namespace, keep: Callable[[Row], None]) -> Row:
     """Return everything measured, as it goes into the file; `keep` has what is known after each repeat."""
     if "torch" not in versions() and any(WAYS[name].torch for name in given.way):
-        print("PyTorch is not installed (pip install '.[bench]'): its ways are left out", file=sys.stderr)
+        tell("PyTorch is not installed (pip install '.[bench]'): its ways are left out", "stderr")
     if os.getloadavg()[0] > BUSY:
-        print(f"load {os.getloadavg()[0]:.1f}: the machine is busy, ways with several threads suffer", file=sys.stderr)
+        tell(f"load {os.getloadavg()[0]:.1f}: the machine is busy, ways with several threads suffer", "stderr")
     repeats, seconds = given.repeats or (2 if given.quick else 5), given.seconds or (0.2 if given.quick else 1.0)
     start = time.perf_counter()
 
@@ -103,11 +103,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             known = measure(given, keep)
     except (ChildError, OSError, json.JSONDecodeError) as error:
-        print(f"benchmarks: error: {error}", file=sys.stderr)
+        tell(f"benchmarks: error: {error}", "stderr")
         return 2
     tell(text(known["rows"]))
     if noisy := disturbed(known["rows"]):
-        print(f"the machine was not quiet, do not trust: {', '.join(noisy)}", file=sys.stderr)
+        tell(f"the machine was not quiet, do not trust: {', '.join(noisy)}", "stderr")
     if given.picture:
         from benchmarks import picture  # Matplotlib is needed only here
 

@@ -17,8 +17,9 @@ from jaxcompare.config.load import load, shipped
 from jaxcompare.config.parse import parse, quick
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.request import Request, parse_bytes
-from jaxcompare.system.command import command, readable, tell
+from jaxcompare.system.command import command, tell
 from jaxcompare.system.messages import shown_on_stderr
+from jaxcompare.system.text import readable
 
 DESCRIPTION = (
     "Trains comparisons of losses, activations, optimizers and more, and writes tables, pictures and a report that says "
@@ -121,8 +122,12 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[Comparison], d
     """Return the comparisons that the command line asks for, checked, and their configs with every override.
 
     Raises:
-        ConfigError: a config as its file has it, or an override, is invalid.
+        ConfigError: a config as its file has it, or an override, is invalid; the locale cannot read the file's name.
     """
+    if (name := Path(arguments.exp).stem) != readable(name):
+        raise ConfigError(
+            f"--exp {readable(arguments.exp)}: the locale cannot read the file's name; set LC_ALL=C.UTF-8"
+        )
     chosen = shipped() if arguments.exp == "all" else [arguments.exp]
     configs = dict(load(name) for name in chosen)
     for name, config in configs.items():
@@ -135,7 +140,7 @@ def read_comparisons(arguments: argparse.Namespace) -> tuple[list[Comparison], d
     configs = overrides.apply(
         configs,
         shorthands + [readable(one) for one in arguments.assignments],
-        lambda text: print(text, file=sys.stderr),
+        lambda text: tell(text, "stderr"),
     )
     return [parse(name, config) for name, config in configs.items()], configs
 
@@ -198,10 +203,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             outcome = pipeline.run(comparisons, configs, request)
         tell(outcome.text)
     except KeyboardInterrupt:
-        print("stopped; finished training is kept, and the same command goes on from there", file=sys.stderr)
+        tell("stopped; finished training is kept, and the same command goes on from there", "stderr")
         return 130
     except InputError as error:
-        print(f"jaxcompare: error: {error}", file=sys.stderr)
+        tell(f"jaxcompare: error: {error}", "stderr")
         return 2
     return 1 if outcome.failures else 0
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = [check for check in checks(quick=given.quick) if given.only in check.name]
         failed = run(wanted)
     except InputError as error:
-        print(f"jaxcompare.validate: {error}", file=sys.stderr)
+        tell(f"jaxcompare.validate: {error}", "stderr")
         return 2
     tell(f"{len(wanted) - failed} of {len(wanted)} passed")
     return int(failed > 0)

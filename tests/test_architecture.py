@@ -98,6 +98,17 @@ def test_json_is_written_in_one_place():
     assert users == {"jaxcompare/system/strict_json.py", "jaxcompare/config/comparison.py"}
 
 
+def test_commands_print_in_one_place():
+    """`print` fails where a terminal lacks a letter, or its reader has gone."""
+    users = {
+        str(module)
+        for module in modules()
+        for node in ast.walk(ast.parse((ROOT / module.with_suffix(".py")).read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+    }
+    assert users == {"system/command", "fonts/subset"}  # the second is a maintainer's script
+
+
 def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

@@ -219,7 +219,7 @@ def write_page(known: Row, folder: Path) -> None:
     try:
         from benchmarks.gpu import picture  # Matplotlib may be missing where only figures are wanted
     except ImportError as error:
-        print(f"no picture: {error}", file=sys.stderr)
+        tell(f"no picture: {error}", "stderr")
         return
     if png := picture.draw(known):
         (folder / "gpu.png").write_bytes(png)
@@ -243,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if run.known["machine"]:
                 write_page(run.known, given.out)
     except (UsageError, OSError, json.JSONDecodeError) as error:
-        print(f"benchmarks.gpu: error: {error}", file=sys.stderr)
+        tell(f"benchmarks.gpu: error: {error}", "stderr")
         return 2
     return 0
 

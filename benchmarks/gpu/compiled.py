@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell(to_json(known, indent=1))
     step = known["loops"][0]
     moved = step["bytes"] / known["replicas"] / 1e6
-    print(f"{step['kernels']} kernels a step, {moved:.2f} MB a replica", file=sys.stderr)
+    tell(f"{step['kernels']} kernels a step, {moved:.2f} MB a replica", "stderr")
     return 0
 
 

@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None, *, pinned: Pinned = fashion_mni
         ]
         found = fashion_mnist.fetch(sources, pinned)
     except DataError as error:
-        print(error, file=sys.stderr)
+        tell(str(error), "stderr")
         return 2
     if found.place == sources[0].place:
         tell(f"Fashion-MNIST is in the cache: {fashion_mnist.cache_path()}")
     elif fashion_mnist.cache_path().is_file():
         tell(f"Fashion-MNIST, from {found.place}, is verified and now in the cache: {fashion_mnist.cache_path()}")
     else:
-        print(f"Fashion-MNIST was found in {found.place}, but the cache cannot be written", file=sys.stderr)
+        tell(f"Fashion-MNIST was found in {found.place}, but the cache cannot be written", "stderr")
         return 2
     return 0
 

@@ -24,7 +24,8 @@ def write_tables(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        with (folder / f"{name}.parquet").open("wb") as file:  # Arrow opens no path that is not in UTF-8
+            frame.to_parquet(file, index=False)
         if every_csv or name in CSV:
             shown = frame
             if "counts" in frame:

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with shown_on_stderr():
             written = write(given.results, tables, fields, manifest, **options)
     except (InputError, OSError) as error:
-        print(f"jaxcompare.report: {error}", file=sys.stderr)
+        tell(f"jaxcompare.report: {error}", "stderr")
         return 2
     tell(say("done", count=len(written.paths), folder=given.results))
     return 1 if written.failures else 0

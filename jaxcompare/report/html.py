@@ -13,6 +13,7 @@ from jaxcompare.fonts.page import woff
 from jaxcompare.plots.fonts import SHIPPED
 from jaxcompare.report import curves
 from jaxcompare.report.blocks import Block, Curves, Heading, every
+from jaxcompare.system.text import readable
 from jaxcompare.words import ENGLISH, Words
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
@@ -59,6 +60,7 @@ def render(blocks: Sequence[Block], pictures: Mapping[str, bytes], words: Words 
         language=words.language,
         marker=MARKER,
     )
+    page = readable(page)
     return page.replace(MARKER, _font(page), 1)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxcompare.report.blocks import Block, Details, Table
+from jaxcompare.system.text import readable
 
 # Signs that are markup anywhere, and signs that are markup in some places: an underscore at a word's end, one bracket
 # after another.
@@ -50,4 +51,4 @@ def _texts(blocks: Sequence[Block]) -> list[str]:
 
 def render(blocks: Sequence[Block]) -> str:
     """Return the report as one Markdown text."""
-    return "\n\n".join(_texts(blocks)) + "\n"
+    return readable("\n\n".join(_texts(blocks)) + "\n")

@@ -57,7 +57,8 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     tables = {}
     for path in sorted((folder / "tables").glob("*.parquet")):
         try:
-            tables[path.stem] = pd.read_parquet(path)
+            with path.open("rb") as file:  # Arrow opens no path that is not in UTF-8
+                tables[path.stem] = pd.read_parquet(file)
         except BROKEN as error:
             raise ReportError(say("error.broken", name=path, reason=error)) from error
     check(tables, folder)

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import ParamSpec
 
+from jaxcompare.system.text import readable
+
 P = ParamSpec("P")
 STREAMS = ("stdout", "stderr")
 
@@ -27,21 +29,16 @@ def command(main: Callable[P, int]) -> Callable[P, int]:
             try:
                 return main(*args, **options)
             except KeyboardInterrupt:
-                print("stopped", file=sys.stderr)
+                tell("stopped", "stderr")
                 return 130
 
     return wrapped
 
 
-def tell(text: str) -> None:
-    """Print text on stdout at once; a reader that has gone does not matter."""
-    with _while_read("stdout"):
-        print(text, flush=True)
-
-
-def readable(argument: str) -> str:
-    """Return an argument of the command line as text: bytes that the locale cannot read are read as UTF-8."""
-    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def tell(text: str, stream: str = "stdout") -> None:
+    """Print text on `stdout` or `stderr` at once; a reader that has gone does not matter."""
+    with _while_read(stream):
+        print(readable(text), file=getattr(sys, stream), flush=True)
 
 
 @contextmanager

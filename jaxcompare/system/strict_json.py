@@ -7,9 +7,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcompare.system.text import readable
+
 
 def to_json(content: Any, *, infinity_as_text: bool = False, **options: Any) -> str:
-    """Return content as JSON; a number that is not finite is null.
+    """Return content as JSON; a number that is not finite is null, and a text is one that UTF-8 can hold.
 
     Args:
         content: numbers, texts, mappings, sequences, and NumPy's scalars and arrays.
@@ -19,19 +21,23 @@ def to_json(content: Any, *, infinity_as_text: bool = False, **options: Any) -> 
     >>> to_json({"loss": float("nan"), "clip_norm": float("inf")}, infinity_as_text=True)
     '{"loss": null, "clip_norm": "inf"}'
     """
-    return json.dumps(_finite(content, infinity_as_text=infinity_as_text), allow_nan=False, **options)
+    return json.dumps(_plain(content, infinity_as_text=infinity_as_text), allow_nan=False, **options)
 
 
-def _finite(value: Any, *, infinity_as_text: bool) -> Any:
+def _plain(value: Any, *, infinity_as_text: bool) -> Any:
     if hasattr(value, "tolist"):  # NumPy's
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value) if infinity_as_text and math.isinf(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(part, infinity_as_text=infinity_as_text) for key, part in value.items()}
+        return {_readable(key): _plain(part, infinity_as_text=infinity_as_text) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part, infinity_as_text=infinity_as_text) for part in value]
-    return value
+        return [_plain(part, infinity_as_text=infinity_as_text) for part in value]
+    return _readable(value)
+
+
+def _readable(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value
 
 
 def with_infinities(value: Any) -> Any:
