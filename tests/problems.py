@@ -45,7 +45,9 @@ def quickly_compiled():
         jax.config.update("jax_disable_most_optimizations", False)
 
 
-def dots(tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",), names=None, charts=()):
+def dots(
+    tables, fields, workers=1, drawn=None, languages=("en", "ko"), formats=("png",), names=None, charts=(), told=None
+):
     """In place of `draw_all`: a dot for each picture."""
     names = names_of(tables, fields) if names is None else names
     every = [words.localised(name, language) for name, _ in names.values() for language in languages]

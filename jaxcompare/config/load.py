@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def load(comparison: str) -> tuple[str, dict[str, Any]]:
     """
     configs = shipped()
     path = configs.get(comparison) or _user_path(comparison, configs)
-    name = comparison if comparison in configs else path.stem
+    name = comparison if comparison in configs else unicodedata.normalize("NFC", path.stem)  # macOS decomposes letters
     try:
         return name, tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors of Windows begin with a mark
     except UnicodeDecodeError as error:

@@ -149,7 +149,8 @@ def _train(
             if comparison is not comparisons[-1]:  # nothing trains after the last comparison
                 frames, target = tables.frames, {comparison.name: comparison.target}
                 summary = analysis.summarise(frames["replicas"], frames["history"], target)
-                background.start({**frames, "summary": summary}, tables.fields)
+                told = {comparison.name: {"title": comparison.title, "words": comparison.words}}
+                background.start({**frames, "summary": summary}, tables.fields, told)
 
         def measured(tile: Tile, epochs: range, arrays: Arrays) -> None:
             if log is not None:

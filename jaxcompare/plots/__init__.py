@@ -18,6 +18,7 @@ from jaxcompare.plots.activations import activation_distributions, dead_heatmap,
 from jaxcompare.plots.animation import decision_animation, epochs_shown
 from jaxcompare.plots.boundaries import Fields, decision_boundary, decision_gallery
 from jaxcompare.plots.curves import learning_curves
+from jaxcompare.plots.few import few
 from jaxcompare.plots.heatmaps import gradient_norms, rate_map
 from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
 from jaxcompare.plots.panels import Tables
@@ -46,17 +47,22 @@ def _optimizers(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plo
     if one.factor != "optimizer" or summary["learning_rate"].nunique() < 2:
         return
     for name, rows in summary.groupby(one.factor, sort=False):
-        for rate in sorted(rows["learning_rate"].unique(), reverse=True):
-            draw = partial(optimizer_at_rate, tables, one, name, rate)
+        rates = sorted(rows["learning_rate"].unique(), reverse=True)
+        for rate in rates:
+            shown, noted = few(tables, rows[rows["learning_rate"] == rate], one.apart)
+            draw = noted(partial(optimizer_at_rate, shown, one, name, rate))
             yield Plot("optimizer_at_rate", one, draw, ((one.factor, name),), rate)
-        yield Plot("lr_comparison", one, partial(rates_of_optimizer, tables, one, name), ((one.factor, name),))
+        shown, noted = few(tables, rows, one.apart, max(1, MOST_LINES // len(rates)))
+        yield Plot("lr_comparison", one, noted(partial(rates_of_optimizer, shown, one, name)), ((one.factor, name),))
 
 
 def _rates(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
     """Yield the map of accuracies, where the learning rate and a second factor vary."""
     several = analysis.rows_of(tables["summary"], one)["learning_rate"].nunique() > 1
     if several and one.apart and "learning_rate" not in (one.factor, *one.apart):
-        yield Plot("rate_map", one, partial(rate_map, tables, one))
+        shown, of_levels = few(tables, analysis.rows_of(tables["summary"], one), (one.factor,))
+        shown, of_rows = few(shown, analysis.rows_of(shown["summary"], one), one.apart, MOST_ROWS)
+        yield Plot("rate_map", one, of_levels(of_rows(partial(rate_map, shown, one))))
 
 
 def _gradients(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
@@ -98,6 +104,19 @@ MAIN: dict[str, Rule] = {  # in the order of the report
     "inside": _inside,
     "decisions": _decisions,
 }
+OF_RATES = ("optimizers", "rates")  # rules whose pictures choose their cells themselves
+MOST_LINES, MOST_ROWS = 24, 12  # lines of one optimizer; rows of a map
+
+
+def _main(tables: Tables, fields: Fields, one: Comparison) -> Iterator[Plot]:
+    """Yield the pictures of a main study; a sheet of cells has the best cells alone, where there are many."""
+    shown, noted = few(tables, analysis.rows_of(tables["summary"], one), (one.factor, *one.apart))
+    for name, make in MAIN.items():
+        if name in OF_RATES:
+            yield from make(tables, fields, one)
+            continue
+        for plot in make(shown, fields, one):
+            yield plot if plot.cell else plot._replace(draw=noted(plot.draw))
 
 
 def pictures(
@@ -121,7 +140,7 @@ def pictures(
     every = analysis.comparisons(tables["replicas"]) if every is None else every
     every = [one for one in every if one.experiment == experiment]
     main = analysis.main_of(every).values()
-    found = [plot for one in main for make in MAIN.values() for plot in make(tables, fields or {}, one)]
+    found = [plot for one in main for plot in _main(tables, fields or {}, one)]
     # A study with fixed rates has no best rate: it has its own pictures, even if it is the only study.
     beside = [one for one in every if one.rates_set or one not in main]
     return by_file([*found, *study_plots(tables, beside)])

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from jaxcompare.analysis import Comparison
-from jaxcompare.plots import boundaries, fonts, panels, style
+from jaxcompare.plots import boundaries, fonts, panels, rooms, style
 from jaxcompare.plots.boundaries import Fields
 from jaxcompare.words import level, say, spoken
 
@@ -74,7 +74,8 @@ def decision_animation(tables: panels.Tables, fields: Fields, comparison: Compar
     panes = [_pane(ax, tables, fields, comparison, row) for ax, (_, row) in zip(axes, rows.iterrows(), strict=True)]
     figure.colorbar(panes[0].image, ax=axes, pad=0.02).set_label(say("axis.probability"))
     style.legend_below(figure, boundaries.classes())
-    fonts.space(figure, spoken().language)
+    rooms.fit(figure)
+    fonts.prepare(figure, spoken().language)
     figure.draw_without_rendering()  # once: the frames must not move the panels
     figure.set_layout_engine("none")
     frames = []

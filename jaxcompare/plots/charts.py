@@ -13,9 +13,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from jaxcompare.plots import style
+from jaxcompare.plots import labels, rooms, style
+from jaxcompare.words import say
 
 WIDTH, HEIGHT, LEGEND = 7.2, 3.1, 0.19  # inches: a panel's width and height, and the height of a line of its legend
+MOST_LINES, MOST_BARS = 24, 60  # in a panel
 WIDE = 90  # letters: longer tick labels are slanted
 
 
@@ -82,12 +84,42 @@ class Sheet(NamedTuple):
 
 @style.styled
 def draw(panel: Panel | Sheet) -> Figure:
-    """Draw a panel with its legend below, or a sheet's panels side by side."""
-    if isinstance(panel, Sheet):
-        bars = [one for one in panel.panels if isinstance(one, Bars)]
-        return _bars(panel, bars) if bars else _lines(panel)
-    columns = max(1, int(WIDTH * 13) // max(len(one.name) + 7 for one in panel.series))  # of the legend
-    height = HEIGHT + LEGEND * math.ceil(len(panel.series) / min(3, columns))
+    """Draw a panel with its legend below, or a sheet's panels side by side: at most `MOST_LINES` or `MOST_BARS` of each."""
+    whole = panel.panels if isinstance(panel, Sheet) else (panel,)
+    shown = tuple(_few(one) for one in whole)
+    figure = _sheet(panel._replace(panels=shown)) if isinstance(panel, Sheet) else _single(shown[0])
+    kept, every = (sum(map(_count, panels)) for panels in (shown, whole))
+    if kept < every:
+        rooms.add_note(figure, say("picture.few_lines", kept=kept, every=every))
+    return figure
+
+
+def _few(panel: Panel | Bars) -> Any:
+    """Return a panel with its first lines, and every guide, or with its first bars."""
+    if isinstance(panel, Bars):
+        return panel._replace(bars=panel.bars[:MOST_BARS])
+    kept = _measured(panel)[:MOST_LINES]
+    return panel._replace(series=tuple(one for one in panel.series if one.plain or one in kept))
+
+
+def _count(panel: Panel | Bars) -> int:
+    return len(panel.bars) if isinstance(panel, Bars) else len(_measured(panel))
+
+
+def _measured(panel: Panel) -> list[Series]:
+    return [one for one in panel.series if not one.plain]
+
+
+def _sheet(sheet: Sheet) -> Figure:
+    bars = [one for one in sheet.panels if isinstance(one, Bars)]
+    return _bars(sheet, bars) if bars else _lines(sheet)
+
+
+def _single(panel: Panel) -> Figure:
+    columns = max(
+        1, int(WIDTH * 13) // max(labels.width(one.name) + style.KEY for one in panel.series)
+    )  # of the legend
+    height = HEIGHT + LEGEND * min(style.LINES, math.ceil(len(panel.series) / min(3, columns)))
     figure, (ax,) = style.sheet(1, panel.title, panel.note, columns=1, size=(WIDTH, height))
     _panel(ax, panel)
     style.legend_below(figure, [_key(one) for one in panel.series])
@@ -99,7 +131,9 @@ def _lines(sheet: Sheet) -> Figure:
     panels = [one for one in sheet.panels if isinstance(one, Panel)]
     columns = min(2, len(panels))
     width = 1.15 * WIDTH / 2 if columns == 2 else WIDTH
-    fitting = [max(1, int(width * 13) // max(style.width(each.name) + 7 for each in one.series)) for one in panels]
+    fitting = [
+        max(1, int(width * 13) // max(labels.width(each.name) + style.KEY for each in one.series)) for one in panels
+    ]
     lines = max(math.ceil(len(one.series) / many) for one, many in zip(panels, fitting, strict=True))
     figure, axes = style.sheet(len(panels), sheet.title, sheet.note, columns, (width, HEIGHT + LEGEND * lines))
     for ax, one, many in zip(axes, panels, fitting, strict=True):

@@ -38,7 +38,7 @@ def file_of(kind: str, comparison: Comparison, patterns: Mapping[str, str] | Non
 def by_file(
     plots: Iterable[Plot], patterns: Mapping[str, str] | None = None, taken: Container[str] = ()
 ) -> dict[str, Plot]:
-    """Return the pictures by file name, none of which is in `taken`.
+    """Return the pictures by file name; no name is in `taken`.
 
     A second picture of the same name takes the rule's name, or all digits of numbers, or a digest of what the picture shows.
     """

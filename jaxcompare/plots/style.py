@@ -6,7 +6,6 @@ import functools
 import io
 import itertools
 import math
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -23,7 +22,7 @@ from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
 from PIL import Image
 
 from jaxcompare.config import names
-from jaxcompare.plots import fonts
+from jaxcompare.plots import fonts, labels, rooms
 from jaxcompare.words import say, spoken
 
 # Okabe and Ito, "Color universal design" (2008): readers with any common colour blindness distinguish these colours.
@@ -32,6 +31,8 @@ INK = "#333333"
 PALE = "#BBBBBB"
 FEW_EPOCHS_TO_CUT = 4  # with fewer, the start is most of the curve
 DASHES = ("-", "--", ":", "-.")
+KEY = 7  # letters that a legend's mark takes
+LINES = 6  # of a legend that a sheet has room for
 RC: Any = {
     "figure.dpi": 200,
     "svg.hashsalt": "jaxcompare",  # without a fixed salt every file has other names
@@ -105,7 +106,8 @@ def styled(function: Drawn) -> Drawn:
         with matplotlib.rc_context(RC | {"font.family": fonts.families(spoken().language)}):
             made = function(*arguments, **options)
             if isinstance(made, Figure):
-                fonts.space(made, spoken().language)
+                rooms.fit(made)
+                fonts.prepare(made, spoken().language)
             return made
 
     return draw  # type: ignore[return-value]
@@ -275,14 +277,16 @@ def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def width(text: str) -> int:
-    """Return the approximate width of a text in Latin letters; a Korean syllable is as wide as two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def legend_below(figure: Figure, handles: Sequence[Any], columns: int = 3) -> None:
     """Draw one legend for the whole sheet under the panels, where the legend hides nothing."""
-    lengths = [width(str(handle.get_label())) + 7 for handle in handles]
     room = int(figure.get_figwidth() * 13)  # letters side by side
-    fitting = len(lengths) if sum(lengths) <= room else min(columns, room // max(lengths))
-    figure.legend(handles=list(handles), loc="outside lower left", ncols=max(1, fitting))
+    for handle, text in zip(
+        handles, labels.shortened([str(one.get_label()) for one in handles], room - KEY), strict=True
+    ):
+        handle.set_label(text)
+    lengths = [labels.width(str(handle.get_label())) + KEY for handle in handles]
+    fitting = max(1, len(lengths) if sum(lengths) <= room else min(columns, room // max(lengths)))
+    more = math.ceil(len(lengths) / fitting) - LINES
+    if more > 0:  # the panels keep their heights
+        rooms.raise_by(figure, rooms.LINE * more)
+    figure.legend(handles=list(handles), loc="outside lower left", ncols=fitting)

@@ -103,7 +103,7 @@ def build(
     found = _with_results(found, told)
     patterns = patterns_of(told)
     names = names_of(found, arrays, patterns)
-    shared, spoken = prepare(found, told), words_of(found, languages)
+    shared, spoken = prepare(found, told), words_of(found, languages, told)
     blocks = {
         language: content(
             *(found, told, by_experiment(names), words),
@@ -112,7 +112,9 @@ def build(
         )
         for language, words in spoken.items()
     }
-    pictures = draw_all(found, arrays, workers, drawn, languages, formats, names=names, charts=_charts(blocks))
+    pictures = draw_all(
+        found, arrays, workers, drawn, languages, formats, names=names, charts=_charts(blocks), told=told
+    )
     failed = {name: one for name, one in pictures.items() if isinstance(one, Failure)}
     whole = {language: with_broken(LANGUAGES[language], told_in, failed) for language, told_in in blocks.items()}
     failures = [*failed.values(), *(one for each in whole.values() for one in failures_in(each))]

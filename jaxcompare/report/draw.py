@@ -22,13 +22,18 @@ from jaxcompare import analysis, plots
 from jaxcompare.plots.animation import Animation, gif
 from jaxcompare.plots.boundaries import Fields
 from jaxcompare.plots.charts import draw as draw_panel
+from jaxcompare.plots.fonts import REPLACEMENT, replaced
 from jaxcompare.plots.plot import Plot
 from jaxcompare.plots.style import png_and_page, vector
 from jaxcompare.report.failures import Failure, failure
+from jaxcompare.report.records import titles_of
 from jaxcompare.system.processes import Processes
 from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, speaking
 
 SHARE = 4  # pictures that the background draws at a time
+MOST_LETTERS = 20  # named in a message
+Told = Mapping[str, Mapping[str, Any]]  # the experiments' records
+NOTHING: Told = {}
 _LOG = logging.getLogger(__name__)
 
 
@@ -88,20 +93,36 @@ def wanted_of(names: Iterable[Asked], languages: Sequence[str] = tuple(LANGUAGES
     return [one._replace(language=language) for language in languages for one in names]
 
 
-def words_of(tables: Mapping[str, pd.DataFrame], languages: Iterable[str]) -> dict[str, Words]:
-    """Return the words of some languages, in which the levels of the tables have different texts."""
+def words_of(tables: Mapping[str, pd.DataFrame], languages: Iterable[str], told: Told = NOTHING) -> dict[str, Words]:
+    """Return the words of some languages, with the titles of `told` and different texts for different levels."""
     numbers = analysis.spelled(tables["replicas"])
-    return {language: replace(LANGUAGES[language], numbers=numbers) for language in languages}
+    return {
+        language: replace(LANGUAGES[language], numbers=numbers, titles=titles_of(told, language))
+        for language in languages
+    }
+
+
+def _say_replaced(tables: Mapping[str, pd.DataFrame], words: Iterable[Words]) -> None:
+    """Log the letters that pictures cannot show."""
+    replicas = tables["replicas"]
+    levels = {str(level) for name in replicas.select_dtypes(exclude="number") for level in replicas[name].unique()}
+    if letters := replaced([*levels, *(title for each in words for title in each.titles.values())]):
+        shown = " ".join(letters[:MOST_LETTERS]) + (" ..." if len(letters) > MOST_LETTERS else "")
+        _LOG.warning("pictures show %r in place of letters that no font here has: %s", REPLACEMENT, shown)
 
 
 def draw(
-    tables: Mapping[str, pd.DataFrame], fields: Fields, wanted: Sequence[Asked], formats: Sequence[str] = ("png",)
+    tables: Mapping[str, pd.DataFrame],
+    fields: Fields,
+    wanted: Sequence[Asked],
+    formats: Sequence[str] = ("png",),
+    told: Told = NOTHING,
 ) -> dict[Asked, Drawn]:
     """Draw the pictures `wanted`, one after another."""
     experiments = {one.experiment for one in wanted}
     every = analysis.comparisons(tables["replicas"])
     registries = {experiment: plots.pictures(experiment, dict(tables), fields, every) for experiment in experiments}
-    words = words_of(tables, {one.language for one in wanted})
+    words = words_of(tables, {one.language for one in wanted}, told)
     return {
         one: _picture(
             registries[one.experiment][one.name].draw, localised(one.name, one.language), words[one.language], formats
@@ -140,11 +161,13 @@ def draw_all(
     formats: Sequence[str] = ("png",),
     names: Mapping[Asked, tuple[str, Plot]] | None = None,
     charts: Sequence[AskedChart] = (),
+    told: Told = NOTHING,
 ) -> dict[str, Drawn]:
     """Draw every picture and chart that is not in `drawn`; return all by file name in their language.
 
-    `names` are `names_of`, where the caller has them.
+    `names` are `names_of`, where the caller has them. `told` are the experiments' `records`, for their titles.
     """
+    _say_replaced(tables, words_of(tables, languages, told).values())
     names = names_of(tables, fields) if names is None else names
     every = wanted_of(names, languages)
     done: dict[Any, Drawn] = dict(drawn or {})
@@ -152,7 +175,7 @@ def draw_all(
     workers = max(1, min(workers, len(wanted) + len(charts)))
     shares = [share for start in range(workers) if (share := wanted[start::workers])]
     panels = [few for start in range(workers) if (few := charts[start::workers])]
-    calls: list[Call] = [partial(draw, tables, fields, share, formats) for share in shares]
+    calls: list[Call] = [partial(draw, tables, fields, share, formats, told) for share in shares]
     calls += [partial(draw_charts, few, formats) for few in panels]
     for result in _spread(calls, workers) if workers > 1 else (call() for call in calls):
         done |= result
@@ -195,7 +218,7 @@ class Background:
         if self.processes is not None:
             self.processes.__exit__(*raised)
 
-    def start(self, tables: Mapping[str, pd.DataFrame], fields: Fields) -> None:
+    def start(self, tables: Mapping[str, pd.DataFrame], fields: Fields, told: Told = NOTHING) -> None:
         """Start to draw every picture of these tables, `summary` among them. A fault here is left to the report."""
         tables = {name: table for name, table in tables.items() if len(table)}
         try:
@@ -206,7 +229,7 @@ class Background:
             _LOG.debug("nothing is drawn in the background", exc_info=True)
             return
         shares = [wanted[start : start + SHARE] for start in range(0, len(wanted), SHARE)]
-        self.futures += [self.processes.submit(draw, tables, fields, share, self.formats) for share in shares]
+        self.futures += [self.processes.submit(draw, tables, fields, share, self.formats, told) for share in shares]
 
     def collect(self) -> dict[Asked, Drawn]:
         """Return the pictures drawn so far; those not yet begun, or lost, are left to the caller that builds the report."""

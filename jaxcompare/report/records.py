@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,6 +37,14 @@ def patterns_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, st
         found[name] = {kind: pattern for kind, pattern in sound.items() if pattern not in taken}
         taken |= {pattern for pattern in sound.values() if pattern and "comparison" not in placeholders(pattern)}
     return found
+
+
+def titles_of(told: Mapping[str, Mapping[str, Any]], language: str) -> dict[str, str]:
+    """Return the title of each experiment in a language, on one line, where its config has a title."""
+    found = {
+        name: {**about, **(about.get("words") or {}).get(language, {})}.get("title") for name, about in told.items()
+    }
+    return {name: re.sub(r"[\s\x00-\x1f]+", " ", str(text)).strip() for name, text in found.items() if text}
 
 
 def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:

@@ -31,9 +31,11 @@ class Words:
     """The messages of one language."""
 
     language: str  # as HTML names it
-    numbers: Mapping[float, str] = field(
+    # The texts of levels for which %g is too short.
+    numbers: Mapping[float, str] = field(default_factory=dict, hash=False)
+    titles: Mapping[str, str] = field(
         default_factory=dict, hash=False
-    )  # the texts of levels for which %g is too short
+    )  # of comparisons that the catalogue does not name
 
     @cached_property
     def catalogue(self) -> Mapping[str, str]:
@@ -54,7 +56,8 @@ class Words:
         stem, _, index = str(value).rpartition("_")
         if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
             return self.say(f"layer.{stem}", index=index)
-        return known or str(value).replace("_", " ")
+        title = self.titles.get(str(value)) if kind == "experiment" else None
+        return known or title or str(value).replace("_", " ")
 
     def value(self, value: object, kind: str) -> str:
         """Return a value's name for a place that does not show the factor: a number follows its factor's name."""
