@@ -12,7 +12,7 @@ import synthetic
 from test_analysis import history_of
 
 from jaxcompare import analysis, diagnostics, plots
-from jaxcompare.components import models
+from jaxcompare.components import models, precision
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.overrides import apply
 from jaxcompare.config.parse import parse
@@ -174,6 +174,33 @@ def test_evaluated_losses_are_of_the_labels_not_of_smoothed_ones():
         for hparams in (smoothed, plain)
     ]
     assert objective[0] != objective[1]
+
+
+@pytest.mark.parametrize("norms", [[np.nan, 2, 4], [2, 4, np.nan], [0.98, np.inf, 2.2, np.inf], [np.inf, 1, 2]])
+def test_ratios_of_norms_that_are_not_finite_are_not_of_other_layers_and_not_zero(norms):
+    rows = {"replica_id": "x", "epoch": 0, "layer_index": range(len(norms)), "gradient_norm": norms}
+    layers = pd.DataFrame(rows).assign(layer=lambda table: table["layer_index"].map("hidden_{}".format))
+    assert analysis.gradient_ratio(layers)["gradient_ratio"].isna().all()
+    flow = analysis.gradient_flow(layers, pd.DataFrame({"replica_id": ["x"], "variant_id": ["v"]}))
+    known = np.isfinite(norms) & np.isfinite(norms[-1])
+    assert flow["of_last"].notna().tolist() == known.tolist()
+    assert analysis.vanished_layer(flow).empty
+
+
+@pytest.mark.parametrize(("scale", "measured"), [(2.0**10, True), (2.0**40, False)])
+def test_gradients_that_overflow_at_the_loss_scale_are_not_measured(scale, measured):
+    made = {"model": models.mlp(hidden=(16, 16), classes=3), "optimizer": "sgd"}
+    half = make_recipe(**made, policy=precision.resolve("float16", precision.LossScaling(scale, 200, 2.0, 1.0)))
+    batch, hparams = Batch(jax.random.normal(jax.random.key(1), (8, 2)), jnp.arange(8) % 3), make_hparams(0.1)
+    state = init_state(jax.random.key(0), half, hparams, batch.x)
+    norms = diagnostics.gradient_flow(observe(half, state, batch, hparams))
+    full = observe(make_recipe(**made), state._replace(loss_scale=None), batch, hparams)
+    exact = diagnostics.gradient_flow(full)
+    for name in ("gradient_norm", "update_ratio"):
+        expected = exact[name] if measured else np.full(3, np.nan)
+        np.testing.assert_allclose(norms[name], expected, rtol=0.01)
+    lost = diagnostics.underflow(full.gradients, observe(half, state, batch, hparams).gradients)["gradient_underflow"]
+    assert np.isfinite(lost).all() == measured
 
 
 def study_of(**grid):

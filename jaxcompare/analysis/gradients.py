@@ -17,9 +17,18 @@ LAYER_NAMES = ("vanished_layer_initial", "vanished_layer_final")
 
 def gradient_ratio(layers: pd.DataFrame) -> pd.DataFrame:
     """Compute for each replica and epoch `gradient_ratio`: the first layer's gradient norm over the last layer's."""
-    ends = layers.sort_values("layer_index").groupby(["replica_id", "epoch"])["gradient_norm"].agg(["first", "last"])
-    ratio = (ends["first"] / ends["last"]).replace([np.inf, -np.inf], np.nan)
+    norms = _finite_norms(layers).sort_values("layer_index").groupby(["replica_id", "epoch"])["gradient_norm"]
+    ratio = _finite(norms.first(skipna=False) / norms.last(skipna=False))
     return ratio.rename("gradient_ratio").reset_index()
+
+
+def _finite_norms(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return `layers` with NaN for norms that are not finite: a finite norm over an infinite norm is no ratio of 0."""
+    return layers.assign(gradient_norm=_finite(layers["gradient_norm"]))
+
+
+def _finite(values: pd.Series) -> pd.Series:
+    return values.where(np.isfinite(values))
 
 
 def gradient_flow(layers: pd.DataFrame, replicas: pd.DataFrame) -> pd.DataFrame:
@@ -27,10 +36,10 @@ def gradient_flow(layers: pd.DataFrame, replicas: pd.DataFrame) -> pd.DataFrame:
 
     Medians over seeds; NaN where a replica's is not finite.
     """
-    rows = layers[["replica_id", "epoch", "layer", "layer_index", "gradient_norm"]]
+    rows = _finite_norms(layers)[["replica_id", "epoch", "layer", "layer_index", "gradient_norm"]]
     rows = rows.merge(replicas[["replica_id", "variant_id"]], on="replica_id")
-    last = rows.sort_values("layer_index").groupby(["replica_id", "epoch"])["gradient_norm"].transform("last")
-    rows = rows.assign(of_last=(rows["gradient_norm"] / last).replace([np.inf, -np.inf], np.nan))
+    ends = rows.sort_values("layer_index").groupby(["replica_id", "epoch"])["gradient_norm"]
+    rows = rows.assign(of_last=_finite(rows["gradient_norm"] / ends.transform("last", skipna=False)))
     groups = rows.groupby(["variant_id", "epoch", "layer_index", "layer"], sort=False)
     norms = groups[["gradient_norm", "of_last"]]
     flow = norms.median().where(norms.count().eq(groups.size(), axis=0))

@@ -102,7 +102,7 @@ def underflow(full: Params, narrow: Params) -> Metrics:
 
     Returns:
         A dict with `gradient_underflow` [L]: among the entries that are not zero in full precision, the share of zeros
-        in the narrow type; NaN where all entries are zero in full precision.
+        in the narrow type. NaN where all entries are zero in full precision, or an entry of the narrow type is not finite.
 
     Raises:
         ValueError: a layer's name is none of `conv_N`, `hidden_N` and `output`.
@@ -118,6 +118,7 @@ def underflow(full: Params, narrow: Params) -> Metrics:
         pairs = list(zip(jax.tree.leaves(full), jax.tree.leaves(narrow), strict=True))
         nonzero = sum(jnp.sum(exact != 0.0) for exact, _ in pairs)
         lost = sum(jnp.sum((exact != 0.0) & (rounded == 0.0)) for exact, rounded in pairs)
-        return {"gradient_underflow": jnp.where(nonzero > 0, lost / nonzero, jnp.nan)}
+        measured = (nonzero > 0) & jnp.all(jnp.stack([jnp.all(jnp.isfinite(rounded)) for _, rounded in pairs]))
+        return {"gradient_underflow": jnp.where(measured, lost / nonzero, jnp.nan)}
 
     return over_layers(share, full, narrow)
