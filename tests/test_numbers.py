@@ -9,14 +9,18 @@ import optax
 import pandas as pd
 import pytest
 import synthetic
+from problems import comparison, programs
 from test_analysis import history_of
 
 from jaxcompare import analysis, diagnostics, plots
-from jaxcompare.components import models, precision
+from jaxcompare.components import models, optimizers, precision
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.overrides import apply
 from jaxcompare.config.parse import parse
+from jaxcompare.data import scaling
 from jaxcompare.engine.train_step import evaluate, init_state, make_hparams, make_recipe, make_train_step, observe
+from jaxcompare.execution import tables as tables_module
+from jaxcompare.planning.cadence import evaluated_epochs
 from jaxcompare.report.cells import figure, whole
 from jaxcompare.tensorboard import run_name
 from jaxcompare.types import Batch, Layer
@@ -294,3 +298,55 @@ def test_options_of_either_sign_have_runs_of_their_own_in_tensorboard():
     study = study_of(**{"options.a": [-0.5, 0.5], "optimizer": ["mine:optimizer"]})
     runs = {run_name("mine", "main", variant) for variant in study.variants}
     assert len(runs) == 2
+
+
+def test_counts_of_examples_do_not_wrap():
+    """300 epochs of 90,000 steps of 100 examples are more than int32 holds."""
+    program = replace(programs(comparison(epochs=300, batch_size=100))[0])
+    tile = program.tiles[0]
+    epochs = evaluated_epochs(program.settings)
+    shape = (len(epochs), len(tile.seeds), len(tile.variants))
+    arrays = {"figures/finite": np.ones(shape, bool)}
+    history = tables_module._history(replace(tile, program=replace(program, material=larger(program.material))), arrays)
+    assert history["examples"].max() == 300 * 90_000 * 100
+
+
+def larger(material):
+    """The same data set with nine million training examples, of which nothing but their number is used."""
+    y = np.broadcast_to(np.int32(0), 9_000_000)
+    return material._replace(data=material.data._replace(train=Batch(material.data.train.x, y)))
+
+
+@pytest.mark.parametrize("key", ["momentum", "warmup_fraction"])
+def test_a_range_holds_for_the_number_that_trains(key):
+    """0.99999999 is 1 in float32, and 1 is out of range."""
+    grid = {key: [0.5, 0.99999999], "optimizer": ["momentum"], "schedule": ["warmup_cosine"]}
+    with pytest.raises(ConfigError, match="in float32, is out of range"):
+        study_of(**grid)
+
+
+def test_two_variants_of_one_id_are_an_error_before_training(monkeypatch):
+    monkeypatch.setattr("jaxcompare.config.parse.variant_id", lambda comparison, study, settings: "mine-1")
+    with pytest.raises(ConfigError, match="have one id, mine-1"):
+        study_of(weight_decay=[0.1, 0.2])
+
+
+@pytest.mark.parametrize("steps", [3, 300, 30_000, 1_200_000])
+def test_a_step_schedule_drops_at_its_step(steps):
+    progress = jnp.arange(steps // 3 - 1, steps // 3 + 1) / steps
+    np.testing.assert_allclose(optimizers.SCHEDULES["step"](progress), [1.0, 0.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_constant_feature_has_no_scale_whatever_its_mean_rounds_to(kind):
+    factor, shift = scaling(np.full((1000, 1), 0.1, kind), "standardised", 1)
+    assert factor == 1
+    assert shift == pytest.approx(-0.1)
+
+
+def test_a_value_just_inside_the_range_is_counted_inside():
+    """-1 and the number below 1 differ by 2 in float32, which is the width of the range."""
+    last = np.nextafter(np.float32(1), np.float32(0))
+    values = jnp.array([-1.0, last, 1.0, np.nextafter(np.float32(1), np.float32(2)), np.nextafter(np.float32(-1), -2)])
+    counts = diagnostics.histogram(values.astype(jnp.float32), jnp.array([-1.0, 1.0]), 50)
+    assert counts[jnp.array([0, 1, 50, 51])].tolist() == [1, 1, 2, 1]

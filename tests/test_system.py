@@ -90,7 +90,11 @@ def test_a_user_without_a_home_has_no_cache_folder(monkeypatch):
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "folder" / "some.txt"
     write_atomically(path, b"old")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        before = os.umask(mask)
+        write_atomically(path, b"old")
+        os.umask(before)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, b"new")

@@ -291,7 +291,8 @@ def step(progress: jax.Array, *, step_interval: Number = 1 / 3, step_factor: Num
         [1.0, 0.1, 0.01]
     """
     # The margin counters rounding in float32, which could put the first step of an interval into the previous interval.
-    return jnp.asarray(step_factor) ** jnp.floor(progress / step_interval + 1e-5)
+    margin = 4 * jnp.finfo(jnp.result_type(progress, 0.0)).eps
+    return jnp.asarray(step_factor) ** jnp.floor(progress / step_interval * (1 + margin))
 
 
 def linear(progress: jax.Array, *, final_factor: Number = 0.0) -> jax.Array:

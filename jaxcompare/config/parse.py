@@ -195,6 +195,13 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any], p
     variants = tuple(
         Variant(variant_id(comparison, study["name"], cell), label(cell, labelled, levels), cell) for cell in cells
     )
+    ids = [variant.variant_id for variant in variants]
+    for variant, earlier in zip(variants, map(ids.index, ids), strict=True):
+        if (
+            variant is not variants[earlier]
+        ):  # a digest of few digits: once in ten thousand studies of a thousand variants
+            alike = f"{variants[earlier].label!r} and {variant.label!r} have one id, {variant.variant_id}"
+            raise ConfigError(f"{where}: the variants {alike}; rename the study, or change a value a little")
     roles = check_roles(study["roles"], varied, where)
     claims = check_claims(study["claims"], levels, roles, where)
     return Study(study["name"], variants, varied, roles, claims, study["confirm"])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxcompare.config import names
+from jaxcompare.config.comparison import as_trained
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import is_plugin, nearest
 from jaxcompare.config.settings import AUTO, KEYS, OPTIONS, Settings
@@ -65,11 +66,14 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}")
     low, high = rule["low"], rule["high"]
-    below = value <= low if rule.get("open_low") else value < low
-    above = value >= high if rule.get("open_high") else value > high
-    if math.isnan(value) or below or above:
-        raise ConfigError(f"{where}: {key} = {value} is out of range; it must be {_range(rule)}{_or(words)}")
-    return kind(value) if whole else _in_float32(key, float(value), where)
+    given, value = value, value if whole else _in_float32(key, float(value), where)
+    trained = as_trained(value)  # 0.99999999 trains as 1
+    below = trained <= low if rule.get("open_low") else trained < low
+    above = trained >= high if rule.get("open_high") else trained > high
+    if math.isnan(trained) or below or above:
+        rounded = "" if trained == value or math.isnan(trained) else f", {trained:g} in float32,"
+        raise ConfigError(f"{where}: {key} = {given}{rounded} is out of range; it must be {_range(rule)}{_or(words)}")
+    return value
 
 
 def _in_float32(key: str, value: float, where: str) -> float:

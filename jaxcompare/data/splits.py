@@ -161,4 +161,6 @@ def _moments_of_pixels(x: Array) -> tuple[Array, Array]:
 
 
 def _moments_of_features(x: Array) -> tuple[Array, Array]:
-    return x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    deviation = x.std(0, dtype=np.float64)
+    # The mean of equal numbers may be rounded: their deviation is then above zero.
+    return x.mean(0, dtype=np.float64), np.where(x.max(0) > x.min(0), deviation, 0.0)

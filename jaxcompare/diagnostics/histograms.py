@@ -21,7 +21,7 @@ def histogram(values: jax.Array, limits: jax.Array, bins: int) -> jax.Array:
 
     Returns:
         [bins + 2] int32: the count below the range, the counts of the bins, the count above the range. Each bin includes
-        its lower edge; the last bin includes its upper edge, too.
+        its lower edge, to the rounding of the edge; the last bin includes its upper edge, too.
 
     Example:
         >>> histogram(jnp.array([-1.0, 0.0, 0.6, 1.0, 3.0, jnp.nan]), jnp.array([0.0, 1.0]), bins=2).tolist()
@@ -34,8 +34,9 @@ def histograms(arrays: Sequence[jax.Array], limits: jax.Array, bins: int) -> jax
     """Compute the `histogram` of several arrays of any shapes in a single pass: [len(arrays), bins + 2] int32."""
     low, high = limits
     values = jnp.concatenate([array.ravel() for array in arrays])
-    position = jnp.floor((values - low) / (high - low) * bins)
-    position = jnp.where(values == high, bins - 1, jnp.clip(position, -1, bins)) + 1
+    # The bin of a value just below the end may round up to one past the last.
+    position = jnp.clip(jnp.floor((values - low) / (high - low) * bins), 0, bins - 1)
+    position = jnp.where(values < low, -1, jnp.where(values > high, bins, position)) + 1
     # Values that are not finite go to a bin past the end, which is cut off.
     width = bins + 3
     position = jnp.where(jnp.isfinite(values), position, bins + 2).astype(jnp.int32)

@@ -37,6 +37,11 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """Return the record of the last run into this folder; empty if there was none."""
+        for path in (self.out, *self.out.parents):
+            if path.is_symlink() and not path.exists():
+                raise StoreError(f"--out {self.out}: {path} is a link to nothing; choose another --out")
+            if path.exists() and not path.is_dir():
+                raise StoreError(f"--out {self.out}: {path} is no folder; choose another --out")
         try:
             return json.loads(self.state_path.read_text(encoding="utf-8"))
         except FileNotFoundError:

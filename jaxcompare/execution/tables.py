@@ -144,7 +144,7 @@ def _history(tile: Tile, arrays: Arrays) -> pd.DataFrame:
     settings, figures = tile.program.settings, _of_kind(arrays, "figures")
     finite = figures.pop("finite")
     frame = _long(tile, evaluated_epochs(settings), **figures, finite=finite)
-    frame.insert(2, "step", frame["epoch"] * tile.program.steps_per_epoch)
+    frame.insert(2, "step", frame["epoch"].astype(np.int64) * tile.program.steps_per_epoch)
     frame.insert(3, "examples", frame["step"] * settings.batch_size)
     return frame
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import platformdirs
@@ -28,13 +26,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         OSError: the file cannot be written; an older file at `path` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with part.open("xb") as file:  # its mode is the user's: umask decides who may read the file
             file.write(content)
-        with contextlib.suppress(OSError):  # some file systems have no modes
-            Path(name).chmod(0o644)  # mkstemp lets only its owner read, and users may share a folder
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
