@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
 import optax
 import pandas as pd
 import pytest
 import synthetic
+from matplotlib.figure import Figure
 from problems import comparison, programs
 from test_analysis import history_of
 
@@ -20,11 +22,14 @@ from jaxcompare.config.parse import parse
 from jaxcompare.data import scaling
 from jaxcompare.engine.train_step import evaluate, init_state, make_hparams, make_recipe, make_train_step, observe
 from jaxcompare.execution import tables as tables_module
+from jaxcompare.execution.table_files import write_tables
 from jaxcompare.planning.cadence import evaluated_epochs
-from jaxcompare.report.cells import figure, whole
+from jaxcompare.plots import panels, style
+from jaxcompare.report import lines
+from jaxcompare.report.cells import figure, number, share, whole
 from jaxcompare.tensorboard import run_name
 from jaxcompare.types import Batch, Layer
-from jaxcompare.words import ENGLISH
+from jaxcompare.words import ENGLISH, rounded
 
 FIRST = [933, 959, 939, 935, 952, 934, 936, 945, 936, 952]  # right answers of 1000, seed by seed
 SECOND = [932, 957, 936, 935, 951, 935, 935, 942, 937, 951]
@@ -350,3 +355,66 @@ def test_a_value_just_inside_the_range_is_counted_inside():
     values = jnp.array([-1.0, last, 1.0, np.nextafter(np.float32(1), np.float32(2)), np.nextafter(np.float32(-1), -2)])
     counts = diagnostics.histogram(values.astype(jnp.float32), jnp.array([-1.0, 1.0]), 50)
     assert counts[jnp.array([0, 1, 50, 51])].tolist() == [1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        *[(-0.0, "+.2f", "0.00"), (-0.001, ".2f", "0.00"), (0.5, "+.2f", "+0.50")],
+        *[(0.99996, ".1%", ">99.9%"), (0.0004, ".1%", "<0.1%"), (1.0, ".1%", "100.0%")],
+    ],
+)
+def test_numbers_in_messages_have_no_sign_of_zero_and_parts_are_neither_none_nor_all(value, form, text):
+    assert rounded(value, form) == text
+    if form.endswith("%"):
+        assert text in ENGLISH.say("headline.dead", share=value)
+        assert share(ENGLISH, value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(-0.0, "0"), (999.96, "1,000"), (0.000012, "1.2e-05"), (1234.5, "1,234")])
+def test_numbers_in_cells_are_written_out(value, text):
+    assert number(ENGLISH, value) == text
+
+
+def test_counts_keep_their_digits_in_csv_files(tmp_path):
+    write_tables(tmp_path, {"summary": pd.DataFrame({"parameters": [105984.0, 13565952.0], "x": [0.123456, -0.0]})}, {})
+    assert (tmp_path / "summary.csv").read_text().split() == ["parameters,x", "105984,0.12346", "13565952,0"]
+
+
+def test_a_level_that_is_missing_equals_itself():
+    assert [analysis.level_of(value) for value in (np.nan, None, 0.1, "a")] == [None, None, 0.1, "a"]
+    colours = style.colours_of(map(analysis.level_of, [0.9, np.nan, float("nan")]))
+    assert len(colours) == 2
+    variants = pd.DataFrame({"rate": [0.1, 0.1], "momentum": [np.nan, 0.9], "variant_id": ["a", "b"]})
+    pairs = list(analysis.design.partners(variants, ("rate",), "momentum", np.nan))
+    assert [(row["variant_id"], start["variant_id"]) for row, start in pairs] == [("b", "a")]
+
+
+@pytest.mark.parametrize("count", [8, 12, 40])
+def test_as_many_levels_have_as_many_colours(count):
+    assert len(set(style.colours_of(f"x{index}" for index in range(count)).values())) == count
+
+
+def test_small_losses_keep_their_digits_on_a_logarithmic_axis():
+    assert lines._decimals("train_loss", np.array([1.0, 4e-6])) == 8
+    assert lines._decimals("train_loss", np.array([2.3, np.nan])) == 5
+    assert lines._decimals("test_accuracy", np.array([1e-6])) == 4
+
+
+def test_each_variant_has_its_own_last_epoch():
+    replicas = pd.DataFrame({"replica_id": ["a-0", "b-0"], "variant_id": ["a", "b"]})
+    rows = [("a-0", 0, 1.0), ("a-0", 1, 2.0), ("b-0", 0, 1.0), ("b-0", 5, 3.0)]
+    layers = pd.DataFrame(rows, columns=["replica_id", "epoch", "gradient_norm"]).assign(layer="output", layer_index=0)
+    drawn = [panels.Line(name, name, "k") for name in "ab"]
+    ax = Figure().subplots()
+    panels.by_layer(ax, {"replicas": replicas, "layers": layers}, drawn, last=True)
+    assert [line.get_ydata().tolist() for line in ax.lines[:2]] == [[2.0], [3.0]]
+
+
+def test_the_users_matplotlibrc_changes_no_picture():
+    def picture():
+        return style.png(style.styled(lambda: style.sheet(1, "title", "note")[0])())
+
+    before = picture()
+    with matplotlib.rc_context({"text.usetex": True, "axes.xmargin": 0.4, "font.size": 20, "axes.facecolor": "red"}):
+        assert picture() == before

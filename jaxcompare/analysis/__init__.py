@@ -18,6 +18,7 @@ from jaxcompare.analysis.design import (
     cells,
     comparisons,
     factors,
+    level_of,
     main_comparisons,
     main_of,
     rows_of,
@@ -48,7 +49,7 @@ from jaxcompare.analysis.summary import bands, summarise
 
 __all__ = ["Case", "every_case", "results"]
 __all__ += ["area_under_curve", "seconds_per_step"]
-__all__ += ["CONFIRMED", "Comparison", "cells", "comparisons", "factors", "main_comparisons", "main_of"]
+__all__ += ["CONFIRMED", "Comparison", "cells", "comparisons", "factors", "level_of", "main_comparisons", "main_of"]
 __all__ += ["rows_of", "spelled", "variants_of", "varying"]
 __all__ += ["Interval", "interquartile_mean", "mean_interval", "median", "stuck_at_chance"]
 __all__ += ["LAYER_FIGURES", "LAYER_NAMES", "VANISHED", "gradient_flow", "gradient_growth", "gradient_ratio"]

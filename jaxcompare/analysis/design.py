@@ -6,7 +6,7 @@ A separate factor (`apart`) keeps its values separate: each value has its own be
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,11 @@ def factors(replicas: pd.DataFrame) -> list[str]:
     """Return the columns that are factors, each before its options."""
     names = [name for name in replicas.columns if name not in NOT_FACTORS]
     return sorted(names, key=lambda name: FACTOR_ORDER.index(name) if name in FACTOR_ORDER else len(FACTOR_ORDER))
+
+
+def level_of(value: Any) -> Any:
+    """Return a level as a key: None for NaN, which tables have where a choice lacks an option, and which equals nothing."""
+    return None if value is None or value != value else value
 
 
 def spelled(replicas: pd.DataFrame) -> dict[float, str]:
@@ -158,6 +163,6 @@ def partners(
 ) -> Iterator[tuple[pd.Series, pd.Series]]:
     """Yield each variant of another level of a factor, with the variant at `reference` that is equal in `keys`."""
     for cell in cells(variants, keys):
-        start = cell[cell[factor] == reference]
-        if len(start) == 1:
-            yield from ((row, start.iloc[0]) for _, row in cell[cell[factor] != reference].iterrows())
+        same = np.array([level_of(level) == level_of(reference) for level in cell[factor]])
+        if same.sum() == 1:
+            yield from ((row, cell[same].iloc[0]) for _, row in cell[~same].iterrows())

@@ -119,6 +119,8 @@ def spell(value: Any, among: Iterable[Any] = ()) -> str:
     """
     if isinstance(value, list | tuple):
         return "-".join(str(part) for part in value)
+    if value is None or value != value:
+        return "-"  # a choice without the option
     if not isinstance(value, float):
         return str(value)
     text, whole = f"{value:g}", value.is_integer()

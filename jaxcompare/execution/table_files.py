@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,15 @@ def write_tables(
             shown = frame
             if "counts" in frame:
                 shown = frame.assign(counts=[" ".join(map(str, counts)) for counts in frame["counts"]])
-            shown.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
+            shown.to_csv(folder / f"{name}.csv", index=False, float_format=_five_digits)
     if fields:
         np.savez_compressed(folder / "fields.npz", **dict(fields))  # type: ignore[arg-type]
+
+
+def _five_digits(value: Any) -> str:
+    """Return a number to five digits; whole numbers, which are counts, in full."""
+    number = float(value) + 0.0  # -0.0 is 0
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.5g}"
 
 
 def merge(old: Mapping[str, pd.DataFrame], new: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

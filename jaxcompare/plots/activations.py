@@ -54,11 +54,11 @@ def activation_distributions(tables: panels.Tables, comparison: Comparison) -> F
         for ax, layer in zip(row, layers, strict=True):
             _distribution(ax, mine[mine["layer"] == layer], variant, comparison, layer)
         _same_range(list(row))
-    first, last = found["epoch"].min(), found["epoch"].max()
+    first, last = found["epoch"].min(), found.groupby("variant_id")["epoch"].max()
     entries: list[Any] = [style.key(say("key.epoch_first", epoch=first), style.INK)]
     for _, variant in chosen.iterrows():
         name = f"{panels.at_rate(variant, comparison)} ({panels.failures(variant)})"
-        text = say("key.epoch_last", epoch=last, name=name)
+        text = say("key.epoch_last", epoch=last[variant["variant_id"]], name=name)
         entries.append(Patch(color=style.colour_of(variant[comparison.factor]), alpha=0.5, label=text))
     style.legend_below(figure, entries, columns=2)
     return figure

@@ -152,14 +152,18 @@ def _bars(sheet: Sheet, panels: Sequence[Bars]) -> Figure:
     axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights}).ravel()
     style.title_lines(figure, sheet.title, sheet.note)
     for ax, one in zip(axes, panels, strict=True):
+        known = [bar.value for bar in one.bars if math.isfinite(bar.value)]
         for place, bar in enumerate(one.bars):
+            if not math.isfinite(bar.value):
+                style.beside(ax, say("number.none"), (0, place), (3, 0), va="center")
+                continue
             ax.barh(place, bar.value, 0.72, color=bar.colour, alpha=0.35 if bar.pale else None)
             text = f"{bar.value:,.3g}" if bar.value < 1000 else f"{bar.value:,.0f}"
             style.beside(ax, text, (bar.value, place), (3, 0), va="center")
         ax.set_yticks(range(len(one.bars)), [bar.name for bar in one.bars], fontsize=7.5)
         ax.invert_yaxis()
         ax.grid(False, axis="y")
-        ax.set_xlim(0, 1.15 * max(bar.value for bar in one.bars))
+        ax.set_xlim(0, 1.15 * max(known, default=0.0) or 1.0)
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.tick_params(axis="x", labelsize=7)
         ax.set_title(one.title, fontsize=9)

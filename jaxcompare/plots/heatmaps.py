@@ -52,11 +52,11 @@ def _accuracy_map(
     """Draw one level: rates from left to right, a row per value of the other factors, the accuracy in each cell."""
     rates = sorted(cells["learning_rate"].unique())
     names = [", ".join(level(row[key], key) for key in comparison.apart) for _, row in rows.iterrows()]
-    keys = [tuple(row) for row in rows.itertuples(index=False)]
+    keys = [tuple(map(analysis.level_of, row)) for row in rows.itertuples(index=False)]
     values = np.full((len(keys), len(rates)), np.nan)
     style.image_panel(ax)
     for _, row in cells.iterrows():
-        y, x = keys.index(tuple(row[list(comparison.apart)])), rates.index(row["learning_rate"])
+        y, x = keys.index(tuple(map(analysis.level_of, row[list(comparison.apart)]))), rates.index(row["learning_rate"])
         values[y, x] = mean = row["test_accuracy_mean"]
         text = f"{mean:.3f}" if np.isfinite(mean) else say("key.cell_diverged", k=row["n_diverged"], n=row["n"])
         if np.isfinite(mean) and row["n_stuck"]:

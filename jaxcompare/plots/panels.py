@@ -104,13 +104,13 @@ def lines_by(
     least width.
     """
     cells = [tuple(str(row[name]) for name in others) for _, row in rows.iterrows()]
-    dashes, colours = style.dashes_of(cells), style.colours_of(rows[factor])
+    dashes, colours = style.dashes_of(cells), style.colours_of(map(analysis.level_of, rows[factor]))
     first, step, least = widths
     return [
         Line(
             row["variant_id"],
             f"{name} ({failures(row)})",
-            colours[row[factor]],
+            colours[analysis.level_of(row[factor])],
             dashes[cell],
             max(least, first - step * index),
         )
@@ -236,7 +236,10 @@ def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison) -> None
 def by_layer(ax: Axes, tables: Tables, lines: Sequence[Line], last: bool, *, spread: bool = True) -> None:
     """Draw each layer's gradient norm at initialisation or after the last epoch: median and range over seeds."""
     table, replicas = of_lines(tables["layers"], tables, lines)
-    table = table[table["epoch"] == (table["epoch"].max() if last else table["epoch"].min())]
+    # Where the number of epochs varies, each variant has a last epoch of its own.
+    epochs = table.merge(replicas[["replica_id", "variant_id"]], on="replica_id").groupby("variant_id")["epoch"]
+    ends = (epochs.max() if last else epochs.min())[replicas.set_index("replica_id")["variant_id"][table["replica_id"]]]
+    table = table[table["epoch"].to_numpy() == ends.to_numpy()]
     found = analysis.bands(table, replicas, value="gradient_norm", along=("layer_index",))
     for line in lines:
         rows = found[found["variant_id"] == line.variant_id]

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_hex
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -58,6 +58,7 @@ RC: Any = {
 TWO_CLASSES = LinearSegmentedColormap.from_list("two_classes", ["#E69F00", "#FFFFFF", "#56B4E9"])
 SHARE = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#F3C9A8", "#D55E00", "#5C2800"])
 
+GOLDEN = 0.618034
 LEVELS = (names.LOSSES, names.ACTIVATIONS, tuple(names.OPTIMIZERS), tuple(names.SCHEDULES), tuple(names.PRECISIONS))
 COLOURS = {level: PALETTE[index % len(PALETTE)] for group in LEVELS for index, level in enumerate(group)}
 
@@ -71,14 +72,19 @@ def colour_of(level: object) -> str:
 
 
 def colours_of(levels: Iterable[object]) -> dict[object, str]:
-    """Return a colour for each of the levels on a sheet; no two are alike while the palette has enough."""
+    """Return a colour for each of the levels on a sheet, all different: the palette's, then further hues."""
     unique = sorted(dict.fromkeys(levels), key=str)
     colours = {level: COLOURS[str(level)] for level in unique if str(level) in COLOURS}
     for level in unique:
         if level not in colours:
             spare = [colour for colour in PALETTE if colour not in colours.values()]
-            colours[level] = spare[0] if spare else colour_of(level)
+            colours[level] = spare[0] if spare else _hue(len(colours))
     return colours
+
+
+def _hue(index: int) -> str:
+    """Return a colour beyond the palette: steps of the golden ratio spread any number of hues, and two shades alternate."""
+    return to_hex(tuple(hsv_to_rgb((index * GOLDEN % 1.0, 0.75, (0.9, 0.55)[index % 2])).tolist()))
 
 
 def colours_of_rates(rates: Sequence[float]) -> dict[float, Any]:
@@ -103,7 +109,9 @@ def styled(function: Drawn) -> Drawn:
 
     @functools.wraps(function)
     def draw(*arguments: Any, **options: Any) -> Any:
-        with matplotlib.rc_context(RC | {"font.family": fonts.families(spoken().language)}):
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()  # the user's own settings may ask for LaTeX, other margins, ...
+            matplotlib.rcParams.update(RC | {"font.family": fonts.families(spoken().language)})
             made = function(*arguments, **options)
             if isinstance(made, Figure):
                 rooms.fit(made)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.report.blocks import Paragraph, Table
-from jaxcompare.words import Words
+from jaxcompare.words import Words, rounded
 
 Cell = Callable[[Any], str]
 
@@ -63,8 +63,9 @@ def number(words: Words, value: Any, digits: int = 3) -> str:
         return words.say("number.none")
     if math.isinf(value):
         return words.say("number.missed")
-    value = float(value)
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.{digits}g}"
+    value = float(value) + 0.0  # -0.0 is 0
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 or "e+" in text else text
 
 
 def whole(words: Words, value: float) -> str:
@@ -118,7 +119,7 @@ def cut_note(words: Words, table: Table) -> list[Paragraph]:
 
 def share(words: Words, value: Any) -> str:
     """Return a share as per cent."""
-    return words.say("number.none") if value is None or math.isnan(value) else f"{value:.1%}"
+    return words.say("number.none") if value is None or math.isnan(value) else rounded(value, ".1%")
 
 
 def size(words: Words, value: Any) -> str:

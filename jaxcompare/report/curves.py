@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from jaxcompare.report.blocks import Block, Curves
-from jaxcompare.report.lines import METRICS
 from jaxcompare.report.view import View
 from jaxcompare.system.strict_json import to_json
 
@@ -23,8 +22,8 @@ def curves(view: View, anchor: str) -> list[Block]:
     rows = {row["variant_id"]: row for _, row in view.summary.iterrows()}
     lines = [{"name": _name(view, rows[line.variant_id]), **line.drawn} for line in view.lines.lines]
     metrics = [
-        {"name": words.say(f"axis.{name}"), "digits": METRICS[name], "log": int(name.endswith("loss"))}
-        for name in view.lines.metrics
+        {"name": words.say(f"axis.{name}"), "digits": digits, "log": int(name.endswith("loss"))}
+        for name, digits in zip(view.lines.metrics, view.lines.decimals, strict=True)
     ]
     data = {"epochs": list(view.lines.epochs), "metrics": metrics, "lines": lines}
     return [Curves(f"{anchor}-curves", words.say("curves.caption", where=view.where()), data)]

@@ -16,7 +16,13 @@ from jaxcompare import analysis
 from jaxcompare.analysis import Case
 from jaxcompare.plots import style
 
-METRICS = {"validation_accuracy": 4, "test_accuracy": 4, "train_subset_accuracy": 4, "train_loss": 5}  # decimals
+METRICS = {
+    "validation_accuracy": 4,
+    "test_accuracy": 4,
+    "train_subset_accuracy": 4,
+    "train_loss": 5,
+}  # decimals, at least
+MOST_DECIMALS = 12
 STAND_IN = {"train_subset_accuracy": "validation_accuracy"}  # shown only where the other was not measured
 DASHES = ("", "6 4", "2 3", "6 3 2 3")
 
@@ -33,6 +39,7 @@ class Lines(NamedTuple):
     """The curves of a comparison."""
 
     metrics: tuple[str, ...]
+    decimals: tuple[int, ...]  # of each metric
     epochs: tuple[list[int], ...]
     lines: tuple[Line, ...]
 
@@ -47,6 +54,7 @@ def lines_of(case: Case) -> Lines | None:
     found = {
         name: dict(list(analysis.bands(case.history, replicas, value=name).groupby("variant_id"))) for name in names
     }
+    decimals = {name: _decimals(name, case.history[name].to_numpy(float)) for name in names}
     best = list(case.chosen["variant_id"])
     order = [*best, *(one for one in case.summary["variant_id"] if one not in best)]
     looks = _looks(case)
@@ -55,16 +63,24 @@ def lines_of(case: Case) -> Lines | None:
     for variant in order:
         epochs = tuple(found[names[0]][variant]["epoch"].astype(int).tolist())
         line = {"axis": axes.setdefault(epochs, len(axes))} | looks[variant]
-        line["values"] = [_numbers(found[name][variant], METRICS[name]) for name in names]
+        line["values"] = [_numbers(found[name][variant], decimals[name]) for name in names]
         lines.append(Line(variant, line | ({"best": 1} if variant in best else {})))
-    return Lines(tuple(names), tuple(list(axis) for axis in axes), tuple(lines))
+    return Lines(tuple(names), tuple(decimals.values()), tuple(list(axis) for axis in axes), tuple(lines))
+
+
+def _decimals(name: str, values: np.ndarray) -> int:
+    """Return the decimals of a metric: a loss is drawn on a logarithmic axis, where the least value needs its digits, too."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not name.endswith("loss") or not positive.size:
+        return METRICS[name]
+    return int(np.clip(2 - math.floor(math.log10(positive.min())), METRICS[name], MOST_DECIMALS))
 
 
 def _looks(case: Case) -> dict[str, dict[str, Any]]:
     """Return by variant the colour of its level, lighter at lower rates, and the dash of the factors kept separate."""
     one = case.comparison
     rows = case.summary[list(dict.fromkeys([*one.varied(), "learning_rate", "variant_id"]))]
-    colours = style.colours_of(rows[one.factor])
+    colours = style.colours_of(map(analysis.level_of, rows[one.factor]))
     cells = [tuple(str(row[name]) for name in one.apart) for _, row in rows.iterrows()]
     dashes = {cell: DASHES[index % len(DASHES)] for index, cell in enumerate(dict.fromkeys(cells))}
     best, found = set(case.chosen["variant_id"]), {}
@@ -72,7 +88,7 @@ def _looks(case: Case) -> dict[str, dict[str, Any]]:
         level = rows[rows[one.factor] == row[one.factor]] if row[one.factor] == row[one.factor] else rows
         rates = sorted(level["learning_rate"].unique())
         place = (rates.index(row["learning_rate"]) + 1) / (len(rates) + 1)
-        colour = np.asarray(to_rgb(colours[row[one.factor]]))
+        colour = np.asarray(to_rgb(colours[analysis.level_of(row[one.factor])]))
         if row["variant_id"] not in best:  # 0.25 and less: towards white; more than 0.5: towards black
             colour = colour + (1 - colour) * max(0, 0.7 - place) if place < 0.7 else colour * (1.5 - place)
         look = {"colour": to_hex(np.clip(colour, 0, 1))}

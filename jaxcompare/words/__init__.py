@@ -44,7 +44,8 @@ class Words:
 
     def say(self, key: str, /, **values: Any) -> str:
         """Return the message of `key` with `values` inserted; raise KeyError for an unknown key."""
-        return CORRECTIONS[self.language](self.catalogue[key].format(**values))
+        shown = {name: _Number(value) if isinstance(value, float) else value for name, value in values.items()}
+        return CORRECTIONS[self.language](self.catalogue[key].format(**shown))
 
     def level(self, value: object, kind: str = "level") -> str:
         """Return the name of a factor's value (or of a data set, a layer, an experiment)."""
@@ -92,9 +93,27 @@ class Words:
 
 
 def rounded(value: float, form: str) -> str:
-    """Format a number; zero has no sign, nor has a number that rounds to zero."""
-    text = f"{value:{form}}"
-    return text.lstrip("+-") if float(text) == 0 else text
+    """Format a number; zero has no sign, nor has a number that rounds to zero. A part is not rounded to nothing or to all.
+
+    >>> rounded(-0.0004, "+.2f"), rounded(0.99996, ".1%"), rounded(0.0004, ".1%"), rounded(1.0, ".1%")
+    ('0.00', '>99.9%', '<0.1%', '100.0%')
+    """
+    text = format(float(value), form)
+    if form.endswith("%"):
+        least = 10.0 ** -int(form.strip("+.%") or 0)
+        if value > 0 and float(text[:-1]) == 0:
+            return f"<{least:g}%"
+        return f">{100 - least:g}%" if value < 1 and float(text[:-1]) == 100 else text
+    if not any(digit in text for digit in "123456789") and "0" in text:
+        return text.lstrip("+-")
+    return text
+
+
+class _Number(float):
+    """A number in a message, formatted by `rounded`."""
+
+    def __format__(self, form: str) -> str:
+        return rounded(self, form)
 
 
 LANGUAGES = {language: Words(language) for language in CORRECTIONS}
