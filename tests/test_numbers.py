@@ -23,6 +23,7 @@ from jaxcompare.data import scaling
 from jaxcompare.engine.train_step import evaluate, init_state, make_hparams, make_recipe, make_train_step, observe
 from jaxcompare.execution import tables as tables_module
 from jaxcompare.execution.table_files import write_tables
+from jaxcompare.planning import batches
 from jaxcompare.planning.cadence import evaluated_epochs
 from jaxcompare.plots import panels, style
 from jaxcompare.report import lines
@@ -330,10 +331,28 @@ def test_a_range_holds_for_the_number_that_trains(key):
         study_of(**grid)
 
 
-def test_two_variants_of_one_id_are_an_error_before_training(monkeypatch):
+@pytest.mark.parametrize("studies", [[[0.1, 0.2]], [[0.1], [0.2]]], ids=["in one study", "in two"])
+def test_two_variants_of_one_id_are_an_error_before_training(monkeypatch, studies):
     monkeypatch.setattr("jaxcompare.config.parse.variant_id", lambda comparison, study, settings: "mine-1")
+    tables = [{"name": f"study {n}", "grid": {"weight_decay": rates}} for n, rates in enumerate(studies)]
     with pytest.raises(ConfigError, match="have one id, mine-1"):
-        study_of(weight_decay=[0.1, 0.2])
+        parse("mine", {"base": {"dataset": "moons"}, "study": tables})
+
+
+def test_variants_of_automatic_sizes_have_ids_of_their_own(monkeypatch):
+    monkeypatch.setattr(batches, "variant_id", lambda comparison, study, settings: "mine-1")
+    monkeypatch.setattr(batches, "_largest", lambda *given: 32)
+    grid = {"weight_decay": [0.1, 0.2]}
+    asking = parse("mine", {"base": {"dataset": "moons", "batch_size": "auto"}, "study": [{"grid": grid}]})
+    with pytest.raises(ConfigError, match="have one id, mine-1"):
+        batches.resolve(asking, {}, None)
+
+
+@pytest.mark.parametrize("key", ["learning_rate", "clip_norm", "momentum", "data_seed"])
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_whole_number_longer_than_any_float_is_out_of_range(key, number):
+    with pytest.raises(ConfigError, match=r"is not a number of float32|is out of range"):
+        study_of(**{key: [number], "optimizer": ["momentum"]})
 
 
 @pytest.mark.parametrize("steps", [3, 300, 30_000, 1_200_000])

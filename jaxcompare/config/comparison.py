@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.settings import Settings, keys_of
 
 SHORT = {"learning_rate": "rate", "batch_size": "batch", "clip_norm": "clip", "weight_decay": "decay"}  # for labels
@@ -90,6 +91,22 @@ def digest(content: Any) -> str:
 def variant_id(comparison: str, study: str, settings: Settings) -> str:
     """Return the name of a variant, the same however the study is extended."""
     return f"{comparison}-{digest([study, choices(settings)])[:8]}"
+
+
+def check_ids(comparison: str, studies: Iterable[Study]) -> None:
+    """Raise ConfigError for two variants of one id, in one study or in two.
+
+    An id has 32 bits of a digest: among 1000 variants two have one id in one of 9000 comparisons.
+    """
+    holders: dict[str, tuple[str, Variant]] = {}
+    for study in studies:
+        for variant in study.variants:
+            name, earlier = holders.setdefault(variant.variant_id, (study.name, variant))
+            if earlier is not variant:
+                raise ConfigError(
+                    f"{comparison}: {earlier.label!r} of study {name!r} and {variant.label!r} of study {study.name!r} "
+                    f"have one id, {variant.variant_id}; rename a study, or change a value a little"
+                )
 
 
 def value_of(settings: Settings, key: str) -> Any:

@@ -14,7 +14,16 @@ from typing import Any
 
 from jaxcompare.config import files, names
 from jaxcompare.config.claims import check_claims, check_roles
-from jaxcompare.config.comparison import Comparison, Study, Variant, as_trained, label, value_of, variant_id
+from jaxcompare.config.comparison import (
+    Comparison,
+    Study,
+    Variant,
+    as_trained,
+    check_ids,
+    label,
+    value_of,
+    variant_id,
+)
 from jaxcompare.config.confirmation import check_confirm
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.names import AUTO_PRECISION
@@ -52,6 +61,7 @@ def parse(name: str, config: Mapping[str, Any], *, precision: str = "float32") -
         check_confirm(study["confirm"], study["name"], [other["name"] for other in tables], where)
     studies = tuple(expand(name, study, base, precision) for study in tables)
     _check_scaling(name, base, tables, studies)
+    check_ids(name, studies)
     return Comparison(
         name, **texts, target=target, studies=studies, words=_words(name, config), files=_files(name, config)
     )
@@ -195,13 +205,6 @@ def expand(comparison: str, study: Mapping[str, Any], base: Mapping[str, Any], p
     variants = tuple(
         Variant(variant_id(comparison, study["name"], cell), label(cell, labelled, levels), cell) for cell in cells
     )
-    ids = [variant.variant_id for variant in variants]
-    for variant, earlier in zip(variants, map(ids.index, ids), strict=True):
-        if (
-            variant is not variants[earlier]
-        ):  # a digest of few digits: once in ten thousand studies of a thousand variants
-            alike = f"{variants[earlier].label!r} and {variant.label!r} have one id, {variant.variant_id}"
-            raise ConfigError(f"{where}: the variants {alike}; rename the study, or change a value a little")
     roles = check_roles(study["roles"], varied, where)
     claims = check_claims(study["claims"], levels, roles, where)
     return Study(study["name"], variants, varied, roles, claims, study["confirm"])

@@ -66,25 +66,26 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}")
     low, high = rule["low"], rule["high"]
-    given, value = value, value if whole else _in_float32(key, float(value), where)
+    given, value = value, value if whole else _in_float32(key, value, where)
     trained = as_trained(value)  # 0.99999999 trains as 1
     below = trained <= low if rule.get("open_low") else trained < low
     above = trained >= high if rule.get("open_high") else trained > high
-    if math.isnan(trained) or below or above:
-        rounded = "" if trained == value or math.isnan(trained) else f", {trained:g} in float32,"
+    unordered = trained != trained  # NaN; math.isnan overflows for a long whole number
+    if unordered or below or above:
+        rounded = "" if trained == value or unordered else f", {trained:g} in float32,"
         raise ConfigError(f"{where}: {key} = {given}{rounded} is out of range; it must be {_range(rule)}{_or(words)}")
     return value
 
 
-def _in_float32(key: str, value: float, where: str) -> float:
+def _in_float32(key: str, number: float, where: str) -> float:
     """Return a number that float32, in which is trained, can hold; -0.0 becomes 0.0.
 
     Raises:
         ConfigError: a number that would be infinite or zero.
     """
-    if math.isfinite(value) and value != 0 and not LEAST <= abs(value) <= MOST:
-        raise ConfigError(f"{where}: {key} = {value} is not a number of float32, from {LEAST:.2g} to {MOST:.2g} or 0")
-    return value + 0.0
+    if number in (0, math.inf, -math.inf) or number != number or LEAST <= abs(number) <= MOST:
+        return float(number) + 0.0
+    raise ConfigError(f"{where}: {key} = {number} is not a number of float32, from {LEAST:.2g} to {MOST:.2g} or 0")
 
 
 def _or(words: Iterable[str]) -> str:

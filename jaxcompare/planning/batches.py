@@ -10,7 +10,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxcompare import data as datasets
-from jaxcompare.config.comparison import Comparison, Study, digest, variant_id
+from jaxcompare.config.comparison import Comparison, Study, check_ids, digest, variant_id
 from jaxcompare.config.settings import AUTO, Settings
 from jaxcompare.engine import sweep
 from jaxcompare.planning import memory
@@ -60,6 +60,7 @@ def resolve(
             said = {"study": study.name, "dataset": dataset, "value": sizes[dataset], "most": LARGEST}
             notes.append({"key": "batch_size", **said})
         studies.append(_with_sizes(comparison.name, study, sizes))
+    check_ids(comparison.name, studies)
     for note in notes:
         _LOG.info("%s: %s", comparison.name, say("auto.batch_size", **note))
     return replace(comparison, studies=tuple(studies)), notes
