@@ -49,19 +49,22 @@ def test_no_file_of_a_report_has_too_long_a_name_and_none_replaces_another(monke
         assert len(localised(name, "ko").encode()) + WRITTEN <= MOST
 
 
-def test_two_studies_whose_names_become_one_keep_a_csv_each():
+@pytest.mark.parametrize("names", [("one two", "one_two"), ("Wide", "wide")], ids=["signs", "case"])
+def test_two_studies_whose_names_become_one_keep_a_picture_and_a_csv_each(names):
     tables = synthetic.tables("mine")
     other = {
         name: table.assign(**{key: table[key] + end for key in ("replica_id", "variant_id") if key in table})
         for name, table in tables.items()
         for end in ["-other"]
     }
-    for each, study in ((tables, "one two"), (other, "one_two")):
+    for each, study in zip((tables, other), names, strict=True):
         each["replicas"] = each["replicas"].assign(study=study)
     both = {
         name: pd.concat([tables[name], other[name]], ignore_index=True) for name in ("replicas", "history", "layers")
     }
-    assert len([name for name in names_of(both, {}) if "study" in name.name or "results" in name.name]) == 2
+    for found in ([name for name, _ in names_of(both, {}).values()], list(build(both, languages=["en"]).files)):
+        assert len({name.casefold() for name in found}) == len(found)
+    assert sum(name.endswith(".csv") for name in found) == 2
 
 
 def test_a_folder_of_tensorboard_has_no_name_that_is_too_long():

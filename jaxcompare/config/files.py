@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 # The rule: the pattern of each kind of file. `level` is a variant's cell of the factors compared; `rate` its learning rate.
@@ -96,9 +96,14 @@ def _mark(content: str) -> str:
     return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def free(name: str, taken: Container[str], content: str) -> str:
+def is_free(name: str, taken: Iterable[str]) -> bool:
+    """Return whether no name in `taken` is the same, as file systems of Windows and macOS compare names: in any case."""
+    return name.casefold() not in {other.casefold() for other in taken}
+
+
+def free(name: str, taken: Iterable[str], content: str) -> str:
     """Return a name, marked by its content before the ending where the name is taken."""
-    if name not in taken:
+    if is_free(name, taken):
         return name
     path = PurePath(name)
     return short(f"{path.stem}-{_mark(content)}{path.suffix}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from jaxcompare.analysis import Comparison
 from jaxcompare.config.comparison import spell
-from jaxcompare.config.files import file_name, free
+from jaxcompare.config.files import file_name, free, is_free
 from jaxcompare.plots.animation import Animation
 
 
@@ -36,7 +36,7 @@ def file_of(kind: str, comparison: Comparison, patterns: Mapping[str, str] | Non
 
 
 def by_file(
-    plots: Iterable[Plot], patterns: Mapping[str, str] | None = None, taken: Container[str] = ()
+    plots: Iterable[Plot], patterns: Mapping[str, str] | None = None, taken: Collection[str] = ()
 ) -> dict[str, Plot]:
     """Return the pictures by file name; no name is in `taken`.
 
@@ -48,5 +48,5 @@ def by_file(
         if names[0]:
             shown = repr((plot.comparison.experiment, plot.comparison.study, plot.cell, plot.rate))
             marked = free(names[-1], {names[-1]}, shown)
-            found[next((name for name in names if name not in found and name not in taken), marked)] = plot
+            found[next((name for name in names if is_free(name, [*found, *taken])), marked)] = plot
     return found
