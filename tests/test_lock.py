@@ -124,3 +124,17 @@ def test_of_two_that_take_a_stale_lock_over_one_has_it(tmp_path, no_locks, monke
         lock(tmp_path)
     faster[0]()
     assert [path.name for path in Path(tmp_path).glob("lock.*")] == []
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+@pytest.mark.parametrize("locking", [True, False], ids=["locks", "no locks"])
+def test_files_of_a_lock_have_the_mode_that_umask_gives(tmp_path, monkeypatch, mask, mode, locking):
+    if not locking:
+        monkeypatch.setattr(locks, "fcntl", None)
+    before = os.umask(mask)
+    try:
+        unlock = lock(tmp_path)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
+    unlock()

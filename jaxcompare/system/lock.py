@@ -35,7 +35,7 @@ def lock(folder: Path) -> Callable[[], Any]:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o666)  # less what umask takes
     try:
         if fcntl is None:
             raise OSError("no locks")
@@ -76,7 +76,7 @@ class _FileLock:
     def _make(self) -> bool:
         """Make the file; return whether there was none."""
         try:
-            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
         with os.fdopen(descriptor, "wb") as file:
