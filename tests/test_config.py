@@ -461,6 +461,16 @@ def test_confirmation_is_reached_from_the_command_line():
     assert parse("x", quick(changed["x"])).studies[0].confirm == 2
 
 
+@pytest.mark.parametrize("text", [".001", "+.001", "1.e-3", ".1e-2", " 1e-3"])
+def test_numbers_as_python_writes_them_are_numbers_in_an_override(text):
+    assert overrides.parse_assignment(f"base.learning_rate={text}")[1] == 0.001
+
+
+def test_a_comma_for_a_decimal_point_is_named():
+    with pytest.raises(ConfigError, match="learning_rate = '0,1' is not a number; write a point, not a comma"):
+        parse("mine", {"base": {"learning_rate": "0,1"}, "study": [{}]})
+
+
 def test_claims_about_levels_that_an_override_takes_away_go_with_them():
     claims = [
         {"factor": "optimizer", "better": "momentum", "than": "sgd"},

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -106,6 +107,33 @@ def test_a_folder_without_state_is_no_finished_run(tmp_path):
 
 
 OURS = {"jaxcompare": "0.1.0", "experiments": {}}
+
+
+@pytest.mark.parametrize("begin", [lambda folder: folder.state(), lambda folder: folder.begin("x", "one")])
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("dangling", "dangling is a link to nothing"),
+        ("dangling/out", "dangling is a link to nothing"),
+        ("loop/out", "loop is a link to nothing"),
+        ("file/out", "file is no folder"),
+    ],
+)
+def test_a_path_that_cannot_be_a_folder_is_named(tmp_path, out, message, begin):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(run_folder.StoreError, match=message):
+        begin(run_folder.RunFolder(tmp_path / out))
+
+
+def test_a_folder_that_may_not_be_entered_is_no_traceback(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_symlink", refuse)
+    with pytest.raises(run_folder.StoreError, match=r"out cannot be read: Permission denied$"):
+        run_folder.RunFolder(tmp_path / "out").state()
 
 
 def test_numbers_that_are_not_finite_are_no_json(tmp_path):

@@ -16,7 +16,8 @@ from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import KEYS
 
 WHOLE = ("claims", "confirm")  # parts of a study without keys of their own
-PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.|\.\d+)")  # `.5` and `5.`, which TOML does not take
+# `.5`, `5.` and `.5e-3`, which TOML does not take.
+PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 # A word outside quotes that is no key of an inline table.
 BARE_WORD = re.compile(r"""(?<![\w."'+-])(?!(?:true|false|inf|nan)\b)([A-Za-z_][\w.:-]*)(?![\w.:-]*\s*=)""")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import is_plugin, nearest
 from jaxcompare.config.settings import AUTO, KEYS, OPTIONS, Settings
 
+COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 ANY_NUMBER = {"low": -math.inf, "high": math.inf}
 LEAST, MOST = 2.0**-126, 2.0**128 - 2.0**104  # the ends of float32; smaller numbers are computed as 0
 
@@ -64,7 +66,8 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
     if isinstance(value, str) and value in ("inf", "-inf"):  # JSON has no infinity: a manifest has this text
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}")
+        comma = "; write a point, not a comma" if COMMA.fullmatch(str(value)) and not whole else ""
+        raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}{comma}")
     low, high = rule["low"], rule["high"]
     given, value = value, value if whole else _in_float32(key, value, where)
     trained = as_trained(value)  # 0.99999999 trains as 1

@@ -37,17 +37,23 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """Return the record of the last run into this folder; empty if there was none."""
+        try:
+            self._check_path()
+            return json.loads(self.state_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except PermissionError as error:
+            raise StoreError(f"--out {self.out}: {error.filename} cannot be read: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            raise StoreError(f"--out {self.out}: {self.state_path} cannot be read ({error}); move it away") from error
+
+    def _check_path(self) -> None:
+        """Raise StoreError for a path with a link to nothing, or with a file that should be a folder."""
         for path in (self.out, *self.out.parents):
             if path.is_symlink() and not path.exists():
                 raise StoreError(f"--out {self.out}: {path} is a link to nothing; choose another --out")
             if path.exists() and not path.is_dir():
                 raise StoreError(f"--out {self.out}: {path} is no folder; choose another --out")
-        try:
-            return json.loads(self.state_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise StoreError(f"--out {self.out}: {self.state_path} cannot be read ({error}); move it away") from error
 
     def is_complete(self, run_digest: str, wanted: Mapping[str, Sequence[str]] | None = None) -> bool:
         """Return whether this very run is finished and published here, with all wanted outputs (languages, say)."""
