@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from jaxcompare.plots import labels, rooms, style
-from jaxcompare.words import say
+from jaxcompare.words import concise, say
 
 WIDTH, HEIGHT, LEGEND = 7.2, 3.1, 0.19  # inches: a panel's width and height, and the height of a line of its legend
 MOST_LINES, MOST_BARS = 24, 60  # in a panel
@@ -158,8 +158,7 @@ def _bars(sheet: Sheet, panels: Sequence[Bars]) -> Figure:
                 style.beside(ax, say("number.none"), (0, place), (3, 0), va="center")
                 continue
             ax.barh(place, bar.value, 0.72, color=bar.colour, alpha=0.35 if bar.pale else None)
-            text = f"{bar.value:,.3g}" if bar.value < 1000 else f"{bar.value:,.0f}"
-            style.beside(ax, text, (bar.value, place), (3, 0), va="center")
+            style.beside(ax, concise(bar.value), (bar.value, place), (3, 0), va="center")
         ax.set_yticks(range(len(one.bars)), [bar.name for bar in one.bars], fontsize=7.5)
         ax.invert_yaxis()
         ax.grid(False, axis="y")

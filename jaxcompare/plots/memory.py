@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from jaxcompare import analysis
 from jaxcompare.analysis import Comparison
 from jaxcompare.plots import groups, panels, style
-from jaxcompare.words import say
+from jaxcompare.words import concise, rounded, say
 
 FULL = "float32"
 # Each cost's factor to MiB or milliseconds, and the range often quoted of half precision as shares of the cost in float32.
@@ -49,7 +49,8 @@ def _bars(ax: Axes, rows: pd.DataFrame, levels: Sequence[str], value: str) -> No
     whole = rows[groups.CELL].map(rows[full].set_index(groups.CELL)[value])
     figures, shares = rows[value] * scale, (rows[value] / whole).where(~full)
     texts = [
-        (f"{figure:.3g}" if np.isfinite(figure) else say("number.none")) + ("" if np.isnan(share) else f"\n{share:.0%}")
+        (concise(figure) if np.isfinite(figure) else say("number.none"))
+        + ("" if np.isnan(share) else "\n" + rounded(share, ".0%"))
         for figure, share in zip(figures, shares, strict=True)
     ]
     groups.bars(ax, rows, levels, figures, texts)

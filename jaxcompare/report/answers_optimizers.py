@@ -26,6 +26,7 @@ from jaxcompare.report.blocks import Block, Chart, Items, Paragraph, Table
 from jaxcompare.report.cells import cut_note, number, numbers
 from jaxcompare.report.evidence import Evidence
 from jaxcompare.report.measured import Judged, Study, others_of
+from jaxcompare.words import rounded
 
 
 def clipping(evidence: Evidence) -> list[Block]:
@@ -203,7 +204,7 @@ def _slope(evidence: Evidence, name: str, cell: pd.DataFrame) -> str:
     )
     edges = int((cell["edge"] != "").sum())
     slope = float(np.polyfit(np.log(cell["batch_size"].astype(float)), np.log(cell["effective"].astype(float)), 1)[0])
-    told = words.say("answer.rate", name=name, rates=rates, slope=f"{slope:.2f}", count=len(cell))
+    told = words.say("answer.rate", name=name, rates=rates, slope=rounded(slope, ".2f"), count=len(cell))
     return f"{told} {words.say('answer.rate_edges', k=edges, count=len(cell))}" if edges else told
 
 

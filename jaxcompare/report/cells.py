@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxcompare import analysis
 from jaxcompare.report.blocks import Paragraph, Table
-from jaxcompare.words import Words, rounded
+from jaxcompare.words import Words, concise, rounded
 
 Cell = Callable[[Any], str]
 
@@ -63,9 +63,7 @@ def number(words: Words, value: Any, digits: int = 3) -> str:
         return words.say("number.none")
     if math.isinf(value):
         return words.say("number.missed")
-    value = float(value) + 0.0  # -0.0 is 0
-    text = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 or "e+" in text else text
+    return concise(value, digits)
 
 
 def whole(words: Words, value: float) -> str:

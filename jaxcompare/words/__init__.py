@@ -109,6 +109,18 @@ def rounded(value: float, form: str) -> str:
     return text
 
 
+def concise(value: float, digits: int = 3) -> str:
+    """Format a number to `digits` digits; whole numbers, and numbers from 1,000 on, to ones.
+
+    >>> concise(-0.0), concise(0.12345), concise(999.96), concise(12345.6)
+    ('0', '0.123', '1,000', '12,346')
+    """
+    value = float(value) + 0.0  # -0.0 is 0
+    text = f"{value:.{digits}g}"
+    ones = value.is_integer() or abs(value) >= 1000 or "e+" in text
+    return f"{value:,.0f}" if ones and math.isfinite(value) else text
+
+
 class _Number(float):
     """A number in a message, formatted by `rounded`."""
 
