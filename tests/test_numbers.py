@@ -1,6 +1,8 @@
 """Kinds of wrong numbers: counts held in float32, absent figures taken for failed ones, numbers that are keys."""
 
+import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import optax
 import pandas as pd
 import pytest
 import synthetic
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from problems import comparison, programs
 from test_analysis import history_of
@@ -25,12 +28,12 @@ from jaxcompare.execution import tables as tables_module
 from jaxcompare.execution.table_files import write_tables
 from jaxcompare.planning import batches
 from jaxcompare.planning.cadence import evaluated_epochs
-from jaxcompare.plots import panels, style
+from jaxcompare.plots import hues, panels, style
 from jaxcompare.report import lines
 from jaxcompare.report.cells import figure, number, share, whole
 from jaxcompare.tensorboard import run_name
 from jaxcompare.types import Batch, Layer
-from jaxcompare.words import ENGLISH, rounded
+from jaxcompare.words import ENGLISH, concise, rounded
 
 FIRST = [933, 959, 939, 935, 952, 934, 936, 945, 936, 952]  # right answers of 1000, seed by seed
 SECOND = [932, 957, 936, 935, 951, 935, 935, 942, 937, 951]
@@ -391,8 +394,8 @@ def test_numbers_in_messages_have_no_sign_of_zero_and_parts_are_neither_none_nor
 
 
 @pytest.mark.parametrize(("value", "text"), [(-0.0, "0"), (999.96, "1,000"), (0.000012, "1.2e-05"), (1234.5, "1,234")])
-def test_numbers_in_cells_are_written_out(value, text):
-    assert number(ENGLISH, value) == text
+def test_numbers_in_cells_and_on_bars_are_written_out(value, text):
+    assert number(ENGLISH, value) == concise(value) == text
 
 
 def test_counts_keep_their_digits_in_csv_files(tmp_path):
@@ -414,6 +417,14 @@ def test_as_many_levels_have_as_many_colours(count):
     assert len(set(style.colours_of(f"x{index}" for index in range(count)).values())) == count
 
 
+def test_colours_beyond_the_palette_look_as_different_as_the_palettes_own():
+    def nearest(count):
+        colours = hues.oklab(np.array([to_rgb(one) for one in style.colours_of(map(str, range(count))).values()]))
+        return min(np.linalg.norm(one - other) for one, other in itertools.combinations(colours, 2))
+
+    assert nearest(14) > 0.8 * nearest(8)
+
+
 def test_small_losses_keep_their_digits_on_a_logarithmic_axis():
     assert lines._decimals("train_loss", np.array([1.0, 4e-6])) == 8
     assert lines._decimals("train_loss", np.array([2.3, np.nan])) == 5
@@ -428,6 +439,26 @@ def test_each_variant_has_its_own_last_epoch():
     ax = Figure().subplots()
     panels.by_layer(ax, {"replicas": replicas, "layers": layers}, drawn, last=True)
     assert [line.get_ydata().tolist() for line in ax.lines[:2]] == [[2.0], [3.0]]
+
+
+def test_each_replica_ends_at_its_own_last_epoch():
+    table = pd.DataFrame({"replica_id": ["a", "a", "b", "b"], "epoch": [0, 1, 0, 5]})
+    assert panels.at_end(table)["epoch"].tolist() == [1, 5]
+
+
+@pytest.mark.parametrize("missing", [0.5, np.nan])
+def test_a_level_has_the_shades_of_its_own_rates_if_it_is_missing_too(missing):
+    def look(rates):
+        rows = {
+            "momentum": [missing, missing, 0.9, 0.9],
+            "learning_rate": [0.1, 0.2, *rates],
+            "variant_id": list("abcd"),
+        }
+        summary = pd.DataFrame(rows)
+        place = analysis.Comparison("mine", "main", "moons", "momentum", ())
+        return lines._looks(SimpleNamespace(comparison=place, summary=summary, chosen=summary[:0]))["a"]
+
+    assert look([0.1, 0.2]) == look([0.01, 0.02])
 
 
 def test_the_users_matplotlibrc_changes_no_picture():

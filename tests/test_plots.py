@@ -260,8 +260,8 @@ def test_losses_of_different_scale_have_panels_of_their_own(tables):
 
 def test_levels_have_one_colour_and_no_two_of_a_comparison_the_same():
     for group in (("cross_entropy", "mse"), ("relu", "leaky_relu", "sigmoid"), ("sgd", "momentum", "adamw")):
-        assert len({plots.colour_of(name) for name in group}) == len(group)
-    assert plots.colour_of("my.module:mine") == plots.colour_of("my.module:mine")
+        assert len(set(style.colours_of(group).values())) == len(group)
+    assert style.colours_of(["my.module:mine"]) == style.colours_of(["my.module:mine"])
     assert set(style.COLOURS) >= {*style.names.ACTIVATIONS, *style.names.OPTIMIZERS, *style.names.LOSSES}
 
 

@@ -24,10 +24,10 @@ from jaxcompare.plots.optimizers import optimizer_at_rate, rates_of_optimizer
 from jaxcompare.plots.panels import Tables
 from jaxcompare.plots.plot import Plot, by_file, file_of
 from jaxcompare.plots.studies import study_plots
-from jaxcompare.plots.style import colour_of, png
+from jaxcompare.plots.style import png
 from jaxcompare.plots.units import dead_units, shown_rates
 
-__all__ = ["Plot", "Tables", "by_file", "colour_of", "file_of", "pictures", "png"]
+__all__ = ["Plot", "Tables", "by_file", "file_of", "pictures", "png"]
 
 
 def _measured(tables: Tables, name: str, comparison: Comparison) -> bool:

@@ -49,24 +49,27 @@ def activation_distributions(tables: panels.Tables, comparison: Comparison) -> F
     title, note = say("picture.distributions", dataset=level(comparison.dataset)), say("picture.distributions_note")
     figure, axes = style.sheet(len(chosen) * len(layers), title, note, len(layers), (3.1, 2.3))
     grid = np.array(axes, dtype=object).reshape(len(chosen), len(layers))
+    colours = style.colours_of(map(analysis.level_of, chosen[comparison.factor]))
     for row, (_, variant) in zip(grid, chosen.iterrows(), strict=True):
+        colour = colours[analysis.level_of(variant[comparison.factor])]
         mine = found[found["variant_id"] == variant["variant_id"]]
         for ax, layer in zip(row, layers, strict=True):
-            _distribution(ax, mine[mine["layer"] == layer], variant, comparison, layer)
+            _distribution(ax, mine[mine["layer"] == layer], variant, colour)
+            ax.set_title(f"{panels.cell_name(variant, comparison)}, {level(layer)}")
         _same_range(list(row))
     first, last = found["epoch"].min(), found.groupby("variant_id")["epoch"].max()
     entries: list[Any] = [style.key(say("key.epoch_first", epoch=first), style.INK)]
     for _, variant in chosen.iterrows():
         name = f"{panels.at_rate(variant, comparison)} ({panels.failures(variant)})"
         text = say("key.epoch_last", epoch=last[variant["variant_id"]], name=name)
-        entries.append(Patch(color=style.colour_of(variant[comparison.factor]), alpha=0.5, label=text))
+        entries.append(Patch(color=colours[analysis.level_of(variant[comparison.factor])], alpha=0.5, label=text))
     style.legend_below(figure, entries, columns=2)
     return figure
 
 
-def _distribution(ax: Axes, rows: pd.DataFrame, variant: pd.Series, comparison: Comparison, layer: str) -> None:
+def _distribution(ax: Axes, rows: pd.DataFrame, variant: pd.Series, colour: str) -> None:
     """Draw one layer of one variant: the first snapshot as an outline, the last snapshot filled."""
-    texts, colour = [], style.colour_of(variant[comparison.factor])
+    texts = []
     looks: dict[str, Any] = {"first": {"color": style.INK}, "last": {"fill": True, "color": colour, "alpha": 0.5}}
     for (kind, look), epoch in zip(looks.items(), (rows["epoch"].min(), rows["epoch"].max()), strict=True):
         # A replica that diverged has no activations to count: its variant has no pooled distribution at the end.
@@ -81,7 +84,6 @@ def _distribution(ax: Axes, rows: pd.DataFrame, variant: pd.Series, comparison: 
     ax.yaxis.set_minor_locator(NullLocator())
     ax.text(0.97, 0.96, "\n".join(texts), transform=ax.transAxes, ha="right", va="top", fontsize=7.5)
     style.label(ax, "axis.activation", "axis.share")
-    ax.set_title(f"{panels.cell_name(variant, comparison)}, {level(layer)}")
 
 
 def _same_range(row: Sequence[Axes]) -> None:
@@ -146,7 +148,7 @@ def _heatmap(ax: Axes, tables: panels.Tables, cells: pd.DataFrame, name: str) ->
     replicas = tables["replicas"][tables["replicas"]["variant_id"].isin(cells["variant_id"])]
     hidden = tables["layers"][tables["layers"]["layer"] != "output"]
     hidden = hidden[hidden["replica_id"].isin(replicas["replica_id"])]
-    last = hidden[hidden["epoch"] == hidden["epoch"].max()]
+    last = panels.at_end(hidden)
     found = analysis.bands(last, replicas, value="dead_fraction", along=("layer",))
     order = panels.layer_names(last)
     cells = cells.drop_duplicates("learning_rate")

@@ -16,11 +16,11 @@ MOST_LAYERS = 4  # the number of dashes
 
 def _lines(rows: pd.DataFrame, apart: tuple[str, ...]) -> list[panels.Line]:
     """Return a line per row, coloured by the factors beside the optimizer (the schedule)."""
-    found = []
-    for _, row in rows.iterrows():
+    found, cells = [], ["-".join(str(row[key]) for key in apart) for _, row in rows.iterrows()]
+    colours = style.colours_of(cells)
+    for (_, row), cell in zip(rows.iterrows(), cells, strict=True):
         name = ", ".join(level(row[key], key) for key in apart) or level(row["learning_rate"])
-        colour = style.colour_of("-".join(str(row[key]) for key in apart))
-        found.append(panels.Line(row["variant_id"], f"{name} ({panels.failures(row)})", colour))
+        found.append(panels.Line(row["variant_id"], f"{name} ({panels.failures(row)})", colours[cell]))
     return found
 
 

@@ -135,6 +135,11 @@ def of_lines(table: pd.DataFrame, tables: Tables, lines: Sequence[Line]) -> tupl
     return table[table["replica_id"].isin(replicas["replica_id"])], replicas
 
 
+def at_end(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows at each replica's last epoch: where the number of epochs varies, replicas end at different epochs."""
+    return table[table["epoch"] == table.groupby("replica_id")["epoch"].transform("max")]
+
+
 def layer_names(table: pd.DataFrame) -> list[str]:
     """Return the layers in a table, from the first to the last."""
     return table.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
@@ -236,10 +241,7 @@ def sensitivity(ax: Axes, summary: pd.DataFrame, comparison: Comparison) -> None
 def by_layer(ax: Axes, tables: Tables, lines: Sequence[Line], last: bool, *, spread: bool = True) -> None:
     """Draw each layer's gradient norm at initialisation or after the last epoch: median and range over seeds."""
     table, replicas = of_lines(tables["layers"], tables, lines)
-    # Where the number of epochs varies, each variant has a last epoch of its own.
-    epochs = table.merge(replicas[["replica_id", "variant_id"]], on="replica_id").groupby("variant_id")["epoch"]
-    ends = (epochs.max() if last else epochs.min())[replicas.set_index("replica_id")["variant_id"][table["replica_id"]]]
-    table = table[table["epoch"].to_numpy() == ends.to_numpy()]
+    table = at_end(table) if last else table[table["epoch"] == table["epoch"].min()]
     found = analysis.bands(table, replicas, value="gradient_norm", along=("layer_index",))
     for line in lines:
         rows = found[found["variant_id"] == line.variant_id]

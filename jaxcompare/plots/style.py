@@ -6,7 +6,6 @@ import functools
 import io
 import itertools
 import math
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_hex
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -22,7 +21,7 @@ from matplotlib.ticker import AutoLocator, LogLocator, NullLocator
 from PIL import Image
 
 from jaxcompare.config import names
-from jaxcompare.plots import fonts, labels, rooms
+from jaxcompare.plots import fonts, hues, labels, rooms
 from jaxcompare.words import say, spoken
 
 # Okabe and Ito, "Color universal design" (2008): readers with any common colour blindness distinguish these colours.
@@ -58,33 +57,21 @@ RC: Any = {
 TWO_CLASSES = LinearSegmentedColormap.from_list("two_classes", ["#E69F00", "#FFFFFF", "#56B4E9"])
 SHARE = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#F3C9A8", "#D55E00", "#5C2800"])
 
-GOLDEN = 0.618034
 LEVELS = (names.LOSSES, names.ACTIVATIONS, tuple(names.OPTIMIZERS), tuple(names.SCHEDULES), tuple(names.PRECISIONS))
 COLOURS = {level: PALETTE[index % len(PALETTE)] for group in LEVELS for index, level in enumerate(group)}
 
 Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 
 
-def colour_of(level: object) -> str:
-    """Return the colour of a level of a factor, the same on every sheet."""
-    key = f"{level:g}" if isinstance(level, float) else str(level)
-    return COLOURS.get(key) or PALETTE[zlib.crc32(key.encode()) % len(PALETTE)]
-
-
 def colours_of(levels: Iterable[object]) -> dict[object, str]:
-    """Return a colour for each of the levels on a sheet, all different: the palette's, then further hues."""
+    """Return a colour for each of the levels on a sheet: of the palette, then of 108 others, all different."""
     unique = sorted(dict.fromkeys(levels), key=str)
     colours = {level: COLOURS[str(level)] for level in unique if str(level) in COLOURS}
     for level in unique:
         if level not in colours:
             spare = [colour for colour in PALETTE if colour not in colours.values()]
-            colours[level] = spare[0] if spare else _hue(len(colours))
+            colours[level] = spare[0] if spare else hues.another(colours.values())
     return colours
-
-
-def _hue(index: int) -> str:
-    """Return a colour beyond the palette: steps of the golden ratio spread any number of hues, and two shades alternate."""
-    return to_hex(tuple(hsv_to_rgb((index * GOLDEN % 1.0, 0.75, (0.9, 0.55)[index % 2])).tolist()))
 
 
 def colours_of_rates(rates: Sequence[float]) -> dict[float, Any]:
