@@ -23,6 +23,7 @@ from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.overrides import apply
 from jaxcompare.config.parse import parse
 from jaxcompare.data import scaling
+from jaxcompare.engine import segment
 from jaxcompare.engine.train_step import evaluate, init_state, make_hparams, make_recipe, make_train_step, observe
 from jaxcompare.execution import tables as tables_module
 from jaxcompare.execution.table_files import write_tables
@@ -358,7 +359,7 @@ def test_a_whole_number_longer_than_any_float_is_out_of_range(key, number):
         study_of(**{key: [number], "optimizer": ["momentum"]})
 
 
-@pytest.mark.parametrize("steps", [3, 300, 30_000, 1_200_000])
+@pytest.mark.parametrize("steps", [3, 300, 30_000, 300_000, 1_200_000, 3_000_000])
 def test_a_step_schedule_drops_at_its_step(steps):
     progress = jnp.arange(steps // 3 - 1, steps // 3 + 1) / steps
     np.testing.assert_allclose(optimizers.SCHEDULES["step"](progress), [1.0, 0.1], rtol=1e-6)
@@ -468,3 +469,25 @@ def test_the_users_matplotlibrc_changes_no_picture():
     before = picture()
     with matplotlib.rc_context({"text.usetex": True, "axes.xmargin": 0.4, "font.size": 20, "axes.facecolor": "red"}):
         assert picture() == before
+
+
+def test_the_mean_loss_of_many_steps_is_right_to_float32():
+    """A plain float32 sum of 20,000 equal losses is wrong by 1e-4 or more."""
+    steps = 20_000
+    recipe = make_recipe(models.mlp(hidden=(2,), classes=2), optimizer="sgd", clip=False)
+    hparams = make_hparams(0.0, total_steps=steps)
+    train = Batch(jnp.ones((steps, 2)), jnp.zeros(steps, jnp.int32))
+    few = jax.tree.map(lambda leaf: leaf[:1], train)
+    data = segment.Data(train, few, few, few, few, (jnp.ones(()), jnp.zeros(())))
+    ranges = segment.activation_ranges("relu")
+    window = segment.Window(0, steps, 1, 1, jnp.array([segment.FIGURES]))
+    carry = segment.init_carry(recipe, jnp.int32(3), hparams, data)
+    _, rows = jax.jit(
+        lambda carry: segment.train_segment(recipe, carry, data, jnp.int32(3), hparams, ranges, window, batch_size=1)
+    )(carry)
+    assert rows["figures"]["train_loss"][0] == pytest.approx(float(rows["figures"]["validation_loss"][0]), rel=2e-7)
+
+
+def test_an_infinite_loss_makes_the_mean_infinite_not_unknown():
+    total, excess = segment._add(jnp.float32(1), jnp.float32(0), jnp.float32(jnp.inf))
+    assert segment._add(total, excess, jnp.float32(1))[0] == jnp.inf

@@ -43,6 +43,7 @@ class Carry(NamedTuple):
 
     state: TrainState
     loss_sum: jax.Array  # [] over this epoch's steps
+    loss_excess: jax.Array  # [] what rounding has added to that sum
     accuracy_sum: jax.Array  # []
 
 
@@ -116,11 +117,11 @@ def train_segment(
             examples = jax.lax.dynamic_slice(order, ((number - first) * batch_size,), (batch_size,))
             batch = share(Batch(train_step.scale(data.train.x[examples], data.scaling), data.train.y[examples]))
             state, metrics = step(carry.state, batch, hparams)
-            sums = (carry.loss_sum, carry.accuracy_sum)
-            loss_sum, accuracy_sum = (
-                jnp.where(number == first, 0.0, so_far) for so_far in sums
+            loss_sum, loss_excess, accuracy_sum = (
+                jnp.where(number == first, 0.0, so_far) for so_far in carry[1:]
             )  # from zero each epoch
-            return Carry(state, loss_sum + metrics["loss"], accuracy_sum + metrics["accuracy"])
+            sums = _add(loss_sum, loss_excess, metrics["loss"])
+            return Carry(state, *sums, accuracy_sum + metrics["accuracy"])
 
         return jax.lax.fori_loop(start, stop, one_step, carry)
 
@@ -138,6 +139,16 @@ def train_segment(
     length = window.levels.shape[0]
     rows = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
     return jax.lax.fori_loop(0, window.epochs, one_epoch, (carry, rows))
+
+
+def _add(total: jax.Array, excess: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Add a value to a compensated sum (Kahan 1965); return the sum, and the excess that its rounding added.
+
+    A plain float32 sum of 54,000 equal losses is wrong by up to 8e-4 of itself.
+    """
+    value = value - excess
+    rounded = total + value
+    return rounded, jnp.where(jnp.isfinite(rounded), (rounded - total) - value, 0.0)
 
 
 def measure(
@@ -251,4 +262,4 @@ def init_carry(recipe: train_step.Recipe, seed: jax.Array, hparams: Hparams, dat
     """Initialise a replica."""
     x = train_step.scale(data.train.x[:1], data.scaling)
     state = train_step.init_state(train_step.init_key(seed), recipe, hparams, x)
-    return Carry(state, jnp.zeros(()), jnp.zeros(()))
+    return Carry(state, jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
