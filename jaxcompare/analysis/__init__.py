@@ -15,6 +15,7 @@ from jaxcompare.analysis.curves import area_under_curve, seconds_per_step
 from jaxcompare.analysis.design import (
     CONFIRMED,
     Comparison,
+    at_level,
     cells,
     comparisons,
     factors,
@@ -49,8 +50,8 @@ from jaxcompare.analysis.summary import bands, summarise
 
 __all__ = ["Case", "every_case", "results"]
 __all__ += ["area_under_curve", "seconds_per_step"]
-__all__ += ["CONFIRMED", "Comparison", "cells", "comparisons", "factors", "level_of", "main_comparisons", "main_of"]
-__all__ += ["rows_of", "spelled", "variants_of", "varying"]
+__all__ += ["CONFIRMED", "Comparison", "cells", "comparisons", "factors", "main_comparisons", "main_of"]
+__all__ += ["at_level", "level_of", "rows_of", "spelled", "variants_of", "varying"]
 __all__ += ["Interval", "interquartile_mean", "mean_interval", "median", "stuck_at_chance"]
 __all__ += ["LAYER_FIGURES", "LAYER_NAMES", "VANISHED", "gradient_flow", "gradient_growth", "gradient_ratio"]
 __all__ += ["summarise_layers", "vanished_layer"]

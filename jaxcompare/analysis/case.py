@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxcompare.analysis.design import CONFIRMED, Comparison, comparisons, main_of, rows_of
+from jaxcompare.analysis.design import CONFIRMED, Comparison, at_level, comparisons, main_of, rows_of
 from jaxcompare.analysis.gradients import with_layers
 from jaxcompare.analysis.pairs import Declared, claims
 from jaxcompare.analysis.runs import finals
@@ -39,7 +39,7 @@ class Case:
         """Return the variants with a row's level and values of the separate factors, at any learning rate."""
         keep = pd.Series(True, index=self.summary.index)
         for name in self.comparison.varied("learning_rate"):
-            keep &= (self.summary[name] == row[name]) | (self.summary[name].isna() & pd.isna(row[name]))
+            keep &= at_level(self.summary[name], row[name])
         return self.summary[keep]
 
 

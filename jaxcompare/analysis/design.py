@@ -59,6 +59,11 @@ def level_of(value: Any) -> Any:
     return None if value is None or value != value else value
 
 
+def at_level(levels: pd.Series, level: Any) -> pd.Series:
+    """Return where a column has a level; a missing level is equal to a missing level."""
+    return levels.isna() if level_of(level) is None else levels == level
+
+
 def spelled(replicas: pd.DataFrame) -> dict[float, str]:
     """Return the text of each level that is a number and that `%g` writes as another level of its factor, or not in full."""
     texts: dict[float, str] = {}
@@ -163,6 +168,6 @@ def partners(
 ) -> Iterator[tuple[pd.Series, pd.Series]]:
     """Yield each variant of another level of a factor, with the variant at `reference` that is equal in `keys`."""
     for cell in cells(variants, keys):
-        same = np.array([level_of(level) == level_of(reference) for level in cell[factor]])
+        same = at_level(cell[factor], reference)
         if same.sum() == 1:
             yield from ((row, cell[same].iloc[0]) for _, row in cell[~same].iterrows())

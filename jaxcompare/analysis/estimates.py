@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 FEWEST_SEEDS = 5  # an interval needs at least this many
+PRECISION = (
+    2.0**-23
+)  # of float32, in which is measured: figures that differ by less than this share of themselves are equal
 TRIMMED = 0.25  # of the values at each end, for the interquartile mean
 
 

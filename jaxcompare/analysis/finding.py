@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from jaxcompare.analysis.case import Case
@@ -64,21 +63,13 @@ def summary_finding(
 
 
 def as_record(finding: Finding, sentence: str, elsewhere: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return a finding as JSON values; a number that is not finite is null. `elsewhere` has sentences in other languages."""
+    """Return a finding as a record for `to_json`. `elsewhere` has sentences in other languages."""
     fields = {name: getattr(finding, name) for name in ("rule", "experiment", "study", "dataset", "threshold")}
-    evidence = {"table": finding.table, "rows": _plain(finding.rows)}
-    return fields | {"sentence": sentence, **(elsewhere or {}), "values": _plain(finding.values), "evidence": evidence}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Failures):
-        return _plain({name: part for name, part in value._asdict().items() if part is not None})
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value
+    values = {
+        key: {name: part for name, part in value._asdict().items() if part is not None}
+        if isinstance(value, Failures)
+        else value
+        for key, value in finding.values.items()
+    }
+    evidence = {"table": finding.table, "rows": finding.rows}
+    return fields | {"sentence": sentence, **(elsewhere or {}), "values": values, "evidence": evidence}

@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from jaxcompare.analysis.estimates import FEWEST_SEEDS, Interval, mean_interval
+from jaxcompare.analysis.estimates import FEWEST_SEEDS, PRECISION, Interval, mean_interval
 
 LARGEST_T = 1e4  # beyond it SciPy has no noncentral t
-PRECISION = 2.0**-23  # of a float32: figures that differ by less than this share of themselves are equal
 MOST_FLIPPED = 20  # differences; all 2^n changes of sign are tried
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare.analysis.curves import STABILITY, area_under_curve, jumps_and_spikes, late_deviation, seconds_per_step
-from jaxcompare.analysis.estimates import stuck_at_chance
+from jaxcompare.analysis.estimates import PRECISION, stuck_at_chance
 
 FIGURES = (
     *("train_loss", "train_accuracy", "train_subset_accuracy"),
@@ -18,7 +18,6 @@ FIGURES = (
 STEPS = ("steps_to_target", "examples_to_target")
 SECONDS = "seconds_to_target"
 AREA = "validation_accuracy_area"
-PRECISION = 2.0**-23  # of a float32, in which accuracies are measured
 
 
 def finals(

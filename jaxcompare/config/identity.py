@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxcompare.config.comparison import key_of
 from jaxcompare.config.parse import TEXTS, flatten, studies_of
-from jaxcompare.config.values import check_value
 
 Grids = Sequence[Mapping[str, Sequence[Any]]]  # of one study: factor -> levels, in each grid
 
@@ -53,20 +53,15 @@ def _listed(levels: Mapping[str, Any]) -> str:
     return ", ".join(sorted(levels)) or "a single variant"
 
 
-def _canonical(factor: str, level: Any) -> str:
-    """Return one text for a level, however the file or a manifest spells the level: 1, 1.0; inf, "inf"."""
-    return repr(check_value(factor, level, factor))
-
-
-def _levels(grids: Grids) -> dict[str, dict[str, Any]]:
-    """Return the levels of each factor, by their one text."""
-    found: dict[str, dict[str, Any]] = {}
+def _levels(grids: Grids) -> dict[str, dict[Any, Any]]:
+    """Return the levels of each factor, by their `key_of`."""
+    found: dict[str, dict[Any, Any]] = {}
     for grid in grids:
         for factor, levels in grid.items():
-            found.setdefault(factor, {}).update({_canonical(factor, level): level for level in levels})
+            found.setdefault(factor, {}).update({key_of(level): level for level in levels})
     return found
 
 
-def _cells(grids: Grids) -> set[frozenset[tuple[str, str]]]:
-    every = [[[(factor, _canonical(factor, level)) for level in levels] for factor, levels in g.items()] for g in grids]
+def _cells(grids: Grids) -> set[frozenset[tuple[str, Any]]]:
+    every = [[[(factor, key_of(level)) for level in levels] for factor, levels in g.items()] for g in grids]
     return {frozenset(cell) for axes in every for cell in itertools.product(*axes)}

@@ -352,7 +352,8 @@ def train_tiles(
     carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, levels[:1], rows=rows))
     collected = [_rows_last(kept, 1)]
     report(Progress(0, 0.0, range(1), _rows_first(collected[-1])))
-    carry, fixed = _fixed_seconds(compiled, carry, data, replicas, rows)
+    # An epoch's order alone takes two seconds with a million examples.
+    carry, fixed = _timed(compiled, carry, data, replicas, segment.NOTHING, rows)
     wanted = max(seconds_a_segment, FEWEST_FIXED * fixed)
     done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
     while done < total:
@@ -374,20 +375,20 @@ def train_tiles(
     return carry, whole
 
 
-def _fixed_seconds(
-    compiled: Compiled, carry: segment.Carry, data: segment.Data, replicas: Replicas, rows: int
+def _timed(
+    compiled: Compiled, carry: segment.Carry, data: segment.Data, replicas: Replicas, level: int, rows: int
 ) -> tuple[segment.Carry, float]:
-    """Return the carry as it was, and the seconds of a segment that touches an epoch without a step or a measurement.
+    """Return the carry as it was, and the seconds of a segment that measures a level without a step.
 
-    An epoch's order alone takes two seconds with a million examples. The cost is timed once for a compiled program.
+    Each level is timed once for a compiled program.
     """
     timed = compiled.measuring_seconds
-    if segment.NOTHING not in timed:
+    if level not in timed:
         start = time.perf_counter()
-        carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, [segment.NOTHING], rows=rows))
+        carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, [level], rows=rows))
         jax.block_until_ready(kept)
-        timed[segment.NOTHING] = time.perf_counter() - start
-    return carry, timed[segment.NOTHING]
+        timed[level] = time.perf_counter() - start
+    return carry, timed[level]
 
 
 def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
@@ -406,14 +407,11 @@ def measuring_seconds(
 ) -> float:
     """Return the seconds that measurements of some levels, one after the other, take of trained tiles.
 
-    Each level is timed once for a compiled program. The carry is used up.
+    The carry is used up.
     """
-    timed = compiled.measuring_seconds
-    for level in sorted({segment.NOTHING, *levels} - set(timed)):
-        start = time.perf_counter()
-        carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, [level], rows=rows))
-        jax.block_until_ready(kept)
-        timed[level] = time.perf_counter() - start
+    timed = {}
+    for level in sorted({segment.NOTHING, *levels}):
+        carry, timed[level] = _timed(compiled, carry, data, replicas, level, rows)
     # The cost of the call itself does not count.
     return sum(max(0.0, timed[level] - timed[segment.NOTHING]) for level in levels)
 

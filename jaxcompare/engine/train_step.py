@@ -366,9 +366,9 @@ def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -
         next step is skipped: gradients and updates are NaN then, in all layers.
     """
     found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
-    # An overflow would leave some layers finite beside others; a second attempt at a lower scale would compile twice.
-    gradients = jax.tree.map(lambda leaf: jnp.where(found.finite, leaf, jnp.nan), found.gradients)
-    found = found._replace(gradients=gradients) if state.loss_scale is not None else found
+    if state.loss_scale is not None:  # an overflow may leave some layers finite beside others that are not
+        gradients = jax.tree.map(lambda leaf: jnp.where(found.finite, leaf, jnp.nan), found.gradients)
+        found = found._replace(gradients=gradients)
     # The transformation of the gradient sorted the layers by name.
     layers = {name: found.layers[name] for name in layer_names(found.layers)}
     clipped = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients

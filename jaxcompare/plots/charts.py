@@ -116,9 +116,7 @@ def _sheet(sheet: Sheet) -> Figure:
 
 
 def _single(panel: Panel) -> Figure:
-    columns = max(
-        1, int(WIDTH * 13) // max(labels.width(one.name) + style.KEY for one in panel.series)
-    )  # of the legend
+    columns = _side_by_side(panel, WIDTH)
     height = HEIGHT + LEGEND * min(style.LINES, math.ceil(len(panel.series) / min(3, columns)))
     figure, (ax,) = style.sheet(1, panel.title, panel.note, columns=1, size=(WIDTH, height))
     _panel(ax, panel)
@@ -126,14 +124,17 @@ def _single(panel: Panel) -> Figure:
     return figure
 
 
+def _side_by_side(panel: Panel, inches: float) -> int:
+    """Return the columns of a panel's legend."""
+    return max(1, int(inches * 13) // max(labels.width(one.name) + style.KEY for one in panel.series))
+
+
 def _lines(sheet: Sheet) -> Figure:
     """Draw panels of lines, two side by side."""
     panels = [one for one in sheet.panels if isinstance(one, Panel)]
     columns = min(2, len(panels))
     width = 1.15 * WIDTH / 2 if columns == 2 else WIDTH
-    fitting = [
-        max(1, int(width * 13) // max(labels.width(each.name) + style.KEY for each in one.series)) for one in panels
-    ]
+    fitting = [_side_by_side(one, width) for one in panels]
     lines = max(math.ceil(len(one.series) / many) for one, many in zip(panels, fitting, strict=True))
     figure, axes = style.sheet(len(panels), sheet.title, sheet.note, columns, (width, HEIGHT + LEGEND * lines))
     for ax, one, many in zip(axes, panels, fitting, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from jaxcompare import analysis
 from jaxcompare.config import names
 from jaxcompare.plots import style
 from jaxcompare.plots.charts import Panel, Point, Series, Sheet
@@ -171,7 +172,7 @@ def same(rows: pd.DataFrame, row: pd.Series, keys: Iterable[str]) -> pd.DataFram
     """Return the rows that agree with `row` in `keys`."""
     keep = pd.Series(True, index=rows.index)
     for key in keys:
-        keep &= (rows[key] == row[key]) | (rows[key].isna() & pd.isna(row[key]))
+        keep &= analysis.at_level(rows[key], row[key])
     return rows[keep]
 
 

@@ -85,8 +85,7 @@ def _looks(case: Case) -> dict[str, dict[str, Any]]:
     dashes = {cell: DASHES[index % len(DASHES)] for index, cell in enumerate(dict.fromkeys(cells))}
     best, found = set(case.chosen["variant_id"]), {}
     for (_, row), cell in zip(rows.iterrows(), cells, strict=True):
-        same = [analysis.level_of(each) == analysis.level_of(row[one.factor]) for each in rows[one.factor]]
-        rates = sorted(rows.loc[same, "learning_rate"].unique())
+        rates = sorted(rows.loc[analysis.at_level(rows[one.factor], row[one.factor]), "learning_rate"].unique())
         place = (rates.index(row["learning_rate"]) + 1) / (len(rates) + 1)
         colour = np.asarray(to_rgb(colours[analysis.level_of(row[one.factor])]))
         if row["variant_id"] not in best:  # 0.25 and less: towards white; more than 0.5: towards black
