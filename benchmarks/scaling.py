@@ -26,11 +26,11 @@ REPEATS = 3
 Run = Callable[[], float]  # trains, and returns the seconds
 
 
-def prepared(mesh: Any, *, seeds: int = 4, variants: int = 4, epochs: int = 10) -> tuple[Run, Row]:
+def prepared(places: Any, *, seeds: int = 4, variants: int = 4, epochs: int = 10) -> tuple[Run, Row]:
     """Return the training of rates of one optimizer on moons, and its row."""
     base = {"optimizer": "momentum", "measure_every": 1000, "evaluate_every": 5, "epochs": epochs}
     (program,) = ours.planned(grid_of("moons", seeds, variants, **base))
-    train, row = ours.trainer(program, mesh), {"steps": seeds * variants * program.total_steps, "live_bytes": 0}
+    train, row = ours.trainer(program, places), {"steps": seeds * variants * program.total_steps, "live_bytes": 0}
 
     def held() -> None:
         row["live_bytes"] = max(row["live_bytes"], sum(array.nbytes for array in jax.live_arrays()))
@@ -52,8 +52,8 @@ def timed(every: Sequence[tuple[Run, Row]]) -> list[Row]:
 
 
 def measure() -> dict[str, list[Row]]:
-    """Return the rows by what grows: devices, or devices that share a tile; replicas, seeds, epochs."""
-    each = timed([prepared(ours.mesh_of(tiles * data, data=data), seeds=8) for tiles, data in DEVICES])
+    """Return the rows by what grows: places, or devices that share a tile; replicas, seeds, epochs."""
+    each = timed([prepared(ours.local_places(tiles, data=data), seeds=8) for tiles, data in DEVICES])
     rows: list[Row] = []
     for row, (tiles, data) in zip(each, DEVICES, strict=True):
         rate = row["steps"] / row["seconds"]
@@ -62,7 +62,7 @@ def measure() -> dict[str, list[Row]]:
     known = {"devices": rows}
     for what, sizes in GROWTH.items():
         options = [{"variants": n // 2, "seeds": 2} if what == "replicas" else {what: n} for n in sizes]
-        each = timed([prepared(ours.mesh_of(2), **one) for one in options])
+        each = timed([prepared(ours.local_places(2), **one) for one in options])
         units = [row["seconds"] / size for row, size in zip(each, sizes, strict=True)]
         known[what] = [
             {
@@ -80,7 +80,7 @@ def measure() -> dict[str, list[Row]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__).parse_args(argv)
-    ours.start_jax(max(tiles * data for tiles, data in DEVICES))
+    ours.start_jax()
     tell("\n\n".join("\n".join(table(rows)) for rows in measure().values()))
     return 0
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxcompare.components.models import Model, cnn, mlp
     from jaxcompare.config.errors import ConfigError, InputError
     from jaxcompare.data.base import DataError
-    from jaxcompare.engine.sweep import init_states, local_mesh, make_step, stack_hparams
+    from jaxcompare.engine.sweep import init_states, make_step, stack_hparams
     from jaxcompare.engine.train_step import (
         Recipe,
         evaluate,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         predict,
     )
     from jaxcompare.execution.compare import compare
+    from jaxcompare.execution.places import local_places
     from jaxcompare.execution.program_cache import ProgramCache
     from jaxcompare.types import Batch, Hparams, Layer, Observation, TrainState
 
@@ -42,12 +43,13 @@ _WHERE = {
     "components.models": ("Model", "cnn", "mlp"),
     "config.errors": ("ConfigError", "InputError"),
     "data.base": ("DataError",),
-    "engine.sweep": ("init_states", "local_mesh", "make_step", "stack_hparams"),
+    "engine.sweep": ("init_states", "make_step", "stack_hparams"),
     "engine.train_step": (
         *("Recipe", "evaluate", "init_state", "make_hparams", "make_recipe"),
         *("make_train_step", "observe", "predict"),
     ),
     "execution.compare": ("compare",),
+    "execution.places": ("local_places",),
     "execution.program_cache": ("ProgramCache",),
     "types": ("Batch", "Hparams", "Layer", "Observation", "TrainState"),
 }

@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     add("--quick", action=flag, help="a fifth of the epochs and at most two seeds")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments", help="any key of the config")
     add("--data-dir", metavar="DIR", help="the folder that is searched first for data sets")
-    mesh_help = "N tiles of replicas side by side, M devices for each (default: all, 1)"
+    mesh_help = "N tiles at a time, M devices for each (default: one a core or GPU, 1)"
     add("--mesh", metavar="replica=N,data=M", help=mesh_help)
     add(
         "--memory",
@@ -190,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.path.append(str(Path.cwd()))
         with shown_on_stderr():
             # These import JAX and pandas, so only after the config is checked.
-            from jaxcompare.execution.devices import import_jax
+            from jaxcompare.execution.places import import_jax
 
             import_jax()
             if arguments.list:

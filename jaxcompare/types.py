@@ -1,7 +1,7 @@
 """The words of the design as types. Imports nothing of ours, and JAX for type checkers alone.
 
 Shapes: B examples of a batch, D features, C classes, N examples of a split. Every type is for *one* replica;
-`engine.sweep` adds the replica axes `[S, V]` (seeds, variants), or `[T, S, V]` for tiles side by side.
+`engine.sweep` adds the replica axes `[S, V]` (seeds, variants).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from jaxcompare.config.errors import InputError
-from jaxcompare.execution.devices import local_devices, start_jax
+from jaxcompare.execution.places import local_devices, start_jax
 from jaxcompare.execution.unchecked import unchecked
 from jaxcompare.known import Check, checks
 from jaxcompare.system.command import command, tell

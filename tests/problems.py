@@ -12,10 +12,11 @@ from jaxcompare.config.parse import parse
 from jaxcompare.data import loading
 from jaxcompare.engine import segment, sweep, train_step
 from jaxcompare.execution import compare
-from jaxcompare.execution.program_cache import ProgramCache
+from jaxcompare.execution.places import local_places
+from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
-from jaxcompare.execution.training import SILENT, Resources
+from jaxcompare.execution.training import SILENT, Resources, Training
 from jaxcompare.planning.cadence import levels
 from jaxcompare.planning.programs import programs_of
 from jaxcompare.planning.recipes import make_hparams, make_recipe, tile_arrays
@@ -32,7 +33,7 @@ DOT = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
     "000049454e44ae426082"
 )
-PROGRAMS = ProgramCache()  # compiled programs that all tests of a process share; each JAX configuration has its own
+PROGRAMS = ProgramCache(default_folder())  # that all tests share; each JAX configuration has its own
 
 
 @contextlib.contextmanager
@@ -63,16 +64,22 @@ def programs(made, **options):
     return programs_of(made, loading.load_datasets([made]), platform="cpu", **options)
 
 
-def resources(mesh=None, *, sizes=None, tiles=None, compiled=PROGRAMS):
-    mesh = mesh or sweep.local_mesh()
-    return Resources(mesh, sizes or TileSizes(mesh), compiled, tiles or TileCache())
+def resources(places=None, *, sizes=None, tiles=None, compiled=PROGRAMS):
+    places = places or local_places(2)
+    return Resources(places, sizes or TileSizes(places), compiled, tiles or TileCache())
 
 
-def train(made, planned, callbacks=SILENT, *, mesh=None, **kept):
+def train(made, planned, callbacks=SILENT, *, places=None, **kept):
     """The tables of a comparison, trained with its programs."""
-    return compare.train_comparisons([made], {made.name: planned}, programs, resources(mesh, **kept), callbacks)[
-        made.name
-    ]
+    used = resources(places, **kept)
+    return compare.train_comparisons([made], {made.name: planned}, programs, used, callbacks)[made.name]
+
+
+def trained_tiles(program, used, callbacks=SILENT):
+    """A program's tiles with their measurements."""
+    with Training(used, callbacks) as training:
+        training.add([program])
+        return training.measured([program])
 
 
 def blobs(size=64, features=4, classes=3, seed=0):
@@ -105,23 +112,20 @@ def whole_window(program):
     return sweep.make_window(0, program.total_steps, 0, wanted, rows=len(wanted))
 
 
-def train_tiles(program, devices, segment_steps=None, data=1):
+def train_tiles(program, places, segment_steps=None, data=1):
     """Final carries and measurements by (seed, variant)."""
-    mesh = sweep.local_mesh(jax.devices()[: devices * data], data=data)
-    on_mesh, found = sweep.replicate(mesh, program.material.data), {}
-    compiled, _ = PROGRAMS.get(program, mesh)
-    for begin in range(0, len(program.tiles), devices):
-        chosen = program.tiles[begin : begin + devices]
-        padded = [*chosen, *[chosen[-1]] * (devices - len(chosen))]
-        carry, measured = sweep.train_tiles(
-            compiled, on_mesh, sweep.shard(mesh, tile_arrays(padded)), epochs=program.settings.epochs,
+    found, where = {}, local_places(places, data=data)
+    for index, tile in enumerate(program.tiles):
+        place = where[index % places]
+        carry, measured = sweep.train_tile(
+            PROGRAMS.get(program, place)[0], sweep.put(place, program.material.data),
+            sweep.put(place, tile_arrays(tile)), epochs=program.settings.epochs,
             steps_per_epoch=program.steps_per_epoch, levels=levels(program.settings), rows=program.rows,
             segment_steps=segment_steps,
         )  # fmt: skip
-        for t, tile in enumerate(chosen):
-            for s, seed in enumerate(tile.seeds):
-                for v, variant in enumerate(tile.variants):
-                    params = jax.tree.map(lambda leaf, i=(t, s, v): np.asarray(leaf)[i], carry.state.params)
-                    rows = jax.tree.map(lambda leaf, i=(t, s, v): leaf[(slice(None), *i)], measured)
-                    found[seed, variant.variant_id] = params, rows
+        for s, seed in enumerate(tile.seeds):
+            for v, variant in enumerate(tile.variants):
+                params = jax.tree.map(lambda leaf, i=(s, v): np.asarray(leaf)[i], carry.state.params)
+                rows = jax.tree.map(lambda leaf, i=(s, v): leaf[(slice(None), *i)], measured)
+                found[seed, variant.variant_id] = params, rows
     return found

@@ -2,7 +2,6 @@
 
 import logging
 
-import jax
 import pytest
 from problems import BASE, comparison
 
@@ -11,14 +10,14 @@ from jaxcompare.config.overrides import parse_assignment
 from jaxcompare.config.parse import parse
 from jaxcompare.config.settings import AUTO
 from jaxcompare.data import loading
-from jaxcompare.engine import sweep
 from jaxcompare.execution import compare, manifest
+from jaxcompare.execution.places import local_places
 from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.planning import batches, memory
 
 
 def devices():
-    return sweep.local_mesh(jax.devices()[:2])
+    return local_places(2)
 
 
 def resolve(made, limit, chosen=None):
@@ -33,8 +32,8 @@ def sizes(made):
 def a_byte_an_example(monkeypatch):
     """A replica takes as many bytes as its micro-batch has examples, twice that with AdamW."""
 
-    def known(program, mesh=None):
-        del mesh
+    def known(program, place=None):
+        del place
         settings = program.settings
         each = 2 if settings.optimizer == "adamw" else 1
         return each * settings.batch_size // settings.micro_batches

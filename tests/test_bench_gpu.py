@@ -533,7 +533,7 @@ def answer(work):
 
 def test_tiles_are_measured(quick_compilation):
     """The real thing at its smallest, in this process."""
-    one = ours.compile_one(jobs.one_tile("moons", [1, 2], "float32", hidden=[8]), ours.mesh_of(1))
+    one = ours.compile_one(jobs.one_tile("moons", [1, 2], "float32", hidden=[8]), ours.local_places(1))
     row = jobs.rated(one, one.program, 2, 0.02)
     assert row["replicas"] == 2
     assert row["least"] <= row["median"] <= row["greatest"]
@@ -563,15 +563,15 @@ def test_a_study_is_trained_and_shown():
 @pytest.mark.slow
 def test_a_tile_that_is_too_large_is_halved(monkeypatch):
     """On a device whose memory the test names, and which fails above 100 replicas."""
-    train_tiles, sizes = sweep.train_tiles, []
+    train_tile, sizes = sweep.train_tile, []
 
     def exhausted(compiled, data, replicas, **options):
-        sizes.append(replicas.seeds.shape[1] * replicas.hparams.learning_rate.shape[1])
+        sizes.append(replicas.seeds.shape[0] * replicas.hparams.learning_rate.shape[0])
         if sizes[-1] > 100:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        return train_tiles(compiled, data, replicas, **options)
+        return train_tile(compiled, data, replicas, **options)
 
-    monkeypatch.setattr(sweep, "train_tiles", exhausted)
+    monkeypatch.setattr(sweep, "train_tile", exhausted)
     monkeypatch.setattr(jobs, "device_bytes", lambda name: 40_000_000)
     monkeypatch.setitem(workloads.NETWORKS["moons"], "hidden", [8])
     (row,) = answer(jobs.over_ask("moons", 1.5))

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,15 +15,12 @@ from jaxcompare.config.parse import parse
 from jaxcompare.config.request import parse_bytes
 from jaxcompare.engine import sweep
 from jaxcompare.execution import training
+from jaxcompare.execution.places import local_places
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.planning import memory
 
 RATES = {"learning_rate": [0.3, 0.2, 0.1, 0.03, 0.01]}
-
-
-def mesh(devices=2):
-    return sweep.local_mesh(jax.devices()[:devices])
 
 
 def wide(**base):
@@ -38,11 +36,15 @@ class Device:
         return self.statistics or None
 
 
+def places(*devices):
+    return [SimpleNamespace(devices=np.asarray([device])) for device in devices]
+
+
 def test_free_bytes_is_of_the_fullest_device():
     gpus = [Device("gpu", bytes_limit=100, bytes_in_use=used) for used in (10, 60)]
-    assert memory.free_bytes(gpus) == 40
-    assert memory.free_bytes([Device("gpu")]) is None
-    alone, four = (memory.free_bytes([Device("cpu")] * count) for count in (1, 4))
+    assert memory.free_bytes(places(*gpus)) == 40
+    assert memory.free_bytes(places(Device("gpu"))) is None
+    alone, four = (memory.free_bytes(places(*[Device("cpu")] * count)) for count in (1, 4))
     assert 0 < four < alone  # CPU devices share the RAM
 
 
@@ -81,7 +83,7 @@ def cnn(**options):
 @pytest.mark.parametrize("made", [wide, pytest.param(cnn, marks=pytest.mark.slow)])
 def test_what_is_counted_is_not_far_from_what_is_compiled(made):
     program = made()
-    compiled = memory.compiled_bytes(program, mesh(1))
+    compiled = memory.compiled_bytes(program, local_places(1)[0])
     assert compiled / 4 < memory.planned_bytes(program) < compiled * 4
 
 
@@ -101,7 +103,7 @@ def test_the_count_has_a_convolutions_positions():
 
 def test_where_there_is_plenty_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(sweep, "lowered", None)
-    program, sizes = wide(), TileSizes(mesh(), limit=2**40)
+    program, sizes = wide(), TileSizes(local_places(2), limit=2**40)
     sizes.fit([program])
     assert sizes.chain(program) == [program]
     assert (sizes.entry(program)["how"], sizes.entry(program)["free_bytes"]) == ("arithmetic", 2**40)
@@ -122,7 +124,7 @@ def known_cost(monkeypatch):
     [(150, (1, 5), 1), (149, (1, 3), 1), (129, (1, 2), 1), (119, (1, 1), 1), (105, (1, 1), 2)],
 )
 def test_tiles_are_halved_until_they_fit(known_cost, caplog, limit, shape, micro_batches):
-    program, sizes = wide(batch_size=128), TileSizes(mesh(), limit=limit)
+    program, sizes = wide(batch_size=128), TileSizes(local_places(2), limit=limit)
     with caplog.at_level(logging.INFO, "jaxcompare"):
         sizes.fit([program])
     current = sizes.chain(program)[-1]
@@ -137,51 +139,51 @@ def test_one_replica_that_does_not_fit_is_an_error_that_names_what_it_needs(know
         r"tiny: study 'main': hidden = \[64, 64\] does not fit: .*105 bytes with micro_batches = \d+.*104 bytes is free"
     )
     with pytest.raises(ConfigError, match=message):
-        TileSizes(mesh(), limit=104).fit([wide(batch_size=128, probe_size=1, train_subset=1)])
+        TileSizes(local_places(2), limit=104).fit([wide(batch_size=128, probe_size=1, train_subset=1)])
 
 
 def test_a_tile_is_used_again_on_later_runs(known_cost, tmp_path, caplog):
     path, program = tmp_path / "tiles.json", wide()
-    sizes = TileSizes(mesh(), limit=129, path=path)
+    sizes = TileSizes(local_places(2), limit=129, path=path)
     sizes.fit([program])
     sizes.save()
     assert [one["tile"] for one in json.loads(path.read_text())["tiles"].values()] == [[1, 2]]
-    again = TileSizes(mesh(), limit=129, path=path)
+    again = TileSizes(local_places(2), limit=129, path=path)
     with caplog.at_level(logging.INFO, "jaxcompare"):
         again.fit([wide()])
     assert "as before" in caplog.text
     assert again.chain(wide())[-1].shape == (1, 2)
     assert again.entries == sizes.entries
-    assert TileSizes(mesh(), limit=129, path=path, blank=True).entries == {}
+    assert TileSizes(local_places(2), limit=129, path=path, blank=True).entries == {}
     path.write_text("damaged")
-    assert TileSizes(mesh(), limit=129, path=path).entries == {}
+    assert TileSizes(local_places(2), limit=129, path=path).entries == {}
 
 
 @pytest.mark.usefixtures("quick_compilation")
 def test_running_out_of_memory_halves_the_tile_and_goes_on(monkeypatch, tmp_path, caplog):
     """What was measured stays, in its own shape; every replica is there once, as if nothing had happened."""
-    made, attempts, original = comparison(grid=RATES, seeds=2, hidden=[8]), [], training._train_tiles
+    made, attempts, original = comparison(grid=RATES, seeds=2, hidden=[8]), [], training.train_tile
 
-    def exhausted(tiles, *given):
+    def exhausted(tile, *given):
         """A device that holds two replicas, and says so from the second tile on."""
-        attempts.append(tiles)
-        if tiles[0].program.tile_replicas > 2 and len(attempts) > 1:
+        attempts.append(tile)
+        if tile.program.tile_replicas > 2 and len(attempts) > 1:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 bytes.")
-        return original(tiles, *given)
+        return original(tile, *given)
 
-    monkeypatch.setattr(training, "_train_tiles", exhausted)
-    tiles, path, one = TileCache(tmp_path / "parts", "cpu"), tmp_path / "tiles.json", mesh(1)
+    monkeypatch.setattr(training, "train_tile", exhausted)
+    tiles, path, one = TileCache(tmp_path / "parts", "cpu"), tmp_path / "tiles.json", local_places(1)
 
     def trained():
         planned, sizes = programs(made, tile_replicas=5), TileSizes(one, path=path)
         sizes.fit(planned)
         assert all((len(sizes.chain(program)) == 1) == (not attempts) for program in planned)
-        return train(made, planned, mesh=one, tiles=tiles, sizes=sizes)
+        return train(made, planned, places=one, tiles=tiles, sizes=sizes)
 
     with caplog.at_level(logging.INFO, "jaxcompare"):
         found = trained().frames
-    monkeypatch.setattr(training, "_train_tiles", original)
-    expected = train(made, programs(made, tile_replicas=2), mesh=one).frames
+    monkeypatch.setattr(training, "train_tile", original)
+    expected = train(made, programs(made, tile_replicas=2), places=one).frames
     assert "tiles of 1 x 3 replicas" in caplog.text
     assert (
         "tiles of 1 x 2 replicas (seeds x variants) in place of 1 x 5 replicas (seeds x variants): memory ran out"
@@ -190,17 +192,17 @@ def test_running_out_of_memory_halves_the_tile_and_goes_on(monkeypatch, tmp_path
     assert list(found["replicas"]["replica_id"]) == list(expected["replicas"]["replica_id"])
     np.testing.assert_allclose(found["history"]["test_loss"], expected["history"]["test_loss"], rtol=1e-3, atol=1e-4)
     assert len(list(tiles.folder.iterdir())) == 1 + 3  # one tile of five, then 2, 1 and 2 replicas
-    monkeypatch.setattr(training, "_train_tiles", None)  # a later run finds all of them, in either shape
+    monkeypatch.setattr(training, "train_tile", None)  # a later run finds all of them, in either shape
     assert len(trained().frames["replicas"]) == 10
 
 
 def test_a_program_that_says_more_when_it_is_compiled_is_halved_before_it_runs(monkeypatch):
-    program, one = wide(hidden=[8]), mesh(1)
-    needed = PROGRAMS.get(memory.smaller(program), one)[0].memory.total
+    program, one = wide(hidden=[8]), local_places(1)
+    needed = PROGRAMS.get(memory.smaller(program), one[0])[0].memory.total
     monkeypatch.setattr(memory, "planned_bytes", lambda program: 1)
     sizes = TileSizes(one, limit=needed + 1000)
     sizes.fit([program])
-    current, compiled, _ = training._compiled(program, resources(one, sizes=sizes))
+    current, compiled, _ = training.compiled(program, resources(one, sizes=sizes), one[0])
     assert current.shape in ((1, 3), (1, 2))
     assert compiled.memory.total <= needed + 1000
     assert sizes.entry(program)["how"] == "compiled"
@@ -211,7 +213,7 @@ def test_other_errors_are_not_taken_for_it():
     assert training.out_of_memory(jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"))
     assert not training.out_of_memory(jax.errors.JaxRuntimeError("INVALID_ARGUMENT: shapes"))
     assert not training.out_of_memory(ValueError("RESOURCE_EXHAUSTED"))
-    program, sizes = wide(batch_size=1), TileSizes(mesh(1))
+    program, sizes = wide(batch_size=1), TileSizes(local_places(1))
     sizes.fit([program])
     for _ in range(3):  # tiles of 3, 2 and 1 replicas
         sizes.lower(program, "memory ran out")

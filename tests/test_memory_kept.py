@@ -7,11 +7,12 @@ from pathlib import Path
 
 import jax
 import pytest
-from problems import BASE, comparison, programs, resources, train
+from problems import BASE, comparison, programs, train
 
-from jaxcompare.engine import sweep
+from jaxcompare.engine import segment, sweep
 from jaxcompare.execution import compare, training
-from jaxcompare.execution.training import SILENT, train_program
+from jaxcompare.execution.places import local_places
+from jaxcompare.execution.training import SILENT
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -31,7 +32,7 @@ def on_host():
 def epoch_by_epoch(monkeypatch):
     """Segments of one epoch each, so that every epoch's end is heard of."""
     steps = programs(comparison())[0].steps_per_epoch
-    monkeypatch.setattr(sweep, "train_tiles", partial(sweep.train_tiles, segment_steps=steps))
+    monkeypatch.setattr(sweep, "train_tile", partial(sweep.train_tile, segment_steps=steps))
 
 
 def test_epoch_50_holds_what_epoch_2_did(epoch_by_epoch):
@@ -40,8 +41,7 @@ def test_epoch_50_holds_what_epoch_2_did(epoch_by_epoch):
     def trained(*_):
         held.append((on_devices(), on_host()))
 
-    mesh = sweep.local_mesh(jax.devices()[:1])
-    train(made, programs(made), SILENT._replace(trained=trained), mesh=mesh)
+    train(made, programs(made), SILENT._replace(trained=trained), places=local_places(1))
     assert len(held) == 51  # one before the first step
     (devices_then, host_then), (devices_now, host_now) = held[2], held[-1]
     assert devices_now == devices_then
@@ -59,11 +59,19 @@ def test_a_finished_run_holds_nothing_on_the_devices():
 
 
 def test_a_programs_data_go_when_it_is_trained(monkeypatch):
-    made, put = comparison(grid={"optimizer": ["sgd", "momentum"]}, epochs=1, seeds=1), []
-    replicate = sweep.replicate
-    monkeypatch.setattr(training.sweep, "replicate", lambda *given: put.append(replicate(*given)) or put[-1])
-    used = resources(sweep.local_mesh(jax.devices()[:1]))
-    for count, program in enumerate(programs(made), start=1):
-        list(train_program(program, used, SILENT))
-        assert len(put) == count  # the next program's data are not there yet
-        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(put[-1]))
+    made, put = comparison(grid={"dataset": ["moons", "circles"]}, epochs=1, seeds=1), []
+    put_there = sweep.put
+
+    def watched(place, arrays):
+        if isinstance(arrays, segment.Data):
+            assert all(
+                leaf.is_deleted() for data in put for leaf in jax.tree.leaves(data)
+            )  # a place holds one data set
+            put.append(put_there(place, arrays))
+            return put[-1]
+        return put_there(place, arrays)
+
+    monkeypatch.setattr(training.sweep, "put", watched)
+    train(made, programs(made), places=local_places(1))
+    assert len(put) == 2
+    assert all(leaf.is_deleted() for data in put for leaf in jax.tree.leaves(data))

@@ -12,7 +12,7 @@ from jaxcompare.config.overrides import parse_assignment
 from jaxcompare.config.parse import parse
 from jaxcompare.config.settings import Settings
 from jaxcompare.engine import sweep, train_step
-from jaxcompare.execution import devices
+from jaxcompare.execution import places
 from jaxcompare.types import Batch
 
 
@@ -97,7 +97,7 @@ def test_micro_batches_that_cannot_be_are_errors():
     with pytest.raises(ConfigError, match="micro_batches = 0 is out of range; it must be at least 1"):
         comparison(micro_batches=0)
     with pytest.raises(ConfigError, match="micro_batches = 32 of batch_size = 64 are not multiples of 4"):
-        devices.check_batches(devices.MeshShape(1, 4), [Settings(batch_size=64, micro_batches=32)])
+        places.check_batches(4, [Settings(batch_size=64, micro_batches=32)])
     made = recipe(micro_batches=7)
     with pytest.raises(ValueError, match="micro_batches = 7 do not divide a batch of 64"):
         train_step._batch_gradients(made, None, blobs(), train_step.make_hparams(0.1), None)

@@ -5,18 +5,18 @@ import os
 import jax
 import numpy as np
 import pytest
-from problems import comparison, programs, resources
+from problems import comparison, programs, resources, trained_tiles
 
 from jaxcompare.engine import sweep
 from jaxcompare.execution import program_cache
+from jaxcompare.execution.places import local_places
 from jaxcompare.execution.program_cache import ProgramCache
-from jaxcompare.execution.training import SILENT, train_program
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
-def mesh(devices=2):
-    return sweep.local_mesh(jax.devices()[:devices])
+def place(index=0, data=1):
+    return local_places(index + 1, data=data)[index]
 
 
 def program_of(width, **base):
@@ -25,7 +25,7 @@ def program_of(width, **base):
 
 
 def trained(program, where, cache):
-    return [arrays for _, arrays in train_program(program, resources(where, compiled=cache), SILENT)]
+    return [arrays for _, arrays in trained_tiles(program, resources([where], compiled=cache))]
 
 
 def files(folder):
@@ -49,7 +49,7 @@ def assert_same_bits(found, expected):
     ids=["float32", "float16", "two devices a tile"],
 )
 def test_a_program_from_disk_is_not_compiled_and_gives_the_same_bits(width, options, data, tmp_path, monkeypatch):
-    made, where = program_of(width, **options), sweep.local_mesh(jax.devices()[: 2 * data], data=data)
+    made, where = program_of(width, **options), place(data=data)
     first_cache = ProgramCache(tmp_path)
     first = trained(made, where, first_cache)
     assert len(files(tmp_path)) == 1
@@ -64,7 +64,7 @@ def test_a_program_from_disk_is_not_compiled_and_gives_the_same_bits(width, opti
     [(22, {"epochs": 60, "evaluate_every": 7}), (39, {"dataset": "circles"}), (40, {"data_seed": 5})],
 )
 def test_what_shares_a_program_finds_it_and_trains_as_if_compiled_for_it(width, change, tmp_path, monkeypatch):
-    where = mesh()
+    where = place()
     made, other = (
         program_of(width, epochs=51),
         program_of(width, **{"epochs": 51, **change}),
@@ -81,35 +81,49 @@ def test_what_shares_a_program_finds_it_and_trains_as_if_compiled_for_it(width, 
     [(31, {"batch_size": 16}), (32, {"optimizer": "adamw"}), (33, {"hidden": [24]}), (34, {"samples": 400})],
 )
 def test_another_program_is_not_found(width, change):
-    cache, where = ProgramCache(), mesh()
+    cache, where = ProgramCache(), place()
     other = programs(comparison({"learning_rate": [0.1, 0.3]}, **{"hidden": [width], "seeds": 1, **change}))[0]
     assert cache.key(program_of(width), where) == cache.key(program_of(width), where) != cache.key(other, where)
 
 
 def test_other_code_configuration_or_devices_find_nothing(monkeypatch):
     made = program_of(25)
-    keys = [ProgramCache().key(made, mesh()), ProgramCache().key(made, mesh(1))]
+    keys = [ProgramCache().key(made, place()), ProgramCache().key(made, place(data=2))]
     with monkeypatch.context() as patch:
         patch.setattr(program_cache, "code_digest", lambda: "other")
-        keys.append(ProgramCache().key(made, mesh()))
+        keys.append(ProgramCache().key(made, place()))
     cache = ProgramCache()
     with jax.default_matmul_precision("bfloat16"):
-        keys.append(cache.key(made, mesh()))  # of one cache: programs under other flags are other entries
-    assert cache.key(made, mesh()) == keys[0]
+        keys.append(cache.key(made, place()))  # of one cache: programs under other flags are other entries
+    assert cache.key(made, place()) == keys[0]
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
-    keys.append(cache.key(made, mesh()))
+    keys.append(cache.key(made, place()))
     assert len(set(keys)) == len(keys)
 
 
-def test_what_jax_had_in_its_cache_is_not_kept(tmp_path):
-    made, where = program_of(26), mesh()
-    ProgramCache().get(made, where)  # JAX keeps it
-    trained(made, where, ProgramCache(tmp_path))
-    assert files(tmp_path) == []
+@pytest.mark.parametrize(("width", "data"), [(26, 1), (30, 2)])
+@pytest.mark.parametrize("one_client", [False, True])
+def test_a_program_is_compiled_once_for_all_places(width, data, one_client, monkeypatch):
+    made, cache = program_of(width + one_client), ProgramCache()
+    every = local_places(3, data=data)
+    if one_client:  # as GPUs are
+        every = [sweep.place_of(jax.devices()[index * data :][:data]) for index in range(3)]
+    first = trained(made, every[0], cache)
+    monkeypatch.setattr(program_cache, "lowered", fail_to_compile)
+    for other in every[1:]:
+        assert_same_bits(trained(made, other, cache), first)
+
+
+def test_what_cannot_be_serialized_is_compiled_for_each_place(monkeypatch):
+    made, cache = program_of(43), ProgramCache()
+    monkeypatch.setattr(program_cache.serialize_executable, "serialize", lambda *_: 1 / 0)
+    first, second = (trained(made, place(index), cache) for index in range(2))
+    assert_same_bits(first, second)
+    assert cache.serialized == {}
 
 
 def test_what_cannot_be_read_now_stays_and_what_cannot_be_kept_is_not(tmp_path, monkeypatch):
-    made, where = program_of(37), mesh()
+    made, where = program_of(37), place()
     trained(made, where, ProgramCache(tmp_path))
     (path,) = files(tmp_path)
 
@@ -130,17 +144,17 @@ def test_what_cannot_be_read_now_stays_and_what_cannot_be_kept_is_not(tmp_path, 
 
 
 def test_a_damaged_file_is_removed_and_the_program_compiled_again(tmp_path):
-    made, where = program_of(27), mesh()
+    made, where = program_of(27), place()
     trained(made, where, ProgramCache(tmp_path))
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes()[:1000])
-    assert ProgramCache(tmp_path)._load(path, where) is None
+    assert ProgramCache(tmp_path)._load(path, path.stem, where) is None
     assert files(tmp_path) == []
     assert trained(made, where, ProgramCache(tmp_path))
 
 
 def test_custom_functions_are_kept_in_memory_alone(tmp_path):
-    made, where = programs(comparison({"activation": ["jax.numpy:tanh"]}, hidden=[28], seeds=1))[0], mesh()
+    made, where = programs(comparison({"activation": ["jax.numpy:tanh"]}, hidden=[28], seeds=1))[0], place()
     cache = ProgramCache(tmp_path)
     trained(made, where, cache)
     assert files(tmp_path) == []
@@ -148,7 +162,7 @@ def test_custom_functions_are_kept_in_memory_alone(tmp_path):
 
 
 def test_without_a_folder_programs_live_as_long_as_the_cache(monkeypatch):
-    made, where, cache = program_of(29), mesh(), ProgramCache()
+    made, where, cache = program_of(29), place(), ProgramCache()
     compiled, seconds = cache.get(made, where)
     assert seconds > 0
     monkeypatch.setattr(program_cache, "lowered", fail_to_compile)

@@ -102,7 +102,7 @@ def rated(one: ours.Compiled | str, program: Any, repeats: int, seconds: float) 
 
 def rated_all(programs: Sequence[Any], repeats: int, seconds: float, rows: Sequence[Row]) -> Work:
     """Compile programs and then measure each; add the results to some rows. XLA's text of AdamW's programs becomes a file."""
-    every = ours.compile_all(programs, ours.mesh_of(1))
+    every = ours.compile_all(programs, ours.local_places(1))
     yield
     done = []
     for row, program in zip(rows, programs, strict=True):
@@ -139,7 +139,7 @@ def tiles(
 
 def bits(network: str, shape: Sequence[int], repeats: int, seconds: float, options: str) -> Work:
     """Return the rate under some options, with a digest of the weights after 40 steps, which parts of 15 and 25 must equal."""
-    one = ours.compile_one(one_tile(network, shape), ours.mesh_of(1))
+    one = ours.compile_one(one_tile(network, shape), ours.local_places(1))
     yield
     at_once, in_parts = one.digest(40), one.digest(15, 25)
     row = {"options": options or "none", "compare": "", "weights": at_once[:8], "same in parts": at_once == in_parts}
@@ -181,8 +181,8 @@ def planner(network: str, shape: Sequence[int], kind: str, **base: Any) -> Work:
 
     Trying out products takes memory too: where training does not exceed that, what it held is unknown.
     """
-    program, mesh, cache = one_tile(network, shape, kind, epochs=1, **base), ours.mesh_of(1), ours.ProgramCache()
-    total, train = ours.compile_one(program, mesh, cache).bytes, ours.trainer(program, mesh, cache)
+    program, places, cache = one_tile(network, shape, kind, epochs=1, **base), ours.local_places(1), ours.ProgramCache()
+    total, train = ours.compile_one(program, places, cache).bytes, ours.trainer(program, places, cache)
     yield
     tried_out, planned = device_bytes("peak_bytes_in_use"), ours.planned_bytes(program)
     train()
@@ -195,15 +195,15 @@ def planner(network: str, shape: Sequence[int], kind: str, **base: Any) -> Work:
 
 def over_ask(network: str, times: float) -> Work:
     """Train a tile that needs several times what the device has, and return what became of it."""
-    limit, mesh = device_bytes("bytes_limit"), ours.mesh_of(1)
+    limit, places = device_bytes("bytes_limit"), ours.local_places(1)
     if limit is None:
         raise ValueError("this device does not report how much memory it has")
     small = one_tile(network, [4, 8], epochs=1)  # the large one may not even compile
     data = small.material.bytes
-    replica = ((ours.compile_one(small, mesh).bytes or ours.planned_bytes(small)) - data) / small.tile_replicas
+    replica = ((ours.compile_one(small, places).bytes or ours.planned_bytes(small)) - data) / small.tile_replicas
     program = one_tile(network, [math.ceil((times * limit - data) / replica / 8), 8], epochs=1)
     row = {"network": network, "asked, bytes": int(data + replica * program.tile_replicas), "of, bytes": limit}
-    train = ours.trainer(program, mesh)
+    train = ours.trainer(program, places)
     yield
     start = time.perf_counter()
     trained = train()
@@ -266,9 +266,9 @@ def profiled(network: str, shape: Sequence[int], steps: int) -> Work:
 
     The profiler delays each kernel's start, and XLA leaves out command buffers under it: so the same steps are timed alone too.
     """
-    one = ours.compile_one(one_tile(network, shape), ours.mesh_of(1))
+    one = ours.compile_one(one_tile(network, shape), ours.local_places(1))
     yield
-    run, alone = one.steps(), 0.0
+    run, alone = one.unit().run, 0.0
     for _ in range(2):  # the first run warms up
         start = time.perf_counter()
         run(steps)

@@ -1,8 +1,7 @@
-"""Training MANY replicas: vmap over variants and seeds, jit, donation, and tiles spread over the local devices.
+"""Training MANY replicas: vmap over variants and seeds, jit, donation; one tile at a time, on one place.
 
-The axes are `[T, S, V]`: tiles, seeds, variants. `train_step` and `segment` know nothing of them. Devices form a mesh of two
-axes. Along `replica` each device has its own tile and runs the same local program, without communication. Along `data`, where
-one replica is too large or too slow, devices share a tile and each sees a part of every batch.
+The axes are `[S, V]`: seeds, variants. `train_step` and `segment` know nothing of them. A place is a mesh of the devices that
+share a tile, and each of them sees a part of every batch; nearly always it is a single device. Tiles never communicate.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 from jaxcompare.engine import segment, train_step
 from jaxcompare.types import Batch, Hparams, Metrics, TrainState
 
-REPLICA, DATA = "replica", "data"  # the mesh's axes
+DATA = "data"  # the axis of a place's devices
 
 
 def make_step(
@@ -93,11 +92,11 @@ def init_states(recipe: train_step.Recipe, seeds: jax.Array, hparams: Hparams, x
 
 
 class Replicas(NamedTuple):
-    """The arrays of tiles that train side by side."""
+    """The arrays of a tile."""
 
-    seeds: np.ndarray  # [T, S] int32
-    hparams: Hparams  # leaves [T, V]
-    ranges: segment.Ranges  # leaves [T, V, 2]
+    seeds: np.ndarray  # [S] int32
+    hparams: Hparams  # leaves [V]
+    ranges: segment.Ranges  # leaves [V, 2]
 
 
 class Memory(NamedTuple):
@@ -118,43 +117,18 @@ class Compiled(NamedTuple):
     measuring_seconds: dict[int, float]  # the time of each level's measurement, once it was timed
 
 
-def local_mesh(devices: Sequence[jax.Device] | None = None, *, data: int = 1) -> Mesh:
-    """Return a mesh of devices for `compare` and the compiled programs.
-
-    Args:
-        devices: the devices; None: all local ones.
-        data: devices that share a tile, each with a part of every batch.
-
-    Returns:
-        A mesh with the axes `replica` and `data`.
-
-    Raises:
-        ValueError: `data` does not divide the number of devices.
-    """
-    devices = list(devices or jax.local_devices())
-    if len(devices) % data:
-        raise ValueError(f"{len(devices)} devices cannot be shared out {data} to a tile")
-    shape = (len(devices) // data, data)
-    return jax.make_mesh(shape, (REPLICA, DATA), axis_types=(AxisType.Auto, AxisType.Auto), devices=devices)
+def place_of(devices: Sequence[jax.Device]) -> Mesh:
+    """Return the place that some devices make: each has a part of every batch."""
+    return jax.make_mesh((len(devices),), (DATA,), axis_types=(AxisType.Auto,), devices=list(devices))
 
 
-def tiles_at_once(mesh: Mesh) -> int:
-    """Return T, the number of tiles that train side by side."""
-    return mesh.shape[REPLICA]
+def put(place: Mesh, arrays: Any) -> Any:
+    """Put arrays on every device of a place."""
+    return jax.device_put(arrays, NamedSharding(place, P()))
 
 
-def shard(mesh: Mesh, replicas: Replicas) -> Replicas:
-    """Put each tile on its device."""
-    return jax.device_put(replicas, NamedSharding(mesh, P(REPLICA)))
-
-
-def replicate(mesh: Mesh, data: Any) -> Any:
-    """Put the data on every device."""
-    return jax.device_put(data, NamedSharding(mesh, P()))
-
-
-def _functions(recipe: train_step.Recipe, mesh: Mesh, batch_size: int) -> tuple[Any, Any]:
-    """Return `init` and `train` of tiles, jitted."""
+def _functions(recipe: train_step.Recipe, place: Mesh, batch_size: int) -> tuple[Any, Any]:
+    """Return `init` and `train` of a tile, jitted."""
 
     def init(data: segment.Data, replicas: Replicas) -> segment.Carry:
         def one(seed: jax.Array, hparams: Hparams) -> segment.Carry:
@@ -162,13 +136,12 @@ def _functions(recipe: train_step.Recipe, mesh: Mesh, batch_size: int) -> tuple[
 
         return _grid(one, (True, False), (False, True))(replicas.seeds, replicas.hparams)
 
-    shared = mesh.shape[DATA] > 1
-
     def share(batch: Batch) -> Batch:
         # XLA splits the step along the examples, and adds up the gradients of all devices.
-        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, P(DATA)), batch) if shared else batch
+        parts = NamedSharding(place, P(DATA))
+        return jax.lax.with_sharding_constraint(batch, parts) if place.size > 1 else batch
 
-    def train_tiles(carry: segment.Carry, data: segment.Data, replicas: Replicas, window: segment.Window) -> tuple:
+    def train_tile(carry: segment.Carry, data: segment.Data, replicas: Replicas, window: segment.Window) -> tuple:
         def one(
             carry: segment.Carry, seed: jax.Array, hparams: Hparams, ranges: segment.Ranges
         ) -> tuple[segment.Carry, dict[str, Metrics]]:
@@ -179,20 +152,11 @@ def _functions(recipe: train_step.Recipe, mesh: Mesh, batch_size: int) -> tuple[
         over = _grid(one, (True, True, False, False), (True, False, True, True))
         return over(carry, replicas.seeds, replicas.hparams, replicas.ranges)
 
-    def spread(function: Callable, tiled: tuple[bool, ...], **options: Any) -> Callable:
-        specs = tuple(P(REPLICA) if is_tiled else P() for is_tiled in tiled)
-        local = _single(function, tiled)
-        # Every device runs the same local program on its own tile; there is nothing for the checker to prove. Along the
-        # data axis XLA alone decides who does what.
-        axes = {REPLICA} if shared else {REPLICA, DATA}
-        mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P(REPLICA), axis_names=axes, check_vma=False)
-        return jax.jit(mapped, **options)
-
-    platform = mesh.devices.flat[0].platform
+    platform, whole = place.devices.flat[0].platform, NamedSharding(place, P())
     options = compiler_options(recipe, platform)
     return (
-        spread(init, (False, True), compiler_options=_HASTY.get(platform)),
-        spread(train_tiles, (True, False, True, False), donate_argnums=0, compiler_options=options),
+        jax.jit(init, out_shardings=whole, compiler_options=_HASTY.get(platform)),
+        jax.jit(train_tile, out_shardings=whole, donate_argnums=0, compiler_options=options),
     )
 
 
@@ -230,13 +194,12 @@ def _single(function: Callable, mapped: tuple[bool, ...]) -> Callable:
         )
         return jax.tree.map(lambda leaf: leaf[None], function(*inside))
 
-    local.__name__ = function.__name__  # the name in profiles and compilation logs
     return local
 
 
 def lowered(
     recipe: train_step.Recipe,
-    mesh: Mesh,
+    place: Mesh,
     data: segment.Data,
     replicas: Replicas,
     *,
@@ -248,29 +211,23 @@ def lowered(
 
     Args:
         recipe: the static choices.
-        mesh: of `local_mesh`.
+        place: of `place_of`.
         data: only its shapes and types matter.
-        replicas: as many tiles as the mesh takes at once; only their shapes and types matter.
+        replicas: of a tile; only their shapes and types matter.
         batch_size: B.
         rows: K, the number of epochs' ends that a segment can measure.
         matmul_precision: of products of float32: `float32` or `tensorfloat32`.
     """
-    start, run = _functions(recipe, mesh, batch_size)
-    data, replicas = _shapes(data, mesh, P()), _shapes(replicas, mesh, P(REPLICA))
+    start, run = _functions(recipe, place, batch_size)
+    data, replicas = _shapes(data, place), _shapes(replicas, place)
     with jax.default_matmul_precision(matmul_precision):
         begin = start.trace(data, replicas)
-        carry = _shapes(begin.out_info, mesh, P(REPLICA))
+        carry = _shapes(begin.out_info, place)
         return begin.lower(), run.lower(carry, data, replicas, _no_window(rows))
 
 
-def compile_lowered(init: Any, train: Any) -> Compiled:
-    """Compile what `lowered` returned."""
-    init, train = init.compile(), train.compile()
-    return Compiled(init, train, memory_of(train), {})
-
-
-def _shapes(tree: Any, mesh: Mesh, spec: P) -> Any:
-    sharding = NamedSharding(mesh, spec)
+def _shapes(tree: Any, place: Mesh) -> Any:
+    sharding = NamedSharding(place, P())
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
@@ -291,8 +248,9 @@ def make_window(start: int, stop: int, first_epoch: int, levels: Sequence[int], 
     """Make a Window from plain numbers; `levels` has one for each epoch that the window touches, at most `rows`."""
     padded = np.zeros(rows, np.int32)
     padded[: len(levels)] = levels
-    begin, end, first, epochs = (jnp.asarray(number, jnp.int32) for number in (start, stop, first_epoch, len(levels)))
-    return segment.Window(begin, end, first, epochs, jnp.asarray(padded))
+    # On the host: an array on JAX's default device may belong to another client than the place's.
+    whole: Any = np.int32
+    return segment.Window(whole(start), whole(stop), whole(first_epoch), whole(len(levels)), whole(padded))
 
 
 def stack_hparams(each: Sequence[Hparams]) -> Hparams:
@@ -313,10 +271,10 @@ class Progress(NamedTuple):
     steps: int  # done so far
     seconds: float  # time of this segment
     epochs: range  # that ended in this segment
-    measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, T, S, V, ...]
+    measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, S, V, ...]
 
 
-def train_tiles(
+def train_tile(
     compiled: Compiled,
     data: segment.Data,
     replicas: Replicas,
@@ -329,12 +287,12 @@ def train_tiles(
     seconds_a_segment: float = 2.0,
     segment_steps: int | None = None,
 ) -> tuple[segment.Carry, dict[str, dict[str, np.ndarray]]]:
-    """Train tiles side by side from start to end, segment by segment.
+    """Train a tile from start to end, segment by segment.
 
     Args:
-        compiled: what `compile_lowered` returned.
-        data: on the mesh.
-        replicas: on the mesh.
+        compiled: for the place.
+        data: on the place.
+        replicas: on the place.
         epochs: the number of epochs.
         steps_per_epoch: whole batches.
         levels: [epochs + 1] the level of measurement at each epoch's end; 0 is before the first step.
@@ -344,7 +302,7 @@ def train_tiles(
         segment_steps: a fixed number of steps per segment instead.
 
     Returns:
-        The carry, and the measurements, each [E, T, S, V, ...] with E = epochs + 1.
+        The carry, and the measurements, each [E, S, V, ...] with E = epochs + 1.
     """
     carry = compiled.init(data, replicas)
     total = epochs * steps_per_epoch
@@ -392,7 +350,7 @@ def _timed(
 
 
 def _rows_first(kept: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
-    """Move K of rows [T, S, V, ..., K] to the front, without a copy."""
+    """Move K of rows [S, V, ..., K] to the front, without a copy."""
     return jax.tree.map(lambda leaf: np.moveaxis(leaf, -1, 0), kept)
 
 
@@ -405,7 +363,7 @@ def measuring_seconds(
     *,
     rows: int,
 ) -> float:
-    """Return the seconds that measurements of some levels, one after the other, take of trained tiles.
+    """Return the seconds that measurements of some levels, one after the other, take of a trained tile.
 
     The carry is used up.
     """
@@ -417,8 +375,8 @@ def measuring_seconds(
 
 
 def _rows_last(kept: dict[str, Metrics], count: int) -> dict[str, dict[str, np.ndarray]]:
-    """Return the first `count` rows of [T, S, V, K, ...] on the host, with K last: the axes after K differ by measurement.
+    """Return the first `count` rows of [S, V, K, ...] on the host, with K last: the axes after K differ by measurement.
 
     The rows are copied: on CPU a view would hold a segment's whole buffers until the run ends.
     """
-    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 3, -1)[..., :count].copy(), kept)
+    return jax.tree.map(lambda leaf: np.moveaxis(np.asarray(leaf), 2, -1)[..., :count].copy(), kept)

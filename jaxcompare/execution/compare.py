@@ -13,14 +13,13 @@ from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming
 from jaxcompare.config.parse import parse
 from jaxcompare.data.loading import load_datasets
-from jaxcompare.engine import sweep
-from jaxcompare.execution.devices import MeshShape
+from jaxcompare.execution.places import local_places
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache
 from jaxcompare.execution.tables import Tables, build, gather
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
-from jaxcompare.execution.training import SILENT, Callbacks, Resources, compile_programs, train_program
+from jaxcompare.execution.training import SILENT, Callbacks, Resources, Training
 from jaxcompare.planning.programs import Program
 
 
@@ -37,36 +36,25 @@ def train_comparisons(
         comparisons: checked and expanded.
         programs: of each comparison, by its name.
         planner: gives the programs that train the variants which a study with `confirm` selects, on fresh seeds.
-        resources: devices and caches.
+        resources: places and caches.
         callbacks: hear of the run while it goes on.
     """
-    seconds = compile_programs([one for name in programs for one in programs[name]], resources, callbacks)
     tables = {}
-    for comparison in comparisons:
-        measured = _train(comparison, programs[comparison.name], seconds, resources, callbacks)
-        second = confirmation(comparison, measured)
-        if second is not None:
-            fresh = planner(second)
-            callbacks.confirming(comparison, fresh)
-            fresh_seconds = compile_programs(fresh, resources, SILENT)
-            again = _train(second, fresh, fresh_seconds, resources, callbacks)
-            measured = Tables(gather([measured.frames, again.frames]), measured.fields | again.fields)
-        tables[comparison.name] = measured
-        callbacks.finished(comparison, measured)
+    with Training(resources, callbacks) as training:
+        for order, comparison in enumerate(comparisons):
+            training.add(programs[comparison.name], order)
+        for order, comparison in enumerate(comparisons):
+            measured = build(comparison, training.measured(programs[comparison.name]))
+            second = confirmation(comparison, measured)
+            if second is not None:
+                fresh = planner(second)
+                callbacks.confirming(comparison, fresh)
+                training.add(fresh, order)
+                again = build(second, training.measured(fresh))
+                measured = Tables(gather([measured.frames, again.frames]), measured.fields | again.fields)
+            tables[comparison.name] = measured
+            callbacks.finished(comparison, measured)
     return tables
-
-
-def _train(
-    comparison: Comparison,
-    programs: Sequence[Program],
-    seconds: Mapping[str, float],
-    resources: Resources,
-    callbacks: Callbacks,
-) -> Tables:
-    measured = [
-        one for program in programs for one in train_program(program, resources, callbacks, seconds[program.name])
-    ]
-    return build(comparison, measured)
 
 
 def confirmation(comparison: Comparison, measured: Tables) -> Comparison | None:
@@ -82,20 +70,17 @@ def compare(
     *,
     name: str = "comparison",
     data_dir: str | None = None,
-    mesh: Mesh | None = None,
+    places: Sequence[Mesh] | None = None,
     memory_limit: int | None = None,
     programs: ProgramCache | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Train a comparison and return its tables, without files.
 
-    Replicas are spread over JAX's local devices. On CPU JAX has one device by default: a call of
-    `jax.config.update("jax_num_cpu_devices", cores)` before JAX starts makes training several times faster.
-
     Args:
         config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`.
         name: the value of `experiment` in the tables.
         data_dir: the folder that is searched first for data.
-        mesh: of `engine.sweep.local_mesh`; None takes all local devices, each with its own replicas.
+        places: of `local_places`, each trains its own tiles; None: one a CPU core, or one a GPU.
         memory_limit: bytes that may be used of each device; None: what is free.
         programs: compiled programs that several calls share; None: this call compiles its own.
 
@@ -112,11 +97,10 @@ def compare(
         >>> list(tables["summary"]["label"])
         ['sgd', 'adam']
     """
-    mesh = mesh or sweep.local_mesh()
-    (comparison,), _ = settle_precision([parse(name, config)], {name: config}, lambda: mesh.devices.flat[0])
-    sizes = TileSizes(mesh, limit=memory_limit)
-    shape = MeshShape(sweep.tiles_at_once(mesh), mesh.shape[sweep.DATA])
-    (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir), sizes, shape)
-    resources = Resources(mesh, sizes, programs or ProgramCache(), TileCache())
+    places = places or local_places()
+    (comparison,), _ = settle_precision([parse(name, config)], {name: config}, lambda: places[0].devices.flat[0])
+    sizes = TileSizes(places, limit=memory_limit)
+    (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir), sizes)
+    resources = Resources(places, sizes, programs or ProgramCache(), TileCache())
     frames = train_comparisons([comparison], plans, planner, resources)[name].frames
     return {**frames, **analysis.results(frames, {name: comparison.target}, comparison.declared())}

@@ -16,11 +16,11 @@ from jaxcompare.config.registry import is_plugin
 from jaxcompare.config.settings import Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-# The parts of the package that decide numbers; what the others do changes no bits. `devices.py` chooses how many devices there
-# are, which XLA compiles for.
+# The parts of the package that decide numbers; what the others do changes no bits. `places.py` chooses how many threads a CPU
+# device has, by which XLA cuts long sums.
 DECIDE_NUMBERS = (
     *("types.py", "config/", "components/", "data/", "engine/", "diagnostics/", "planning/"),
-    "execution/devices.py",
+    "execution/places.py",
 )
 # JAX's flags that change which numbers are drawn, their types, or how XLA computes; a version of JAX may lack some.
 FLAGS = (

@@ -8,7 +8,7 @@ from typing import Any
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming_share
 from jaxcompare.data.loading import load_datasets
-from jaxcompare.execution.devices import first_device
+from jaxcompare.execution.places import first_device
 from jaxcompare.execution.prepare import settle_precision
 from jaxcompare.execution.progress import COMPILE_SECONDS
 from jaxcompare.planning import batches
@@ -23,7 +23,7 @@ def listing(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str
     loaded = load_datasets(comparisons, data_dir)
     cores, lines, whole = usable_cores(), [], 0.0
     for comparison in comparisons:
-        comparison, _ = batches.resolve(comparison, loaded, None)
+        comparison, _ = batches.resolve(comparison, loaded, [])
         lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
         programs = programs_of(comparison, loaded, platform="cpu")
         for program in programs:

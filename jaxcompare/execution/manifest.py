@@ -73,12 +73,12 @@ def record(
 
 
 def _device(sizes: TileSizes) -> dict[str, Any]:
-    devices = list(sizes.mesh.devices.flat)
+    devices = [device for place in sizes.places for device in place.devices.flat]
     return {
         "platform": devices[0].platform,
         "kind": devices[0].device_kind,
         "count": len(devices),
-        "mesh": dict(sizes.mesh.shape),
+        "mesh": {"replica": len(sizes.places), "data": sizes.places[0].size},
         "cpu_cores": usable_cores(),
         "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
         **software(devices[0]),

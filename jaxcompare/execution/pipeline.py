@@ -23,16 +23,15 @@ from jaxcompare.config.settings import AUTO
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
-from jaxcompare.execution.devices import (
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
+from jaxcompare.execution.places import (
     EVERY_DEVICE,
-    MeshShape,
     check_batches,
     first_device,
-    make_mesh,
+    local_places,
     parse_mesh,
     start_jax,
 )
-from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
@@ -73,9 +72,9 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
         DataError: a data set cannot be found.
     """
     shape = parse_mesh(request.mesh) if request.mesh else EVERY_DEVICE
-    comparisons, chosen = settle_precision(comparisons, configs, lambda: first_device(shape))
+    comparisons, chosen = settle_precision(comparisons, configs, first_device)
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
-    check_batches(shape, every)
+    check_batches(shape.data, every)
     folder, run_digest = RunFolder(request.out), _run_digest(comparisons, request)
     if folder.is_complete(run_digest, request.outputs.written()) and not request.again:
         return Outcome(f"{folder.out}: complete already, nothing to train (--again trains it again)")
@@ -83,18 +82,18 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
         check_replaced(folder.out, comparisons, request.asked)
     previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
     loaded = load_datasets(comparisons, request.data_dir)
-    start_jax(shape)
-    mesh, state = make_mesh(shape), folder.state()
+    start_jax()
+    places, state = local_places(shape.replica, data=shape.data), folder.state()
     again = request.again and (state.get("complete") or state.get("digest") != run_digest)
     limit = parse_bytes(request.memory) if request.memory else None
-    sizes = TileSizes(mesh, limit=limit, path=folder.run / "tiles.json", blank=again)
-    comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes, shape)
+    sizes = TileSizes(places, limit=limit, path=folder.run / "tiles.json", blank=again)
+    comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes)
     folder.begin(run_digest, request.command, force=request.force)
     sizes.save()
-    tiles = TileCache(folder.run / "parts", _device_name(mesh, shape))
+    tiles = TileCache(folder.run / "parts", _device_name(places[0]))
     if again:
         tiles.clear()  # once: if this run is stopped, the same command resumes it
-    resources = Resources(mesh, sizes, ProgramCache(default_folder()), tiles)
+    resources = Resources(places, sizes, ProgramCache(default_folder()), tiles)
     with tensorboard.log_of(folder.out, list(programs), request.outputs.tensorboard) as log:
         wall = time.perf_counter()
         tables, drawn = _train(comparisons, programs, planner, resources, request, log)
@@ -122,10 +121,10 @@ def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
     return digest([described, plugins, versions(), flags(), code_digest(), __version__, *amount])
 
 
-def _device_name(mesh: Mesh, shape: MeshShape) -> str:
+def _device_name(place: Mesh) -> str:
     # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
-    kind = mesh.devices.flat[0].device_kind
-    return kind if shape.data == 1 else f"{kind}, {shape.data} to a tile"
+    kind = place.devices.flat[0].device_kind
+    return kind if place.size == 1 else f"{kind}, {place.size} to a tile"
 
 
 def _train(

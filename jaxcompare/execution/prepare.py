@@ -12,7 +12,7 @@ from jaxcompare import data as datasets
 from jaxcompare.components import precision
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.parse import asks_precision, parse
-from jaxcompare.execution.devices import MeshShape, check_batches
+from jaxcompare.execution.places import check_batches
 from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.execution.unchecked import unchecked
 from jaxcompare.planning import batches
@@ -48,31 +48,30 @@ def prepare(
     comparisons: Sequence[Comparison],
     loaded: Mapping[tuple, datasets.Dataset],
     sizes: TileSizes,
-    shape: MeshShape,
 ) -> tuple[list[Comparison], dict[str, list[Program]], Planner, Notes]:
     """Choose batch sizes, lay out programs, check custom functions and fit tiles into memory.
 
     Args:
         comparisons: checked, expanded and with their precision settled.
         loaded: their data sets.
-        sizes: where tiles are chosen and kept, with the mesh.
-        shape: of the mesh, for the errors.
+        sizes: where tiles are chosen and kept, with the places.
 
     Returns:
         The comparisons with their batch sizes, their programs by name, a function that does the same for a confirmation, and
         what "auto" came to.
 
     Raises:
-        ConfigError: a batch that does not fit the data or the mesh, a custom function that cannot be used, one replica that
+        ConfigError: a batch that does not fit the data or a place, a custom function that cannot be used, one replica that
             does not fit into memory.
     """
-    platform = sizes.mesh.devices.flat[0].platform
+    platform = sizes.places[0].devices.flat[0].platform
     resolved = [
-        batches.resolve(comparison, loaded, sizes.mesh, limit=sizes.limit, chosen=sizes.batches)
+        batches.resolve(comparison, loaded, sizes.places, limit=sizes.limit, chosen=sizes.batches)
         for comparison in comparisons
     ]
     sized = [comparison for comparison, _ in resolved]
-    check_batches(shape, (variant.settings for one in sized for study in one.studies for variant in study.variants))
+    data = sizes.places[0].size
+    check_batches(data, (variant.settings for one in sized for study in one.studies for variant in study.variants))
 
     def plan(comparison: Comparison) -> list[Program]:
         programs = programs_of(comparison, loaded, platform=platform)

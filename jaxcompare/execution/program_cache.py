@@ -8,16 +8,21 @@ its arrays, this code, its packages, the device and JAX's configuration.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import platform
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jax._src import config as jax_config
+from jax._src.compiler import get_compile_options
 from jax.experimental import serialize_executable
 from jax.sharding import Mesh
 
@@ -31,96 +36,91 @@ from jaxcompare.system.files import write_atomically
 
 SUPPORTED = ("cpu",)  # platforms whose programs are kept on disk; others: not tried
 DAYS_KEPT = 30  # without being used
-FORMAT = 1  # of the files
+FORMAT = 2  # of the files
 # Static settings that are not in the compiled program: shapes and traced numbers represent them.
 REPRESENTED = keys_of("data", "measuring", "static.length")
 
 
-class _Hits(threading.local):
-    """How many programs this thread's compilations found in JAX's own cache."""
-
-    count = 0
-
-    def __call__(self, event: str, **_: Any) -> None:
-        self.count += event == "/jax/compilation_cache/cache_hits"
-
-
 class ProgramCache:
-    """Compiled programs by what they are made from."""
+    """Compiled programs by what they are made from, and by the place that they run on.
+
+    A program is compiled once and loaded for every other place, so that all places run the same executable.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         """Keep programs in memory, and in a folder where one is given."""
         self.folder = folder
-        self.programs: dict[str, sweep.Compiled] = {}
+        self.programs: dict[tuple[str, Mesh], sweep.Compiled] = {}
+        self.serialized: dict[str, bytes] = {}  # what was loaded cannot be serialized again, so the bytes are kept
+        self.measuring_seconds: dict[str, dict[int, float]] = {}  # one for all places
         self.locks: dict[str, threading.Lock] = {}
         self.lock = threading.Lock()
-        self.hits = _Hits()
         self.common = {"format": FORMAT, "code": code_digest(), "versions": versions(), "processor": _processor()}
         if folder is not None:
-            jax.monitoring.register_event_listener(self.hits)
             self._forget(folder)
 
-    def get(self, program: Program, mesh: Mesh) -> tuple[sweep.Compiled, float]:
+    def get(self, program: Program, place: Mesh) -> tuple[sweep.Compiled, float]:
         """Return a compiled program and the seconds that loading or compiling it took; 0 for one in memory."""
-        key = self.key(program, mesh)
+        key = self.key(program, place)
+        if (key, place) in self.programs:
+            return self.programs[key, place], 0.0
+        start = time.perf_counter()
         with self.lock:
             lock = self.locks.setdefault(key, threading.Lock())
         with lock:  # of two threads that want the same program, one compiles and the other waits
-            if key in self.programs:
-                return self.programs[key], 0.0
-            start = time.perf_counter()
-            self.programs[key] = self._load(self._path(program, mesh, key), mesh) or self._compile(program, mesh, key)
-            return self.programs[key], time.perf_counter() - start
+            functions = self._load(self._path(program, place, key), key, place)
+            if functions is None and (key, place) not in self.programs:
+                functions = self._compile(program, place, key)
+        if functions is not None:
+            timed = self.measuring_seconds.setdefault(key, {})
+            self.programs[key, place] = sweep.Compiled(functions[0], functions[1], sweep.memory_of(functions[1]), timed)
+        return self.programs[key, place], time.perf_counter() - start
 
-    def _compile(self, program: Program, mesh: Mesh, key: str) -> sweep.Compiled:
-        before = self.hits.count
-        compiled = sweep.compile_lowered(*lowered(program, mesh))
-        path = self._path(program, mesh, key)
-        # A program that came from JAX's cache cannot be written whole again (some of its functions are missing afterwards,
-        # jaxlib 0.10). As long as JAX's cache has a program that is not here, each run traces it, and takes it from there.
-        if path is not None and self.hits.count == before:
-            # A full disk, a program that cannot be serialized: the next run compiles again, and this run continues.
-            with contextlib.suppress(Exception):
-                functions: list[Any] = [compiled.init, compiled.train]
-                write_atomically(path, pickle.dumps([serialize_executable.serialize(one) for one in functions]))
-        return compiled
+    def _compile(self, program: Program, place: Mesh, key: str) -> list[Any]:
+        path = self._path(program, place, key)
+        with _not_in_jaxs_cache() if _platform(place) in SUPPORTED else contextlib.nullcontext():
+            functions = [one.compile() for one in lowered(program, place)]
+        # A full disk, a program that cannot be serialized: it is compiled again when it is needed, and this run continues.
+        with contextlib.suppress(Exception):
+            parts = [serialize_executable.serialize(one) for one in functions]
+            self.serialized[key] = pickle.dumps([_ids(place), parts])
+            if path is not None:
+                write_atomically(path, self.serialized[key])
+        return functions
 
-    def _load(self, path: Path | None, mesh: Mesh) -> sweep.Compiled | None:
-        """Return a program from its file, or None; a damaged file is removed."""
-        if path is None:
-            return None
-        devices = list(mesh.devices.flat)
+    def _load(self, path: Path | None, key: str, place: Mesh) -> list[Any] | None:
+        """Return a program's functions from memory or from its file, or None; a damaged file is removed."""
         try:
-            init, train = (
-                serialize_executable.deserialize_and_load(
-                    executable, taken, given, backend=devices[0].client, execution_devices=devices
-                )
-                for executable, taken, given in pickle.loads(path.read_bytes())
-            )
-            memory = sweep.memory_of(train)
+            content = self.serialized.get(key) or (path.read_bytes() if path is not None else None)
+            if content is None:
+                return None
+            ids, parts = pickle.loads(content)
+            functions = [_loaded(part, ids, place) for part in parts]
         except (OSError, MemoryError):  # there is none, or none that can be read now
             return None
         except Exception:  # each way to be damaged raises another kind
             with contextlib.suppress(OSError):
-                path.unlink()
+                if path is not None and key not in self.serialized:
+                    path.unlink()
             return None
+        self.serialized[key] = content
         with contextlib.suppress(OSError):  # a read-only folder
-            os.utime(path)
-        return sweep.Compiled(init, train, memory, {})
+            if path is not None:
+                os.utime(path)
+        return functions
 
-    def _path(self, program: Program, mesh: Mesh, key: str) -> Path | None:
+    def _path(self, program: Program, place: Mesh, key: str) -> Path | None:
         # The modules that a custom function calls are not known, and may have changed unseen.
-        kept = mesh.devices.flat[0].platform in SUPPORTED and not program.custom_functions
+        kept = _platform(place) in SUPPORTED and not program.custom_functions
         return self.folder / f"{key}.program" if self.folder is not None and kept else None
 
-    def key(self, program: Program, mesh: Mesh) -> str:
-        """Return the digest of all that a compiled program is made from."""
-        devices, settings = list(mesh.devices.flat), asdict(program.settings)
-        arrays = (program.material.data, tile_arrays([program.tiles[0]] * sweep.tiles_at_once(mesh)))
+    def key(self, program: Program, place: Mesh) -> str:
+        """Return the digest of all that a compiled program is made from; equal for places of one kind and size."""
+        device, settings = place.devices.flat[0], asdict(program.settings)
+        arrays = (program.material.data, tile_arrays(program.tiles[0]))
         content = {
             **self.common,
-            "device": [devices[0].device_kind, devices[0].client.platform_version],
-            "mesh": [dict(mesh.shape), [device.id for device in devices]],
+            "device": [device.device_kind, device.client.platform_version, place.size],
             "flags": [os.environ.get("XLA_FLAGS", ""), flags()],
             "configuration": {
                 name: value
@@ -163,3 +163,46 @@ def _processor() -> list[Any]:
             {line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))}
         )
     return processor
+
+
+def _platform(place: Mesh) -> str:
+    return place.devices.flat[0].platform
+
+
+def _ids(place: Mesh) -> list[int]:
+    return [device.id for device in place.devices.flat]
+
+
+def _not_in_jaxs_cache() -> contextlib.AbstractContextManager[Any]:
+    """Keep what is compiled here out of JAX's own cache.
+
+    A program that came from there cannot be serialized whole (some of its functions are missing afterwards, jaxlib 0.10).
+    """
+    return jax_config.persistent_cache_min_compile_time_secs(float("inf"))
+
+
+class _Relocated(serialize_executable._JaxPjrtUnpickler):
+    """Reads an executable for other devices of the same client than those that it was compiled for."""
+
+    def __init__(self, file: io.BytesIO, place: Mesh, ids: Sequence[int]) -> None:
+        devices = list(place.devices.flat)
+        super().__init__(file, devices[0].client, devices)
+        self.devices_by_id = dict(zip(ids, devices, strict=True))
+        assignment = np.asarray([_ids(place)])
+        self.options = get_compile_options(1, len(devices), device_assignment=assignment)
+
+    def persistent_load(self, pid: tuple) -> Any:
+        if pid[0] != "exec":
+            return super().persistent_load(pid)
+        return self.backend.deserialize_executable(pid[1], self.execution_devices, self.options)
+
+
+def _loaded(part: tuple[bytes, Any, Any], ids: Sequence[int], place: Mesh) -> jax.stages.Compiled:
+    """Return a serialized function for a place; `ids` are of the devices that it was compiled for."""
+    (executable, taken, given), devices = part, list(place.devices.flat)
+    if list(ids) == _ids(place):
+        return serialize_executable.deserialize_and_load(
+            executable, taken, given, backend=devices[0].client, execution_devices=devices
+        )
+    unloaded, arguments, no_keywords = _Relocated(io.BytesIO(executable), place, ids).load()
+    return jax.stages.Compiled(unloaded.load(), [], taken.unflatten(arguments), given, no_kwargs=no_keywords)

@@ -18,7 +18,6 @@ from jax.sharding import Mesh
 
 from jaxcompare.config.comparison import digest
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.engine import sweep
 from jaxcompare.planning import memory
 from jaxcompare.planning.programs import Program, Tile, identity
 from jaxcompare.system.files import write_atomically
@@ -31,17 +30,19 @@ _LOG = logging.getLogger(__name__)
 class TileSizes:
     """Sizes of tiles by program, in memory and in a file where one is named."""
 
-    def __init__(self, mesh: Mesh, *, limit: int | None = None, path: Path | None = None, blank: bool = False) -> None:
+    def __init__(
+        self, places: Sequence[Mesh], *, limit: int | None = None, path: Path | None = None, blank: bool = False
+    ) -> None:
         """Read what an earlier run kept.
 
         Args:
-            mesh: the devices.
+            places: where tiles train.
             limit: bytes that may be used of each device; None: what is free.
             path: of the file; a damaged file counts as none.
             blank: ignore what the file has.
         """
-        self.mesh, self.limit, self.path = mesh, limit, path
-        self.device = mesh.devices.flat[0].device_kind
+        self.places, self.limit, self.path = places, limit, path
+        self.device = places[0].devices.flat[0].device_kind
         self.lock = threading.Lock()  # programs are compiled side by side
         self.entries: dict[str, dict[str, Any]] = {}
         self.batches: dict[str, int] = {}  # the numbers of `batch_size = "auto"`
@@ -54,7 +55,7 @@ class TileSizes:
 
     def free_bytes(self) -> int | None:
         """Return the bytes that may be used of each device; None: the devices do not say."""
-        return self.limit if self.limit is not None else memory.free_bytes(list(self.mesh.devices.flat))
+        return self.limit if self.limit is not None else memory.free_bytes(self.places)
 
     def _key(self, program: Program) -> str:
         whole = identity(program, (), program.variants)
@@ -77,7 +78,7 @@ class TileSizes:
         return self.entries.get(self._key(program), {})
 
     def _smaller(self, program: Program) -> Program | None:
-        return memory.smaller(program, data=self.mesh.shape[sweep.DATA])
+        return memory.smaller(program, data=self.places[0].size)
 
     def _note(self, planned: Program, current: Program, needed: int | None, free: int | None, how: str) -> None:
         entry = {

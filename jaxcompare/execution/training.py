@@ -1,11 +1,11 @@
-"""Programs compiled and trained, group of tiles by group; tiles that were measured before are not trained again."""
+"""Programs compiled and their tiles trained, on places that take the next tile and wait for nobody."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -31,7 +31,7 @@ def _ignore(*_: Any) -> None:
 
 
 class Callbacks(NamedTuple):
-    """What a caller may hear of a run while it goes on."""
+    """What a caller may hear of a run while it goes on; from several threads, one at a time."""
 
     compiled: Callable[[str], None] = _ignore  # the name of a program that is ready, compiled or not needed
     trained: Callable[[str, float, bool], None] = (
@@ -47,118 +47,282 @@ SILENT = Callbacks()
 
 @dataclass(frozen=True)
 class Resources:
-    """The devices, and the caches, that a run uses."""
+    """The places, and the caches, that a run uses."""
 
-    mesh: Mesh
+    places: Sequence[Mesh]  # of `engine.sweep.place_of`
     sizes: TileSizes
     programs: ProgramCache
     tiles: TileCache
 
 
-def compile_programs(programs: Sequence[Program], resources: Resources, callbacks: Callbacks) -> dict[str, float]:
-    """Compile the programs that have tiles to train, side by side; return the seconds of each by its name.
+class _StoppedError(Exception):
+    """The run has ended: a tile in work is given up at its segment's end."""
+
+
+@dataclass(eq=False)
+class _Work:
+    """A planned program with what is left of it."""
+
+    program: Program  # as planned
+    order: tuple[float, ...]  # programs with a smaller one train first
+    current: Program  # the program that trains now, with smaller tiles where memory ran out
+    missing: list[Tile]  # not begun
+    measured: list[tuple[Tile, Arrays]] = field(default_factory=list)
+    in_work: int = 0  # tiles that places train now
+    state: str = "planned"  # then "compiling" and "ready", and again from the start where memory runs out
+    compile_seconds: float = 0.0  # not yet counted with a tile
+
+
+class Training:
+    """Workers that compile programs and train tiles, each doing the next thing there is; a context manager.
+
+    A worker has a place, or only compiles. With each program ready as it is needed, and no more compilations at once than there
+    are cores, each core does one thing at a time. On a GPU XLA measures kernels while it compiles: nothing trains then.
+    """
+
+    def __init__(self, resources: Resources, callbacks: Callbacks = SILENT) -> None:
+        """Prepare for work that is added.
+
+        Args:
+            resources: places and caches; tiles are kept as soon as they are measured.
+            callbacks: hear of each program and segment.
+        """
+        self.resources, self.callbacks = resources, callbacks
+        self.cores = usable_cores()
+        self.compiles_alone = resources.places[0].devices.flat[0].platform != "cpu"
+        self.work: list[_Work] = []
+        self.changed = threading.Condition()
+        self.telling = threading.Lock()
+        self.failure: BaseException | None = None
+        self.stopped = False
+        self.threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+        for thread in self.threads:
+            thread.join()
+
+    def add(self, programs: Sequence[Program], order: int = 0) -> None:
+        """Add programs; those of a smaller `order` train first, then by study, the longest tile first."""
+        studies = list(dict.fromkeys(program.study for program in programs))
+        for program in programs:
+            kept, missing = self._look_up(program)
+            for tile, arrays in kept:
+                self._tell(self.callbacks.trained, program.name, _seconds(tile), True)
+                self._tell(self.callbacks.measured, tile, range(program.settings.epochs + 1), arrays)
+            rank = (
+                order,
+                studies.index(program.study),
+                -program.tile_replicas * program.total_steps * program.step_seconds,
+            )
+            work = _Work(program, rank, self.resources.sizes.chain(program)[-1], missing, kept)
+            if not missing:
+                work.state = "ready"
+                self._tell(self.callbacks.compiled, program.name)
+            with self.changed:
+                self.work.append(work)
+                self.work.sort(key=lambda each: each.order)
+                self.changed.notify_all()
+        if any(work.missing for work in self.work) and not self.threads:
+            places = [*self.resources.places, *[None] * (self.cores - len(self.resources.places))]
+            self.threads = [threading.Thread(target=self._loop, args=(place,), daemon=True) for place in places]
+            for thread in self.threads:
+                thread.start()
+
+    def measured(self, programs: Sequence[Program]) -> list[tuple[Tile, Arrays]]:
+        """Wait for every tile of some programs, and return them with their measurements, in the order of the plan.
+
+        Raises:
+            ConfigError: memory ran out with one replica.
+        """
+        found = []
+        for program in programs:
+            with self.changed:
+                work = next(each for each in self.work if each.program is program)
+                while (work.missing or work.in_work) and self.failure is None:
+                    self.changed.wait()
+                failure, self.failure = self.failure, None
+                if failure is not None:
+                    try:
+                        raise failure
+                    finally:
+                        del failure  # its traceback has this frame: what a caller holds would outlive the error
+                self.work.remove(work)
+            variants = [variant.variant_id for variant in program.variants]
+            found += sorted(
+                work.measured, key=lambda one: (one[0].seeds, variants.index(one[0].variants[0].variant_id))
+            )
+        return found
+
+    def _look_up(self, program: Program) -> tuple[list[tuple[Tile, Arrays]], list[Tile]]:
+        """Return the tiles that are kept, in the planned shape or in those that memory led to, and the other tiles."""
+        kept: list[tuple[Tile, Arrays]] = []
+        missing: list[Tile] = []
+
+        def search(chain: Sequence[Program], tile: Tile) -> None:
+            value = self.resources.tiles.get(tile)
+            if value is not None:
+                kept.append((tile, value))
+            elif len(chain) == 1:
+                missing.append(tile)
+            else:
+                for part in recut(tile, chain[1]):
+                    search(chain[1:], part)
+
+        for tile in program.tiles:
+            search(self.resources.sizes.chain(program), tile)
+        return kept, missing
+
+    def _tell(self, callback: Callable[..., None], *said: Any) -> None:
+        with self.telling:
+            callback(*said)
+
+    @unchecked()
+    def _loop(self, place: Mesh | None) -> None:
+        held = _Held()
+        try:
+            while (task := self._next(place)) is not None:
+                work, tile = task
+                if tile is None:
+                    self._compile(work, place or self.resources.places[0])
+                elif place is not None:
+                    self._train(work, tile, place, held)
+        except _StoppedError:
+            pass
+        except BaseException as error:
+            with self.changed:
+                self.failure, self.stopped = self.failure or error, True
+                self.changed.notify_all()
+        finally:
+            held.release()
+
+    def _next(self, place: Mesh | None) -> tuple[_Work, Tile | None] | None:
+        """Wait for the next tile to train, or program to compile (no tile); None: the run has ended."""
+        with self.changed:
+            while not self.stopped:
+                planned = next((work for work in self.work if work.state == "planned"), None)
+                compiling = sum(work.state == "compiling" for work in self.work)
+                training = any(work.in_work for work in self.work)
+                if place is not None and not (self.compiles_alone and (planned or compiling)):
+                    ready = next((work for work in self.work if work.state == "ready" and work.missing), None)
+                    if ready is not None:
+                        ready.in_work += 1
+                        return ready, ready.missing.pop(0)
+                if planned is not None and compiling < self.cores and not (self.compiles_alone and training):
+                    planned.state = "compiling"
+                    return planned, None
+                self.changed.wait()
+        return None
+
+    def _compile(self, work: _Work, place: Mesh) -> None:
+        current, _, seconds = compiled(work.program, self.resources, place)
+        with self.changed:
+            work.missing = [part for tile in work.missing for part in _recut(tile, current)]
+            work.current, work.state = current, "ready"
+            work.compile_seconds += seconds
+            self.changed.notify_all()
+        self._tell(self.callbacks.compiled, work.program.name)
+
+    def _train(self, work: _Work, tile: Tile, place: Mesh, held: _Held) -> None:
+        """Train a tile and keep its measurements; where memory runs out, halve the program's tiles that have not begun."""
+        report = self._report(tile)
+        try:
+            compiled, seconds = self.resources.programs.get(tile.program, place)
+            data = held.put(place, tile.program)
+            with self.changed:
+                seconds, work.compile_seconds = seconds + work.compile_seconds, 0.0  # counted once
+            arrays = train_tile(tile, compiled, data, place, report, seconds)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            report(None)
+            failure = error.with_traceback(None)  # the traceback would hold what is on the devices
+        else:
+            self.resources.tiles.put(tile, arrays)
+            with self.changed:
+                work.measured.append((tile, arrays))
+                work.in_work -= 1
+                self.changed.notify_all()
+            return
+        held.release()
+        with self.changed:
+            if _same_tiles(tile.program, work.current):  # no other place has been here first
+                self.resources.sizes.lower(work.program, "memory ran out", error=failure)
+                work.current, work.state = self.resources.sizes.chain(work.program)[-1], "planned"
+            work.missing = [part for each in (tile, *work.missing) for part in _recut(each, work.current)]
+            work.in_work -= 1
+            self.changed.notify_all()
+
+    def _report(self, tile: Tile) -> Callable[[sweep.Progress | None], None]:
+        """Return what is called at the end of each segment of a tile: None means that it will be trained again."""
+        done, a_step = 0, _seconds(tile) / tile.program.total_steps
+
+        def report(progress: sweep.Progress | None) -> None:
+            nonlocal done
+            if progress is None:
+                self._tell(self.callbacks.trained, tile.program.name, -done * a_step, False)
+                return
+            if self.stopped:
+                raise _StoppedError
+            self._tell(self.callbacks.trained, tile.program.name, (progress.steps - done) * a_step, False)
+            done = progress.steps
+            self._tell(self.callbacks.measured, tile, progress.epochs, cut(tile, progress.measured, progress.epochs))
+
+        return report
+
+
+class _Held:
+    """The one data set that a place holds."""
+
+    def __init__(self) -> None:
+        self.material: Any = None
+        self.data: Any = None
+
+    def put(self, place: Mesh, program: Program) -> Any:
+        """Return a program's data on a place."""
+        if self.material is not program.material:
+            self.release()
+            self.material, self.data = program.material, sweep.put(place, program.material.data)
+        return self.data
+
+    def release(self) -> None:
+        """Free the data's memory."""
+        for leaf in jax.tree.leaves(self.data):
+            leaf.delete()
+        self.material = self.data = None
+
+
+def _seconds(tile: Tile) -> float:
+    """Estimate the seconds that a tile's training takes on one core."""
+    return tile.replicas * tile.program.total_steps * tile.program.step_seconds
+
+
+def _recut(tile: Tile, program: Program) -> list[Tile]:
+    return [tile] if _same_tiles(tile.program, program) else recut(tile, program)
+
+
+def _same_tiles(one: Program, other: Program) -> bool:
+    """Return whether two programs of the same variants cut the same tiles; `replace` makes equal ones."""
+    return one.shape == other.shape and one.settings == other.settings
+
+
+def compiled(program: Program, resources: Resources, place: Mesh) -> tuple[Program, sweep.Compiled, float]:
+    """Return a program with a tile that fits by XLA's account, its compiled functions, and the seconds this took.
 
     Raises:
         ConfigError: one replica does not fit.
     """
-
-    def one(program: Program) -> tuple[str, float]:
-        _, missing = _look_up(program, resources, resources.tiles.has)
-        seconds = _compiled(program, resources)[2] if missing else 0.0
-        callbacks.compiled(program.name)
-        return program.name, seconds
-
-    # XLA compiles without holding Python's lock, and a single compilation leaves most cores idle.
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return dict(pool.map(one, programs))
-
-
-def train_program(
-    program: Program, resources: Resources, callbacks: Callbacks, compile_seconds: float = 0.0
-) -> Iterator[tuple[Tile, Arrays]]:
-    """Yield every tile of a program with its measurements: kept tiles first, then the missing ones as they are trained.
-
-    Args:
-        program: as planned; where memory ran out, its tiles are smaller.
-        resources: devices and caches; tiles are kept as soon as they are measured.
-        callbacks: hear of each segment.
-        compile_seconds: the time that the program's compilation took, for the table of times.
-
-    Raises:
-        ConfigError: memory ran out with one replica.
-    """
-    kept, missing = _look_up(program, resources, resources.tiles.get)
-    for tile, arrays in kept:
-        seconds = tile.replicas * tile.program.total_steps * tile.program.step_seconds
-        callbacks.trained(program.name, seconds, True)
-        callbacks.measured(tile, range(program.settings.epochs + 1), arrays)
-        yield tile, arrays
-    at_once, compiled, data = sweep.tiles_at_once(resources.mesh), None, None
-    try:
-        while missing:
-            try:
-                if compiled is None:
-                    current, compiled, seconds = _compiled(program, resources)
-                    compile_seconds += seconds
-                    missing = [part for tile in missing for part in _recut(tile, current)]
-                data = sweep.replicate(resources.mesh, program.material.data) if data is None else data
-                trained = _train_tiles(missing[:at_once], compiled, data, resources, callbacks, compile_seconds)
-                failure = None
-            except (MemoryError, jax.errors.JaxRuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-                failure = error.with_traceback(None)  # the traceback would hold what is on the devices
-            if failure is not None:
-                resources.sizes.lower(program, "memory ran out", error=failure)
-                compiled = None
-                continue
-            compile_seconds = 0.0  # counted once, with the first group
-            for tile, arrays in zip(missing[:at_once], trained, strict=True):
-                resources.tiles.put(tile, arrays)
-                yield tile, arrays
-            missing = missing[at_once:]
-    finally:
-        for leaf in jax.tree.leaves(data):  # the next program may need the data's memory
-            leaf.delete()
-
-
-def _look_up(
-    program: Program, resources: Resources, find: Callable[[Tile], Any]
-) -> tuple[list[tuple[Tile, Any]], list[Tile]]:
-    """Return what `find` has of a program's tiles, in the planned shape or in those that memory led to, and the other tiles."""
-    kept: list[tuple[Tile, Any]] = []
-    missing: list[Tile] = []
-
-    def search(chain: Sequence[Program], tile: Tile) -> None:
-        value = find(tile)
-        if value is not None:
-            kept.append((tile, value))
-        elif len(chain) == 1:
-            missing.append(tile)
-        else:
-            for part in recut(tile, chain[1]):
-                search(chain[1:], part)
-
-    for tile in program.tiles:
-        search(resources.sizes.chain(program), tile)
-    return kept, missing
-
-
-def _recut(tile: Tile, program: Program) -> list[Tile]:
-    if tile.program.shape == program.shape and tile.program.settings == program.settings:
-        return [tile]
-    return recut(tile, program)
-
-
-@unchecked()
-def _compiled(program: Program, resources: Resources) -> tuple[Program, sweep.Compiled, float]:
-    """Return a program with a tile that fits by XLA's account, its compiled functions, and the seconds this took."""
     total = 0.0
     while True:
         current = resources.sizes.chain(program)[-1]
         free = resources.sizes.entry(program).get("free_bytes")
         try:
-            compiled, seconds = resources.programs.get(current, resources.mesh)
+            compiled, seconds = resources.programs.get(current, place)
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -174,76 +338,63 @@ def _compiled(program: Program, resources: Resources) -> tuple[Program, sweep.Co
         resources.sizes.lower(program, "memory ran out", error=failure)
 
 
-@unchecked()
-def _train_tiles(
-    tiles: Sequence[Tile],
+def train_tile(
+    tile: Tile,
     compiled: sweep.Compiled,
     data: Any,
-    resources: Resources,
-    callbacks: Callbacks,
-    compile_seconds: float,
-) -> list[Arrays]:
-    """Train at most as many tiles as the mesh takes at once; return the measurements of each."""
-    mesh, program = resources.mesh, tiles[0].program
-    replicas, epochs, done = sum(tile.replicas for tile in tiles), program.settings.epochs, 0
+    place: Mesh,
+    report: Callable[[sweep.Progress], None] = _ignore,
+    compile_seconds: float = 0.0,
+) -> Arrays:
+    """Train a tile on a place; return its measurements.
 
-    def report(progress: sweep.Progress) -> None:
-        nonlocal done
-        callbacks.trained(program.name, replicas * (progress.steps - done) * program.step_seconds, False)
-        done = progress.steps
-        for index, tile in enumerate(tiles):
-            callbacks.measured(tile, progress.epochs, cut(tile, index, progress.measured, progress.epochs))
-
-    padded = [*tiles, *[tiles[-1]] * (sweep.tiles_at_once(mesh) - len(tiles))]
-    arrays, level_of = sweep.shard(mesh, tile_arrays(padded)), levels(program.settings)
+    Args:
+        tile: of the program that is compiled.
+        compiled: for this place.
+        data: on this place.
+        place: where the tile trains.
+        report: called at the end of each segment.
+        compile_seconds: for the table of times.
+    """
+    program = tile.program
+    arrays, level_of, epochs = sweep.put(place, tile_arrays(tile)), levels(program.settings), program.settings.epochs
     start = time.perf_counter()
-    try:
-        carry, measured = sweep.train_tiles(
-            compiled,
-            data,
-            arrays,
-            epochs=epochs,
-            steps_per_epoch=program.steps_per_epoch,
-            levels=level_of,
-            rows=program.rows,
-            report=report,
-        )
-    except Exception:
-        callbacks.trained(program.name, -replicas * done * program.step_seconds, False)  # will be trained again
-        raise
+    carry, measured = sweep.train_tile(
+        compiled,
+        data,
+        arrays,
+        epochs=epochs,
+        steps_per_epoch=program.steps_per_epoch,
+        levels=level_of,
+        rows=program.rows,
+        report=report,
+    )
     first_nonfinite = np.array(carry.state.first_nonfinite_step)  # a copy: the carry is used up below
     wall = time.perf_counter() - start
     # Measuring happens inside the segments. It is timed separately, and taken to cost the same each time.
     measuring = sweep.measuring_seconds(compiled, carry, data, arrays, level_of, rows=program.rows)
-    timing = _timing(program, replicas, wall, min(wall, measuring), compiled.memory, compile_seconds)
-    measurements = []
-    for index, tile in enumerate(tiles):
-        own = cut(tile, index, measured, range(epochs + 1))
-        own["first_nonfinite_step"] = first_nonfinite[index, : len(tile.seeds), : len(tile.variants)]
-        if index == 0:  # the group's timing is kept with its first tile, for a run that is resumed
-            own["timing"] = np.asarray(to_json(timing))
-        measurements.append(own)
-    return measurements
+    timing = _timing(tile, wall, min(wall, measuring), compiled.memory, compile_seconds)
+    return {
+        **cut(tile, measured, range(epochs + 1)),
+        "first_nonfinite_step": first_nonfinite[: len(tile.seeds), : len(tile.variants)],
+        "timing": np.asarray(to_json(timing)),
+    }
 
 
 def _timing(
-    program: Program,
-    replicas: int,
-    wall: float,
-    evaluating: float,
-    memory: sweep.Memory | None,
-    compile_seconds: float,
+    tile: Tile, wall: float, evaluating: float, memory: sweep.Memory | None, compile_seconds: float
 ) -> Mapping[str, Any]:
+    program = tile.program
     return {
         "program": program.name,
         "experiment": program.comparison,
-        "replicas": replicas,
+        "replicas": tile.replicas,
         "steps": program.total_steps,
         "compile_seconds": compile_seconds,
         "train_seconds": wall - evaluating,
         "evaluate_seconds": evaluating,
         "wall_seconds": wall,
-        "replica_steps_per_second": replicas * program.total_steps / wall,
+        "replica_steps_per_second": tile.replicas * program.total_steps / wall,
         "tile_replicas": program.tile_replicas,
         "argument_bytes": memory and memory.arguments,
         "temporary_bytes": memory and memory.temporaries,

@@ -12,7 +12,6 @@ from jax.sharding import Mesh
 from jaxcompare import data as datasets
 from jaxcompare.config.comparison import Comparison, Study, check_ids, digest, variant_id
 from jaxcompare.config.settings import AUTO, Settings
-from jaxcompare.engine import sweep
 from jaxcompare.planning import memory
 from jaxcompare.planning.programs import Program, programs_of
 from jaxcompare.planning.recipes import check_custom_functions
@@ -28,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 def resolve(
     comparison: Comparison,
     loaded: Mapping[tuple, datasets.Dataset],
-    mesh: Mesh | None,
+    places: Sequence[Mesh],
     *,
     limit: int | None = None,
     chosen: MutableMapping[str, int] | None = None,
@@ -41,12 +40,12 @@ def resolve(
     Args:
         comparison: checked and expanded.
         loaded: its data sets.
-        mesh: the devices; None: memory is not asked.
+        places: where tiles train; none: memory is not asked.
         limit: bytes that may be used of each device; None: what is free.
         chosen: sizes of earlier runs by a key; new sizes are added.
     """
     chosen, notes, studies = {} if chosen is None else chosen, [], []
-    device = "" if mesh is None else mesh.devices.flat[0].device_kind
+    device = places[0].devices.flat[0].device_kind if places else ""
     for study in comparison.studies:
         sizes: dict[str, int] = {}
         asking = [variant for variant in study.variants if variant.settings.batch_size == AUTO]
@@ -55,7 +54,7 @@ def resolve(
             key = digest([[variant.variant_id for variant in mine], device, limit])[:32]
             if key not in chosen:
                 alone = replace(comparison, studies=(replace(study, variants=mine),))
-                chosen[key] = _largest(alone, loaded, mesh, limit)
+                chosen[key] = _largest(alone, loaded, places, limit)
             sizes[dataset] = chosen[key]
             said = {"study": study.name, "dataset": dataset, "value": sizes[dataset], "most": LARGEST}
             notes.append({"key": "batch_size", **said})
@@ -78,24 +77,24 @@ def _with_sizes(comparison: str, study: Study, sizes: Mapping[str, int]) -> Stud
 
 
 def _largest(
-    comparison: Comparison, loaded: Mapping[tuple, datasets.Dataset], mesh: Mesh | None, limit: int | None
+    comparison: Comparison, loaded: Mapping[tuple, datasets.Dataset], places: Sequence[Mesh], limit: int | None
 ) -> int:
     """Return the largest size with which one replica of each of the comparison's programs fits."""
 
     def least(settings: Settings) -> int:
-        return settings.micro_batches * (mesh.shape[sweep.DATA] if mesh is not None else 1)
+        return settings.micro_batches * (places[0].size if places else 1)
 
-    platform = "cpu" if mesh is None else mesh.devices.flat[0].platform
+    platform = places[0].devices.flat[0].platform if places else "cpu"
     programs = programs_of(_with_least_sizes(comparison), loaded, platform=platform, tile_replicas=1)
     bottom = max(least(program.settings) for program in programs)
     most = min(LARGEST, *(len(program.material.data.train.y) for program in programs))
     for program in programs:
         check_custom_functions(program)  # before they are compiled
     sizes = memory.powers_of_two(bottom, most) or [bottom]
-    if mesh is None:
+    if not places:
         return sizes[0]
-    free = limit if limit is not None else memory.free_bytes(list(mesh.devices.flat))
-    return next((size for size in sizes if free is None or _fits(programs, size, mesh, free)), sizes[-1])
+    free = limit if limit is not None else memory.free_bytes(places)
+    return next((size for size in sizes if free is None or _fits(programs, size, places[0], free)), sizes[-1])
 
 
 def _with_least_sizes(comparison: Comparison) -> Comparison:
@@ -109,12 +108,12 @@ def _with_least_sizes(comparison: Comparison) -> Comparison:
     return replace(comparison, studies=tuple(start(study) for study in comparison.studies))
 
 
-def _fits(programs: Sequence[Program], size: int, mesh: Mesh, free: int) -> bool:
+def _fits(programs: Sequence[Program], size: int, place: Mesh, free: int) -> bool:
     for program in programs:
         sized = _with_size(program, size)
         needed: int | None = memory.planned_bytes(sized)
         if needed is not None and free / FAR < needed <= FAR * free:
-            needed = memory.compiled_bytes(sized, mesh)
+            needed = memory.compiled_bytes(sized, place)
         if needed is not None and needed > free:
             return False
     return True

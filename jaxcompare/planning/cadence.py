@@ -57,13 +57,12 @@ def measured_epochs(settings: Settings, epochs: range) -> dict[str, list[int]]:
     return {kind: [epoch for epoch in its_epochs if epoch in epochs] for kind, its_epochs in every.items()}
 
 
-def cut(tile: Tile, index: int, measured: Mapping[str, Mapping[str, np.ndarray]], epochs: range) -> Arrays:
-    """Cut one tile's measurements out of a group's, without padding.
+def cut(tile: Tile, measured: Mapping[str, Mapping[str, np.ndarray]], epochs: range) -> Arrays:
+    """Cut a tile's measurements out of what was measured at some epochs, without padding.
 
     Args:
         tile: the tile.
-        index: the tile's position in the group.
-        measured: [E, T, S, V, ...] by kind and name.
+        measured: [E, S, V, ...] by kind and name.
         epochs: the E epochs.
 
     Returns:
@@ -71,7 +70,7 @@ def cut(tile: Tile, index: int, measured: Mapping[str, Mapping[str, np.ndarray]]
     """
     seeds, variants = len(tile.seeds), len(tile.variants)
     arrays = {
-        f"{kind}/{name}": values[[epoch - epochs.start for epoch in its_epochs], index, :seeds, :variants]
+        f"{kind}/{name}": values[[epoch - epochs.start for epoch in its_epochs], :seeds, :variants]
         for kind, its_epochs in measured_epochs(tile.program.settings, epochs).items()
         for name, values in measured[kind].items()
     }

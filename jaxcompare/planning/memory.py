@@ -30,8 +30,9 @@ HELD = 3
 HELD_OF_CONVOLUTIONS = 12
 
 
-def free_bytes(devices: Sequence[Any]) -> int | None:
-    """Return what is free on the fullest of some devices; CPU devices share the RAM. None: the devices do not say."""
+def free_bytes(places: Sequence[jax.sharding.Mesh]) -> int | None:
+    """Return what is free on the fullest device of some places; CPU devices share the RAM. None: the devices do not say."""
+    devices = [device for place in places for device in place.devices.flat]
     if devices[0].platform == "cpu":
         free = free_ram()
         return None if free is None else free // len(devices)
@@ -78,9 +79,9 @@ def _layer_bytes(layer: Layer, examples: int) -> int:
     return (HELD_OF_CONVOLUTIONS if convolved else HELD) * _bytes(layer.activation)
 
 
-def compiled_bytes(program: Program, mesh: jax.sharding.Mesh) -> int | None:
+def compiled_bytes(program: Program, place: jax.sharding.Mesh) -> int | None:
     """Compile a program, without running it, and return the bytes of training on each device; None: XLA does not say."""
-    _, train = lowered(program, mesh)
+    _, train = lowered(program, place)
     memory = sweep.memory_of(train.compile())
     return memory and memory.total
 

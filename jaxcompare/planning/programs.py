@@ -30,7 +30,7 @@ MATERIAL = keys_of("data", "measuring.examples")  # the settings that decide a d
 
 # How many replicas of a network train best side by side on one device, by the network's number of parameters. More amortise
 # the fixed cost of a step, fewer keep weights and optimizer state in the cache (on two CPU cores: docs/performance.md).
-TILES_AT_ONCE = {"cpu": 2}  # a CPU has two devices or more, other kinds one at least
+TILES_AT_ONCE = {"cpu": 2}  # a CPU has two cores or more, of other kinds there may be one device
 TILE_REPLICAS = {"cpu": ((20_000, 6), (math.inf, 1)), "gpu": ((100_000, 512), (1_000_000, 128), (math.inf, 2))}
 
 # The estimated time of a replica's step on one CPU core: operations at this rate, and a fixed cost. Measured on two cores
@@ -310,7 +310,7 @@ def tile_shape(variants: int, seeds: int, replicas: int, *, at_once: int = 1) ->
     Variants come first, and seeds only fill what variants leave. A study that gets more seeds then keeps its tiles (unless the
     study has very few replicas), and trains only the new seeds. The cost of a tile's step is taken to be its replicas plus one.
     The number of devices plays no part, so that a replica's numbers do not depend on the number. Only a kind of device that
-    always comes in twos or more changes the shape.
+    nearly always comes in twos or more changes the shape.
 
     Args:
         variants: variants of the program.

@@ -110,37 +110,34 @@ def make_hparams(program: Program, settings: Settings) -> Hparams:
     )
 
 
-def tile_arrays(tiles: Sequence[Tile]) -> sweep.Replicas:
-    """Return the arrays of tiles of one program, side by side, each padded by repeating its last seed and variant."""
-    program = tiles[0].program
+def tile_arrays(tile: Tile) -> sweep.Replicas:
+    """Return the arrays of a tile, padded to its program's shape by repeating the last seed and variant."""
+    program = tile.program
     height, width = program.shape
 
     def pad(items: Sequence, length: int) -> list:
         return [*items, *[items[-1]] * (length - len(items))]
 
-    padded = [(pad(tile.seeds, height), pad(tile.variants, width)) for tile in tiles]
-
     def stack(each: Sequence[Any]) -> Any:
         # On the host: a stack on the device would be one more small program to compile for every shape.
         return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *each)
 
-    hparams = [stack([make_hparams(program, variant.settings) for variant in variants]) for _, variants in padded]
-    ranges = [
-        stack([segment.activation_ranges(variant.settings.activation) for variant in variants])
-        for _, variants in padded
-    ]
-    return sweep.Replicas(np.asarray([seeds for seeds, _ in padded], np.int32), stack(hparams), stack(ranges))
+    every = [variant.settings for variant in pad(tile.variants, width)]
+    return sweep.Replicas(
+        np.asarray(pad(tile.seeds, height), np.int32),
+        stack([make_hparams(program, settings) for settings in every]),
+        stack([segment.activation_ranges(settings.activation) for settings in every]),
+    )
 
 
-def lowered(program: Program, mesh: Mesh) -> tuple[Any, Any]:
-    """Trace and lower a program's `init` and `train` for a mesh; nothing is put on the devices."""
+def lowered(program: Program, place: Mesh) -> tuple[Any, Any]:
+    """Trace and lower a program's `init` and `train` for a place; nothing is put on the devices."""
     material, settings = program.material, program.settings
-    replicas = tile_arrays([program.tiles[0]] * sweep.tiles_at_once(mesh))
     return sweep.lowered(
         make_recipe(program),
-        mesh,
+        place,
         material.data,
-        replicas,
+        tile_arrays(program.tiles[0]),
         batch_size=settings.batch_size,
         rows=program.rows,
         matmul_precision=settings.matmul_precision,

@@ -113,9 +113,9 @@ def data_sets(words: Words, told: Told) -> list[Block]:
 
 
 def by_program(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return `timing` with a row per program: its groups of tiles train one after the other, so their times add up.
+    """Return `timing` with a row per program: the times of its tiles add up, over places that train at the same time.
 
-    Bytes are the maximum over the groups. `seconds_a_replica` is the training time divided by the replicas.
+    Bytes are the maximum over the tiles. `seconds_a_replica` is the training time divided by the replicas.
     """
     known = {name: pd.to_numeric(rows[name]) for name in BYTES if name in rows}  # None where a compiler does not say
     work = rows.assign(work=rows["replicas"] * rows["steps"], **known)

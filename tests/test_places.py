@@ -1,4 +1,4 @@
-"""How devices are shared out, from the command line's words to a mesh."""
+"""Where tiles train: from the command line's words to places, whose bits do not depend on what else there is."""
 
 import os
 import subprocess
@@ -11,9 +11,8 @@ import pytest
 from jaxcompare import compare
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.settings import Settings
-from jaxcompare.engine import sweep
-from jaxcompare.execution import devices
-from jaxcompare.execution.devices import MeshShape, parse_mesh
+from jaxcompare.execution import places
+from jaxcompare.execution.places import MeshShape, local_places, parse_mesh
 
 
 @pytest.mark.parametrize(
@@ -38,15 +37,6 @@ def test_a_mesh_that_cannot_be_is_an_error(text, message):
     with pytest.raises(ConfigError, match="--mesh") as caught:
         parse_mesh(text)
     assert message in str(caught.value)
-
-
-def test_jax_that_has_started_keeps_its_devices(monkeypatch, caplog):
-    count = len(jax.local_devices())
-    monkeypatch.setattr(devices, "usable_cores", lambda: count + 3)
-    with caplog.at_level("INFO"):
-        assert devices.start_jax() is jax
-    assert f"uses the devices that there are ({count})" in caplog.text
-    assert len(jax.local_devices()) == count
 
 
 @pytest.mark.parametrize(
@@ -101,17 +91,58 @@ def test_checks_for_nan_and_infinity_end_no_healthy_run(quick_compilation):
 
 
 def test_batches_fall_into_equal_parts():
-    devices.check_batches(MeshShape(1, 4), [Settings(batch_size=128)])
+    places.check_batches(4, [Settings(batch_size=128)])
     with pytest.raises(ConfigError, match="batch_size = 130 is not a multiple of 4"):
-        devices.check_batches(MeshShape(1, 4), [Settings(batch_size=128), Settings(batch_size=130)])
+        places.check_batches(4, [Settings(batch_size=128), Settings(batch_size=130)])
 
 
-def test_the_mesh_is_over_the_devices_that_there_are():
-    count = len(jax.local_devices())
-    assert sweep.tiles_at_once(devices.make_mesh(devices.EVERY_DEVICE)) == count
-    mesh = devices.make_mesh(MeshShape(None, 2))
-    assert dict(mesh.shape) == {"replica": count // 2, "data": 2}
-    assert devices.make_mesh(MeshShape(1, 2)).size == 2
-    for shape in (MeshShape(count, 2), MeshShape(None, count + 1)):
-        with pytest.raises(ConfigError, match=f"there are {count}"):
-            devices.make_mesh(shape)
+def test_a_cpu_has_a_place_a_core_and_each_place_its_own_devices(monkeypatch):
+    monkeypatch.setattr(places, "usable_cores", lambda: 5)
+    assert [place.size for place in local_places()] == [1] * 5
+    assert [place.size for place in local_places(data=2)] == [2] * 3
+    made = local_places(3, data=2)
+    assert len({device.client for place in made for device in place.devices.flat}) == 3
+    assert local_places(3, data=2) == made  # a process makes each once
+    assert "PJRT_NPROC" not in os.environ
+
+
+class Device:
+    platform = device_kind = "gpu"
+
+
+def test_other_devices_are_shared_out(monkeypatch):
+    devices = [Device() for _ in range(5)]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+    monkeypatch.setattr("jaxcompare.engine.sweep.place_of", list)
+    assert local_places() == [[device] for device in devices]
+    assert local_places(data=2) == [devices[:2], devices[2:4]]
+    assert local_places(1, data=2) == [devices[:2]]
+    for count, data in ((5, 2), (None, 6)):
+        with pytest.raises(ConfigError, match=r"needs \d+ devices; there are 5 \(gpu\)"):
+            local_places(count, data=data)
+
+
+# The products of 512 examples are cut by the number of threads, where XLA has a choice; so is float16 on two features.
+TRAINED = """
+import jax, sys
+jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
+from jaxcompare import compare
+base = {"dataset": "moons", "samples": 1100, "hidden": [64, 64], "batch_size": 512, "epochs": 3, "seeds": 2}
+frames = compare({"base": base, "study": [{"grid": {"precision": ["float32", "float16"]}}]})
+print(frames["history"].drop(columns="replica_id").to_csv())
+"""
+
+
+@pytest.mark.parametrize(("devices", "threads"), [(1, None), (2, "16"), (3, None), (8, "2")])
+def test_bits_depend_neither_on_the_number_of_devices_nor_on_the_number_of_cores(devices, threads, trained_alone):
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0"} | ({"PJRT_NPROC": threads} if threads else {})
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINED, str(devices)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == trained_alone
+
+
+@pytest.fixture(scope="module")
+def trained_alone():
+    return subprocess.run([sys.executable, "-c", TRAINED, "4"], capture_output=True, text=True).stdout

@@ -1,10 +1,11 @@
-"""The devices of a run, chosen before JAX starts: the number of CPU devices is fixed then."""
+"""The places of a run: where its tiles train."""
 
 from __future__ import annotations
 
-import logging
 import os
+import threading
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxcompare.config.errors import ConfigError
@@ -17,13 +18,10 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
 
-_LOG = logging.getLogger(__name__)
-
-
 class MeshShape(NamedTuple):
-    """The shape of the mesh; None: every device."""
+    """What `--mesh` asks; None: every device."""
 
-    replica: int | None = None  # tiles that train side by side
+    replica: int | None = None  # places; each trains its own tile
     data: int = 1  # devices that share one tile, each with a part of every batch
 
 
@@ -52,21 +50,19 @@ def parse_mesh(text: str) -> MeshShape:
     return MeshShape(**found)
 
 
-def check_batches(shape: MeshShape, every: Iterable[Settings]) -> None:
-    """Check that the devices of a tile get equal parts of each batch and micro-batch.
+def check_batches(data: int, every: Iterable[Settings]) -> None:
+    """Check that the `data` devices of a place get equal parts of each batch and micro-batch.
 
     Raises:
         ConfigError: a batch size, or a micro-batch, that the data axis does not divide.
     """
     for settings in every:
-        if settings.batch_size % shape.data:
+        if settings.batch_size % data:
+            raise ConfigError(f"--mesh data={data}: batch_size = {settings.batch_size} is not a multiple of {data}")
+        if settings.batch_size // settings.micro_batches % data:
             raise ConfigError(
-                f"--mesh data={shape.data}: batch_size = {settings.batch_size} is not a multiple of {shape.data}"
-            )
-        if settings.batch_size // settings.micro_batches % shape.data:
-            raise ConfigError(
-                f"--mesh data={shape.data}: micro_batches = {settings.micro_batches} of batch_size = "
-                f"{settings.batch_size} are not multiples of {shape.data}"
+                f"--mesh data={data}: micro_batches = {settings.micro_batches} of batch_size = "
+                f"{settings.batch_size} are not multiples of {data}"
             )
 
 
@@ -100,22 +96,10 @@ def local_devices() -> list[Any]:
         raise ConfigError(f"{where}: {reason}; JAX_PLATFORMS=cpu trains on the CPU") from error
 
 
-def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
-    """Import JAX with one CPU device per core, or as many as the mesh needs, and with a cache of compiled programs.
-
-    Small products gain nothing from two threads; replicas that are spread over cores do. There are at least two devices: XLA
-    compiles for a single device with other passes, which round differently. A replica's bits are then the same for any number
-    of cores. Where JAX has started already, its devices stay as they are.
-    """
+def start_jax() -> Any:
+    """Import JAX, with a cache of compiled programs."""
     jax = import_jax()
 
-    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        wanted = shape.replica * shape.data if shape.replica else -(-usable_cores() // shape.data) * shape.data
-        try:
-            jax.config.update("jax_num_cpu_devices", max(2, wanted))
-        except RuntimeError:  # in a notebook, say
-            count = len(jax.local_devices())
-            _LOG.info("JAX has started before this run, which uses the devices that there are (%d)", count)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = cache_folder()
         jax.config.update("jax_compilation_cache_dir", str(folder / "compiled") if folder else None)
@@ -123,25 +107,63 @@ def start_jax(shape: MeshShape = EVERY_DEVICE) -> Any:
     return jax
 
 
-def first_device(shape: MeshShape = EVERY_DEVICE) -> Any:
+def first_device() -> Any:
     """Start JAX, and return a device of this process."""
-    start_jax(shape)
+    start_jax()
     return local_devices()[0]
 
 
-def make_mesh(shape: MeshShape) -> Mesh:
-    """Return the mesh of a shape over this process's first devices.
+def local_places(count: int | None = None, *, data: int = 1) -> list[Mesh]:
+    """Return the places of this machine, where tiles train: one a CPU core, or one a GPU.
+
+    Args:
+        count: how many; None: as many as there are cores, or devices of another kind.
+        data: devices (on CPU: threads) that share a tile, each with a part of every batch.
+
+    Returns:
+        A mesh with the axis `data` for each place.
 
     Raises:
         ConfigError: there are too few devices, or none.
+
+    Example:
+        >>> len(local_places(3))
+        3
     """
-    from jaxcompare.engine import sweep
+    from jaxcompare.engine.sweep import place_of
 
     devices = local_devices()
-    replica = shape.replica or len(devices) // shape.data
-    if replica * shape.data > len(devices) or not replica:
+    if devices[0].platform == "cpu":
+        return [place_of(_cpu_devices(place, data)) for place in range(count or -(-usable_cores() // data))]
+    places = count or len(devices) // data
+    if places * data > len(devices) or not places:
         raise ConfigError(
-            f"--mesh replica={replica or 1},data={shape.data}: needs {max(replica, 1) * shape.data} devices; "
+            f"--mesh replica={places or 1},data={data}: needs {max(places, 1) * data} devices; "
             f"there {'is' if len(devices) == 1 else 'are'} {len(devices)} ({devices[0].device_kind})"
         )
-    return sweep.local_mesh(devices[: replica * shape.data], data=shape.data)
+    return [place_of(devices[place * data :][:data]) for place in range(places)]
+
+
+_CLIENTS = threading.Lock()  # making a client changes the environment for a moment
+
+
+@cache
+def _cpu_devices(place: int, count: int) -> list[Any]:
+    """Return the CPU devices of a place, which are its own: they share no threads with other places.
+
+    XLA's CPU client has as many threads as the machine has cores, and cuts long sums by that number: the same executable
+    gives other last bits on another machine. A client with one thread a device has no such choice, and places with clients
+    of their own do not wait for each other (docs/performance.md).
+    """
+    from jax._src.lib import xla_client  # JAX has no public function for it
+
+    with _CLIENTS:
+        before = os.environ.get("PJRT_NPROC")
+        os.environ["PJRT_NPROC"] = "1"
+        try:
+            client: Any = xla_client.make_cpu_client(asynchronous=False, num_devices=count)
+        finally:
+            del os.environ["PJRT_NPROC"]
+            if before is not None:
+                os.environ["PJRT_NPROC"] = before
+    return client.local_devices()
