@@ -20,7 +20,8 @@ EXTRAS := test$(if $(filter-out 0,$(GPU)),$(comma)cuda12)
 NEWEST := $(firstword $(foreach python,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python3.13),$(shell $(python) -c '' >/dev/null 2>&1 && echo $(python))))
 # What must be equal whichever way it is compiled: initial weights, single and many replicas, devices, segments, gradients.
 EQUALITY := tests/test_initializers.py tests/test_sweep.py tests/test_models.py tests/test_precision.py tests/test_train.py \
-	-k "initializers or float64 or loop or bit or start_equal or whichever or half_precision or rounded_once or by_hand or whatever_the_devices"
+	tests/test_places.py tests/test_program_cache.py \
+	-k "initializers or float64 or loop or bit or start_equal or whichever or half_precision or rounded_once or by_hand or whatever_the_devices or all_places"
 
 .PHONY: results data report validate bench bench-gpu test test-newest slow lint types format clean
 

@@ -29,7 +29,7 @@ from jaxcompare.planning.programs import Program, Tile, programs_of
 from jaxcompare.planning.recipes import lowered, tile_arrays
 from jaxcompare.system.cores import usable_cores
 
-MOST_TILES = 8  # a place, of a program: more are represented by these
+MOST_TILES = 8  # a place: of more, one a place represents its program
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,6 @@ class Compiled:
     def text(self) -> str:
         """XLA's text of the training program."""
         return getattr(self.compiled[0].train, "as_text", lambda: None)() or ""
-
-    @property
-    def tiles(self) -> Sequence[Tile]:
-        """The tiles that are timed."""
-        return self.program.tiles[: MOST_TILES * len(self.places)]
 
     def steps(self, tile: Tile) -> Callable[[int, int], Any]:
         """Return a function that trains a tile for some more steps, on a place, and returns its state; nothing is measured."""
@@ -85,8 +80,9 @@ class Compiled:
         return [sweep.put(place, self.program.material.data) for place in self.places]
 
     def unit(self) -> Unit:
-        """Return the training of some tiles, which represent all of the program's tiles."""
-        return Unit(from_one_queue([self]), len(self.program.tiles) / len(self.tiles))
+        """Return the training of a tile on each place, which represents all of the program's tiles."""
+        tiles = self.program.tiles[: len(self.places)]
+        return Unit(from_one_queue([(self, tiles)]), len(self.program.tiles) / len(tiles))
 
     def digest(self, *parts: int) -> str:
         """Return a digest of the first tile's parameters after training in parts of some steps."""
@@ -96,9 +92,11 @@ class Compiled:
         return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
 
 
-def from_one_queue(every: Sequence[Compiled]) -> Callable[[int], None]:
+def from_one_queue(every: Sequence[tuple[Compiled, Sequence[Tile]]]) -> Callable[[int], None]:
     """Return a function that trains tiles of several programs for some more steps, each place the next one."""
-    tiles, places = [one.steps(tile) for one in every for tile in one.tiles], len(every[0].places)
+    tiles, places = [one.steps(tile) for one, its in every for tile in its], len(every[0][0].places)
+
+    pool = ThreadPoolExecutor(places)
 
     def run(steps: int) -> None:
         left = iter(tiles)  # `next` of an iterator is atomic
@@ -107,8 +105,7 @@ def from_one_queue(every: Sequence[Compiled]) -> Callable[[int], None]:
             for tile in left:
                 tile(place, steps)
 
-        with ThreadPoolExecutor(places) as pool:
-            list(pool.map(work, range(places)))
+        list(pool.map(work, range(places)))
 
     return run
 
@@ -160,8 +157,9 @@ def prepare(workload: str, replicas: int) -> Prepared:
     if errors := [one for one in every if isinstance(one, str)]:
         raise RuntimeError(errors[0])
     compiled = [one for one in every if isinstance(one, Compiled)]
-    all_tiles = all(len(one.tiles) == len(one.program.tiles) for one in compiled)
-    units = [Unit(from_one_queue(compiled))] if all_tiles else [one.unit() for one in compiled]
+    queue = [(one, one.program.tiles) for one in compiled]
+    few = sum(len(tiles) for _, tiles in queue) <= MOST_TILES * len(where)
+    units = [Unit(from_one_queue(queue))] if few else [one.unit() for one in compiled]
     tiles = ", ".join(f"{one.shape[0]}x{one.shape[1]} in {len(one.tiles)} tiles" for one in programs)
     return Prepared(units, replicas, seconds, f"{len(where)} places; seeds x variants a tile: {tiles}")
 

@@ -329,11 +329,12 @@ def test_again_trains_anew_once(config, out, monkeypatch):
     original = sweep.train_tile
 
     def train_tile(*arguments, **options):
-        if len(trained) == 1 and not stopped:
+        if trained and not stopped:
             stopped.append(True)
             raise KeyboardInterrupt
+        found = original(*arguments, **options)
         trained.append(True)
-        return original(*arguments, **options)
+        return found
 
     stopped = []
     monkeypatch.setattr(sweep, "train_tile", train_tile)

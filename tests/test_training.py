@@ -87,19 +87,30 @@ def test_the_order_in_which_tiles_finish_changes_nothing(places, monkeypatch):
         pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True)
 
 
-def test_studies_train_in_the_order_of_the_config_and_the_longest_tile_first(watched):
+def test_studies_train_in_the_order_of_the_config_and_the_longest_tile_first(watched, monkeypatch):
     made = comparison({"batch_size": [64, 16, 32]}, seeds=1, hidden=[8])
     planned = programs(made)
     sizes = {program.name: program.settings.batch_size for program in planned}
-    with Training(resources(local_places(1))) as work:
-        work.add(planned, order=1)
-        other = programs(comparison({"learning_rate": [0.1]}, name="before", seeds=1, hidden=[8]))
-        work.add(other, order=0)
-        work.measured(planned)
-        work.measured(other)
+    other = programs(comparison({"learning_rate": [0.1]}, name="before", seeds=1, hidden=[8]))
+    blocker = programs(comparison({"learning_rate": [0.1]}, name="first", seeds=1, hidden=[8]))
+    added, original = threading.Event(), training.compiled
+
+    def compiled(program, *given):
+        assert added.wait(WAIT)
+        return original(program, *given)
+
+    monkeypatch.setattr(training, "compiled", compiled)
+    used = resources(local_places(1))
+    with Training(used) as work:
+        work.cores = 1  # one worker, which does one thing at a time
+        for order, each in ((0, blocker), (2, planned), (1, other)):
+            work.add(each, order)
+        added.set()
+        for each in (planned, other, blocker):
+            work.measured(each)
     order = [name for what, when, name in watched if (what, when) == ("train", "begins")]
     assert [sizes[name] for name in order if name in sizes] == [16, 32, 64]
-    assert order.index(other[0].name) <= 1  # the one worker may have begun before it was there
+    assert order.index(other[0].name) == 1
 
 
 def test_programs_that_are_ready_train_while_others_compile(watched, monkeypatch):
