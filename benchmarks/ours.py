@@ -183,7 +183,7 @@ def trainer(
         training.compiled(program, resources, place)
 
     def train(held: Callable[[], None] = lambda: None) -> list[tuple[Any, Any]]:
-        with training.Training(resources, training.Callbacks(trained=lambda *_: held())) as work:
+        with training.LocalTraining(resources, training.Callbacks(trained=lambda *_: held())) as work:
             work.add([program])
             return work.measured([program])
 

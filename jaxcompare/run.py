@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     add("--data-dir", metavar="DIR", help="the folder that is searched first for data sets")
     mesh_help = "N tiles at a time, M devices for each (default: one a core or GPU, 1)"
     add("--mesh", metavar="replica=N,data=M", help=mesh_help)
+    add("--cluster", metavar="ADDRESS", help="train in a cluster's processes: local:N, tcp://HOST:PORT, slurm:FILE")
     add(
         "--memory",
         metavar="SIZE",
@@ -162,6 +163,7 @@ def read_request(arguments: argparse.Namespace, command: str) -> Request:
         out=out,
         data_dir=arguments.data_dir,
         mesh=arguments.mesh,
+        cluster=arguments.cluster,
         memory=arguments.memory,
         outputs=outputs.parse(arguments.lang, arguments.formats, arguments.tensorboard, arguments.csv),
         force=arguments.force,

@@ -16,7 +16,7 @@ from jaxcompare.execution.places import local_places
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
-from jaxcompare.execution.training import SILENT, Resources, Training
+from jaxcompare.execution.training import SILENT, LocalTraining, Resources
 from jaxcompare.planning.cadence import levels
 from jaxcompare.planning.programs import programs_of
 from jaxcompare.planning.recipes import make_hparams, make_recipe, tile_arrays
@@ -77,7 +77,7 @@ def train(made, planned, callbacks=SILENT, *, places=None, **kept):
 
 def trained_tiles(program, used, callbacks=SILENT):
     """A program's tiles with their measurements."""
-    with Training(used, callbacks) as training:
+    with LocalTraining(used, callbacks) as training:
         training.add([program])
         return training.measured([program])
 

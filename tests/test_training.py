@@ -12,7 +12,7 @@ from problems import comparison, programs, resources, train, trained_tiles
 
 from jaxcompare.execution import training
 from jaxcompare.execution.places import local_places
-from jaxcompare.execution.training import SILENT, Training
+from jaxcompare.execution.training import SILENT, LocalTraining
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 WAIT = 60.0  # seconds, for what happens at once or never
@@ -101,7 +101,7 @@ def test_studies_train_in_the_order_of_the_config_and_the_longest_tile_first(wat
 
     monkeypatch.setattr(training, "compiled", compiled)
     used = resources(local_places(1))
-    with Training(used) as work:
+    with LocalTraining(used) as work:
         work.cores = 1  # one worker, which does one thing at a time
         for order, each in ((0, blocker), (2, planned), (1, other)):
             work.add(each, order)
@@ -134,7 +134,7 @@ def test_programs_that_are_ready_train_while_others_compile(watched, monkeypatch
 def test_nothing_trains_beside_a_compilation_where_that_would_be_measured_by_it(watched, alone):
     """On a GPU XLA tries kernels out while it compiles."""
     _, planned = several(3)
-    work = Training(resources(local_places(2)))
+    work = LocalTraining(resources(local_places(2)))
     work.compiles_alone = alone
     with work:
         work.add(planned)
@@ -187,7 +187,7 @@ def test_a_run_that_is_stopped_gives_tiles_up_at_the_end_of_a_segment(monkeypatc
     def trained(name, seconds, kept):
         steps.append(seconds)
 
-    with Training(resources(), SILENT._replace(trained=trained)) as work:
+    with LocalTraining(resources(), SILENT._replace(trained=trained)) as work:
         work.add(planned)
         while len(steps) < 2:
             time.sleep(0.01)

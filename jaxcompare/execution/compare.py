@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import pandas as pd
@@ -16,10 +17,12 @@ from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution.places import local_places
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache
+from jaxcompare.execution.remote import RemoteTraining
 from jaxcompare.execution.tables import Tables, build, gather
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
-from jaxcompare.execution.training import SILENT, Callbacks, Resources, Training
+from jaxcompare.execution.training import SILENT, Callbacks, LocalTraining, Resources, Training
+from jaxcompare.execution.workers import Workers
 from jaxcompare.planning.programs import Program
 
 
@@ -40,7 +43,7 @@ def train_comparisons(
         callbacks: hear of the run while it goes on.
     """
     tables = {}
-    with Training(resources, callbacks) as training:
+    with _training(resources, callbacks) as training:
         for order, comparison in enumerate(comparisons):
             training.add(programs[comparison.name], order)
         for order, comparison in enumerate(comparisons):
@@ -57,6 +60,12 @@ def train_comparisons(
     return tables
 
 
+def _training(resources: Resources, callbacks: Callbacks) -> Training:
+    if resources.workers is None:
+        return LocalTraining(resources, callbacks)
+    return RemoteTraining(resources, resources.workers, callbacks)
+
+
 def confirmation(comparison: Comparison, measured: Tables) -> Comparison | None:
     """Return the comparison that trains the selected variants again on fresh seeds; None where no study asks for it."""
     if not any(study.confirm for study in comparison.studies):
@@ -71,6 +80,7 @@ def compare(
     name: str = "comparison",
     data_dir: str | None = None,
     places: Sequence[Mesh] | None = None,
+    executor: Executor | None = None,
     memory_limit: int | None = None,
     programs: ProgramCache | None = None,
 ) -> dict[str, pd.DataFrame]:
@@ -81,6 +91,7 @@ def compare(
         name: the value of `experiment` in the tables.
         data_dir: the folder that is searched first for data.
         places: of `local_places`, each trains its own tiles; None: one a CPU core, or one a GPU.
+        executor: trains the tiles in other processes instead; `ProcessPoolExecutor` should have the context "spawn".
         memory_limit: bytes that may be used of each device; None: what is free.
         programs: compiled programs that several calls share; None: this call compiles its own.
 
@@ -101,6 +112,7 @@ def compare(
     (comparison,), _ = settle_precision([parse(name, config)], {name: config}, lambda: places[0].devices.flat[0])
     sizes = TileSizes(places, limit=memory_limit)
     (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir), sizes)
-    resources = Resources(places, sizes, programs or ProgramCache(), TileCache())
+    workers = None if executor is None else Workers(executor, "the executor")
+    resources = Resources(places, sizes, programs or ProgramCache(), TileCache(), workers)
     frames = train_comparisons([comparison], plans, planner, resources)[name].frames
     return {**frames, **analysis.results(frames, {name: comparison.target}, comparison.declared())}

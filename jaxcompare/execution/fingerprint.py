@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -46,6 +48,16 @@ def flags() -> dict[str, str]:
 def versions() -> dict[str, str]:
     """Return the versions of the packages that decide numbers."""
     return {package: metadata.version(package) for package in PACKAGES}
+
+
+@cache
+def processor() -> str:
+    """Return a name of the CPU's instruction sets, by which XLA chooses how to compute."""
+    found = [platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        found += sorted({line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))})
+    return f"{platform.machine()} {digest(found)[:16]}"
 
 
 def code_digest() -> str:

@@ -23,7 +23,7 @@ from jaxcompare.config.settings import AUTO
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
-from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor, versions
 from jaxcompare.execution.places import (
     EVERY_DEVICE,
     check_batches,
@@ -42,6 +42,7 @@ from jaxcompare.execution.tables import Tables, gather
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.execution.training import Callbacks, Resources
+from jaxcompare.execution.workers import check_cluster, connected
 from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.system.cores import usable_cores
@@ -72,6 +73,8 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
         DataError: a data set cannot be found.
     """
     shape = parse_mesh(request.mesh) if request.mesh else EVERY_DEVICE
+    if request.cluster is not None:
+        check_cluster(request.cluster, request.mesh)
     comparisons, chosen = settle_precision(comparisons, configs, first_device)
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape.data, every)
@@ -88,13 +91,15 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     limit = parse_bytes(request.memory) if request.memory else None
     sizes = TileSizes(places, limit=limit, path=folder.run / "tiles.json", blank=again)
     comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes)
-    folder.begin(run_digest, request.command, force=request.force)
-    sizes.save()
-    tiles = TileCache(folder.run / "parts", _device_name(places[0]))
-    if again:
-        tiles.clear()  # once: if this run is stopped, the same command resumes it
-    resources = Resources(places, sizes, ProgramCache(default_folder()), tiles)
-    with tensorboard.log_of(folder.out, list(programs), request.outputs.tensorboard) as log:
+    with ExitStack() as stack:
+        workers = stack.enter_context(connected(request.cluster)) if request.cluster else None
+        folder.begin(run_digest, request.command, force=request.force)
+        sizes.save()
+        tiles = TileCache(folder.run / "parts", _device_name(places[0]))
+        if again:
+            tiles.clear()  # once: if this run is stopped, the same command resumes it
+        resources = Resources(places, sizes, ProgramCache(default_folder()), tiles, workers)
+        log = stack.enter_context(tensorboard.log_of(folder.out, list(programs), request.outputs.tensorboard))
         wall = time.perf_counter()
         tables, drawn = _train(comparisons, programs, planner, resources, request, log)
         wall = time.perf_counter() - wall
@@ -123,7 +128,8 @@ def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
 
 def _device_name(place: Mesh) -> str:
     # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
-    kind = place.devices.flat[0].device_kind
+    device = place.devices.flat[0]
+    kind = f"{device.device_kind} {processor()}" if device.platform == "cpu" else device.device_kind
     return kind if place.size == 1 else f"{kind}, {place.size} to a tile"
 
 

@@ -83,17 +83,23 @@ def local_devices() -> list[Any]:
     """Return this process's devices.
 
     Raises:
-        ConfigError: JAX has no such device as $JAX_PLATFORMS names.
+        ConfigError: JAX has no such device as $JAX_PLATFORMS names, or `jax.distributed` is in use.
     """
     import jax
 
     try:
-        return jax.local_devices()
+        devices = jax.local_devices()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0] or "JAX has no such device here"
         asked = os.environ.get("JAX_PLATFORMS")
         where = f"JAX_PLATFORMS={asked}" if asked else "JAX finds no device"
         raise ConfigError(f"{where}: {reason}; JAX_PLATFORMS=cpu trains on the CPU") from error
+    if jax.process_count() > 1:
+        raise ConfigError(
+            f"jax.distributed has joined {jax.process_count()} processes: each would train everything; "
+            "start one process, and train on many machines with --cluster (docs/scaling.md)"
+        )
+    return devices
 
 
 def start_jax() -> Any:

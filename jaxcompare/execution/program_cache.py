@@ -11,7 +11,6 @@ import contextlib
 import io
 import os
 import pickle
-import platform
 import threading
 import time
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from jax.sharding import Mesh
 from jaxcompare.config.comparison import digest
 from jaxcompare.config.settings import keys_of
 from jaxcompare.engine import sweep
-from jaxcompare.execution.fingerprint import code_digest, flags, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, processor, versions
 from jaxcompare.planning.programs import STATIC, Program
 from jaxcompare.planning.recipes import lowered, tile_arrays
 from jaxcompare.system.files import write_atomically
@@ -55,7 +54,7 @@ class ProgramCache:
         self.measuring_seconds: dict[str, dict[int, float]] = {}  # one for all places
         self.locks: dict[str, threading.Lock] = {}
         self.lock = threading.Lock()
-        self.common = {"format": FORMAT, "code": code_digest(), "versions": versions(), "processor": _processor()}
+        self.common = {"format": FORMAT, "code": code_digest(), "versions": versions(), "processor": processor()}
         if folder is not None:
             self._forget(folder)
 
@@ -152,17 +151,6 @@ def default_folder() -> Path | None:
     values = jax.config.values
     kept = values["jax_enable_compilation_cache"] and values["jax_compilation_cache_dir"]
     return Path(kept) / "programs" if kept and "://" not in kept else None
-
-
-def _processor() -> list[Any]:
-    """Return the CPU's instruction sets: a home folder may be shared by machines that differ."""
-    processor = [platform.machine(), platform.processor()]
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor += sorted(
-            {line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))}
-        )
-    return processor
 
 
 def _platform(place: Mesh) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import abc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ from jaxcompare.execution.tables import Tables
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes, recut
 from jaxcompare.execution.unchecked import unchecked
+from jaxcompare.execution.workers import Workers
 from jaxcompare.planning.cadence import Arrays, cut, levels
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.planning.recipes import tile_arrays
@@ -53,6 +55,7 @@ class Resources:
     sizes: TileSizes
     programs: ProgramCache
     tiles: TileCache
+    workers: Workers | None = None  # train the tiles in other processes
 
 
 class _StoppedError(Exception):
@@ -60,7 +63,7 @@ class _StoppedError(Exception):
 
 
 @dataclass(eq=False)
-class _Work:
+class Work:
     """A planned program with what is left of it."""
 
     program: Program  # as planned
@@ -71,14 +74,11 @@ class _Work:
     in_work: int = 0  # tiles that places train now
     state: str = "planned"  # then "compiling" and "ready", and again from the start where memory runs out
     compile_seconds: float = 0.0  # not yet counted with a tile
+    announced: bool = False  # whether the callback has heard that it is ready
 
 
-class Training:
-    """Workers that compile programs and train tiles, each doing the next thing there is; a context manager.
-
-    A worker has a place, or only compiles. With each program ready as it is needed, and no more compilations at once than there
-    are cores, each core does one thing at a time. On a GPU XLA measures kernels while it compiles: nothing trains then.
-    """
+class Training(abc.ABC):
+    """Programs with what is left of them, while some workers train their tiles; a context manager."""
 
     def __init__(self, resources: Resources, callbacks: Callbacks = SILENT) -> None:
         """Prepare for work that is added.
@@ -88,24 +88,28 @@ class Training:
             callbacks: hear of each program and segment.
         """
         self.resources, self.callbacks = resources, callbacks
-        self.cores = usable_cores()
-        self.compiles_alone = resources.places[0].devices.flat[0].platform != "cpu"
-        self.work: list[_Work] = []
+        self.work: list[Work] = []
         self.changed = threading.Condition()
         self.telling = threading.Lock()
         self.failure: BaseException | None = None
         self.stopped = False
-        self.threads: list[threading.Thread] = []
 
-    def __enter__(self) -> Training:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         with self.changed:
             self.stopped = True
             self.changed.notify_all()
-        for thread in self.threads:
-            thread.join()
+        self._stop()
+
+    @abc.abstractmethod
+    def _begin(self) -> None:
+        """Begin what was added."""
+
+    @abc.abstractmethod
+    def _stop(self) -> None:
+        """Give up what has begun."""
 
     def add(self, programs: Sequence[Program], order: int = 0) -> None:
         """Add programs; those of a smaller `order` train first, then by study, the longest tile first."""
@@ -120,19 +124,14 @@ class Training:
                 studies.index(program.study),
                 -program.tile_replicas * program.total_steps * program.step_seconds,
             )
-            work = _Work(program, rank, self.resources.sizes.chain(program)[-1], missing, kept)
+            work = Work(program, rank, self.resources.sizes.chain(program)[-1], missing, kept)
             if not missing:
-                work.state = "ready"
-                self._tell(self.callbacks.compiled, program.name)
+                self._ready(work)
             with self.changed:
                 self.work.append(work)
                 self.work.sort(key=lambda each: each.order)
                 self.changed.notify_all()
-        if any(work.missing for work in self.work) and not self.threads:
-            places = [*self.resources.places, *[None] * (self.cores - len(self.resources.places))]
-            self.threads = [threading.Thread(target=self._loop, args=(place,), daemon=True) for place in places]
-            for thread in self.threads:
-                thread.start()
+        self._begin()
 
     def measured(self, programs: Sequence[Program]) -> list[tuple[Tile, Arrays]]:
         """Wait for every tile of some programs, and return them with their measurements, in the order of the plan.
@@ -182,77 +181,32 @@ class Training:
         with self.telling:
             callback(*said)
 
-    @unchecked()
-    def _loop(self, place: Mesh | None) -> None:
-        held = _Held()
-        try:
-            while (task := self._next(place)) is not None:
-                work, tile = task
-                if tile is None:
-                    self._compile(work, place or self.resources.places[0])
-                elif place is not None:
-                    self._train(work, tile, place, held)
-        except _StoppedError:
-            pass
-        except BaseException as error:
-            with self.changed:
-                self.failure, self.stopped = self.failure or error, True
-                self.changed.notify_all()
-        finally:
-            held.release()
-
-    def _next(self, place: Mesh | None) -> tuple[_Work, Tile | None] | None:
-        """Wait for the next tile to train, or program to compile (no tile); None: the run has ended."""
+    def _ready(self, work: Work) -> None:
+        """Mark a program as ready, compiled or not needed."""
         with self.changed:
-            while not self.stopped:
-                planned = next((work for work in self.work if work.state == "planned"), None)
-                compiling = sum(work.state == "compiling" for work in self.work)
-                training = any(work.in_work for work in self.work)
-                if place is not None and not (self.compiles_alone and (planned or compiling)):
-                    ready = next((work for work in self.work if work.state == "ready" and work.missing), None)
-                    if ready is not None:
-                        ready.in_work += 1
-                        return ready, ready.missing.pop(0)
-                if planned is not None and compiling < self.cores and not (self.compiles_alone and training):
-                    planned.state = "compiling"
-                    return planned, None
-                self.changed.wait()
-        return None
-
-    def _compile(self, work: _Work, place: Mesh) -> None:
-        current, _, seconds = compiled(work.program, self.resources, place)
-        with self.changed:
-            work.missing = [part for tile in work.missing for part in _recut(tile, current)]
-            work.current, work.state = current, "ready"
-            work.compile_seconds += seconds
+            work.state, announced, work.announced = "ready", work.announced, True
             self.changed.notify_all()
-        self._tell(self.callbacks.compiled, work.program.name)
+        if not announced:
+            self._tell(self.callbacks.compiled, work.program.name)
 
-    def _train(self, work: _Work, tile: Tile, place: Mesh, held: _Held) -> None:
-        """Train a tile and keep its measurements; where memory runs out, halve the program's tiles that have not begun."""
-        report = self._report(tile)
-        try:
-            compiled, seconds = self.resources.programs.get(tile.program, place)
-            data = held.put(place, tile.program)
-            with self.changed:
-                seconds, work.compile_seconds = seconds + work.compile_seconds, 0.0  # counted once
-            arrays = train_tile(tile, compiled, data, place, report, seconds)
-        except (MemoryError, jax.errors.JaxRuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            report(None)
-            failure = error.with_traceback(None)  # the traceback would hold what is on the devices
-        else:
-            self.resources.tiles.put(tile, arrays)
-            with self.changed:
-                work.measured.append((tile, arrays))
-                work.in_work -= 1
-                self.changed.notify_all()
-            return
-        held.release()
+    def _fail(self, error: BaseException) -> None:
+        with self.changed:
+            self.failure, self.stopped = self.failure or error, True
+            self.changed.notify_all()
+
+    def _finish(self, work: Work, tile: Tile, arrays: Arrays) -> None:
+        """Keep a tile's measurements."""
+        self.resources.tiles.put(tile, arrays)
+        with self.changed:
+            work.measured.append((tile, arrays))
+            work.in_work -= 1
+            self.changed.notify_all()
+
+    def _lower(self, work: Work, tile: Tile, reason: str, error: Exception) -> None:
+        """Halve a program's tiles that have not begun, and one that failed, which will begin again."""
         with self.changed:
             if _same_tiles(tile.program, work.current):  # no other place has been here first
-                self.resources.sizes.lower(work.program, "memory ran out", error=failure)
+                self.resources.sizes.lower(work.program, reason, error=error)
                 work.current, work.state = self.resources.sizes.chain(work.program)[-1], "planned"
             work.missing = [part for each in (tile, *work.missing) for part in _recut(each, work.current)]
             work.in_work -= 1
@@ -276,7 +230,94 @@ class Training:
         return report
 
 
-class _Held:
+class LocalTraining(Training):
+    """Training by workers of this process, each of which does the next thing there is: compile a program, or train a tile.
+
+    A worker has a place, or only compiles. With each program compiled as it is needed, and no more compilations at once than
+    there are cores, each core does one thing at a time. On a GPU XLA measures kernels while it compiles: nothing trains then.
+    """
+
+    def __init__(self, resources: Resources, callbacks: Callbacks = SILENT) -> None:
+        super().__init__(resources, callbacks)
+        self.cores = usable_cores()
+        self.compiles_alone = resources.places[0].devices.flat[0].platform != "cpu"
+        self.threads: list[threading.Thread] = []
+
+    def _begin(self) -> None:
+        if any(work.missing for work in self.work) and not self.threads:
+            places = [*self.resources.places, *[None] * (self.cores - len(self.resources.places))]
+            self.threads = [threading.Thread(target=self._loop, args=(place,), daemon=True) for place in places]
+            for thread in self.threads:
+                thread.start()
+
+    def _stop(self) -> None:
+        for thread in self.threads:
+            thread.join()
+
+    @unchecked()
+    def _loop(self, place: Mesh | None) -> None:
+        held = Held()
+        try:
+            while (task := self._next(place)) is not None:
+                work, tile = task
+                if tile is None:
+                    self._compile(work, place or self.resources.places[0])
+                elif place is not None:
+                    self._train(work, tile, place, held)
+        except _StoppedError:
+            pass
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            held.release()
+
+    def _next(self, place: Mesh | None) -> tuple[Work, Tile | None] | None:
+        """Wait for the next tile to train, or program to compile (no tile); None: the run has ended."""
+        with self.changed:
+            while not self.stopped:
+                planned = next((work for work in self.work if work.state == "planned"), None)
+                compiling = sum(work.state == "compiling" for work in self.work)
+                training = any(work.in_work for work in self.work)
+                if place is not None and not (self.compiles_alone and (planned or compiling)):
+                    ready = next((work for work in self.work if work.state == "ready" and work.missing), None)
+                    if ready is not None:
+                        ready.in_work += 1
+                        return ready, ready.missing.pop(0)
+                if planned is not None and compiling < self.cores and not (self.compiles_alone and training):
+                    planned.state = "compiling"
+                    return planned, None
+                self.changed.wait()
+        return None
+
+    def _compile(self, work: Work, place: Mesh) -> None:
+        current, _, seconds = compiled(work.program, self.resources, place)
+        with self.changed:
+            work.missing = [part for tile in work.missing for part in _recut(tile, current)]
+            work.current, work.compile_seconds = current, work.compile_seconds + seconds
+        self._ready(work)
+
+    def _train(self, work: Work, tile: Tile, place: Mesh, held: Held) -> None:
+        """Train a tile and keep its measurements; where memory runs out, halve the program's tiles that have not begun."""
+        report = self._report(tile)
+        try:
+            compiled, seconds = self.resources.programs.get(tile.program, place)
+            data = held.put(place, tile.program)
+            with self.changed:
+                seconds, work.compile_seconds = seconds + work.compile_seconds, 0.0  # counted once
+            arrays = train_tile(tile, compiled, data, place, report, seconds)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            report(None)
+            failure = error.with_traceback(None)  # the traceback would hold what is on the devices
+        else:
+            self._finish(work, tile, arrays)
+            return
+        held.release()
+        self._lower(work, tile, "memory ran out", failure)
+
+
+class Held:
     """The one data set that a place holds."""
 
     def __init__(self) -> None:

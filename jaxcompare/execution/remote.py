@@ -1,0 +1,322 @@
+"""Tiles trained by other processes: any `concurrent.futures.Executor` takes them as independent tasks.
+
+The submitting process plans, sends tiles, keeps and writes their measurements. A worker process compiles, trains and answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import itertools
+import os
+import queue
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+
+from jaxcompare import __version__
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.engine import sweep
+from jaxcompare.execution.fingerprint import code_digest, flags, processor, versions
+from jaxcompare.execution.places import local_devices, local_places, start_jax
+from jaxcompare.execution.program_cache import ProgramCache, default_folder
+from jaxcompare.execution.training import SILENT, Callbacks, Held, Resources, Training, Work, out_of_memory, train_tile
+from jaxcompare.execution.unchecked import unchecked
+from jaxcompare.execution.workers import Workers
+from jaxcompare.planning import memory
+from jaxcompare.planning.cadence import Arrays
+from jaxcompare.planning.material import Material
+from jaxcompare.planning.programs import Program, Tile
+
+Identity = dict[str, Any]
+
+
+def identity() -> Identity:
+    """Return what must be equal here and where a tile trains, so that its numbers are equal, too."""
+    device = local_devices()[0]
+    return {
+        "jaxcompare": __version__,
+        "code": code_digest()[:16],
+        "versions": versions(),
+        "flags": flags(),
+        "device": device.device_kind,
+        "processor": processor(),
+    }
+
+
+class Task(NamedTuple):
+    """A tile for a worker process."""
+
+    number: int  # in the order of sending
+    tile: Tile  # of a program without its data
+    identity: Identity  # of the submitting process
+    modules: Mapping[str, str]  # the sources of custom functions, by the name of their module
+    topic: str  # of the events that tell how far the tile is
+
+
+class Answer(NamedTuple):
+    """What a worker process made of a task."""
+
+    arrays: Arrays | None = None
+    refused: str = ""  # why the worker cannot take tasks of this run
+    too_large: str = ""  # why the tile does not fit
+
+
+class RemoteTraining(Training):
+    """Training by worker processes: every tile is sent, and kept as soon as its measurements are back."""
+
+    def __init__(self, resources: Resources, workers: Workers, callbacks: Callbacks = SILENT) -> None:
+        super().__init__(resources, callbacks)
+        self.workers, self.identity, self.topic = workers, identity(), f"jaxcompare-{uuid.uuid4()}"
+        self.numbers = itertools.count()
+        self.sent: dict[int, tuple[Work, Tile, Future]] = {}
+        self.steps: dict[int, int] = {}  # of the tiles in work
+        self.held: dict[int, tuple[Material, Any]] = {}  # by the identity of the object, which stays alive here
+        self.back: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.listening = workers.listen(self.topic, self._heard)
+        self.listening.__enter__()
+        self.collector = threading.Thread(target=self._collect, daemon=True)
+        self.collector.start()
+
+    def _begin(self) -> None:
+        for work in list(self.work):
+            self._send(work)
+
+    def _stop(self) -> None:
+        with self.changed:
+            futures = [future for _, _, future in self.sent.values()]
+        for future in futures:
+            future.cancel()
+        self.back.put(None)
+        self.collector.join()
+        self.listening.__exit__(None, None, None)
+
+    def _send(self, work: Work) -> None:
+        """Send a program's tiles that have not begun."""
+        with self.changed:
+            tiles, work.missing = work.missing, []
+            work.in_work += len(tiles)
+        self._ready(work)  # a worker compiles it with its first tile
+        material = work.program.material
+        if tiles and id(material) not in self.held:
+            self.held[id(material)] = material, self.workers.hold(material)
+        for tile in tiles:
+            task = Task(next(self.numbers), _without_data(tile), self.identity, _modules(tile.program), self.topic)
+            options = self.workers.options(int(work.order[0]))
+            future = self.workers.executor.submit(train_task, task, self.held[id(material)][1], **options)
+            with self.changed:
+                self.sent[task.number] = work, tile, future
+            future.add_done_callback(partial(self._is_back, task.number))
+
+    def _is_back(self, number: int, _: Future) -> None:
+        self.back.put(number)
+
+    def _heard(self, number: int, steps: int) -> None:
+        """Count the steps of a tile in work; they fall where another worker begins the tile again."""
+        with self.changed:
+            if number not in self.sent:
+                return
+            tile = self.sent[number][1]
+            done, self.steps[number] = self.steps.get(number, 0), steps
+        self._tell(self.callbacks.trained, tile.program.name, (steps - done) * _a_step(tile), False)
+
+    def _collect(self) -> None:
+        """Take what comes back, until there is no more."""
+        while (number := self.back.get()) is not None:
+            with self.changed:
+                if number not in self.sent:
+                    continue
+                work, tile, future = self.sent.pop(number)
+                done = self.steps.pop(number, 0)
+            if self.stopped:
+                continue
+            try:
+                self._take(work, tile, future, done)
+            except BaseException as error:
+                self._fail(error)
+
+    def _take(self, work: Work, tile: Tile, future: Future, done: int) -> None:
+        try:
+            answer = future.result()
+        except CancelledError as error:
+            raise ConfigError(f"{self.workers.name} has gone; {GOES_ON}") from error
+        except Exception as error:
+            if not self.workers.ended(error):
+                raise
+            answer = Answer(too_large=f"the workers that trained it ended ({type(error).__name__})")
+        if answer.refused:
+            raise ConfigError(f"{self.workers.name}: {answer.refused}")
+        rest = -done if answer.arrays is None else tile.program.total_steps - done
+        self._tell(self.callbacks.trained, tile.program.name, rest * _a_step(tile), False)
+        if answer.arrays is not None:
+            self._tell(self.callbacks.measured, tile, range(tile.program.settings.epochs + 1), answer.arrays)
+            self._finish(work, tile, answer.arrays)
+            return
+        self._recall(work)
+        self._lower(work, tile, "too large for a worker", RuntimeError(answer.too_large))
+        self._send(work)
+
+    def _recall(self, work: Work) -> None:
+        """Take back a program's tiles that have not begun; those in work go on."""
+        with self.changed:
+            waiting = [n for n, (its, _, _) in self.sent.items() if its is work and not self.steps.get(n)]
+        for number in waiting:
+            _, tile, future = self.sent[number]
+            if future.cancel():
+                with self.changed:
+                    del self.sent[number]
+                    work.in_work -= 1
+                    work.missing.append(tile)
+
+
+GOES_ON = "finished tiles are kept, and the same command goes on from there"
+
+
+def _a_step(tile: Tile) -> float:
+    return tile.replicas * tile.program.step_seconds
+
+
+def _without_data(tile: Tile) -> Tile:
+    """Return a tile that weighs little: its program has this tile's variants alone, and no data."""
+    program = replace(tile.program, variants=tile.variants, seeds=tile.seeds, material=None)  # type: ignore[arg-type]
+    return Tile(program, tile.seeds, tile.variants)
+
+
+def _modules(program: Program) -> dict[str, str]:
+    """Return the sources of a program's custom functions that are no installed package's."""
+    found = {}
+    for name in program.custom_functions:
+        module = name.partition(":")[0]
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.origin and "site-packages" not in spec.origin:
+            found[module] = Path(spec.origin).read_text(encoding="utf-8")
+    return found
+
+
+# What follows runs in a worker process.
+
+
+class _Places:
+    """The places of a worker process: one for each task at a time."""
+
+    def __init__(self) -> None:
+        start_jax()
+        self.identity = identity()
+        self.programs = ProgramCache(default_folder())
+        self.cpu = local_devices()[0].platform == "cpu"
+        self.idle: list[tuple[Mesh, Held]] = [] if self.cpu else [(place, Held()) for place in local_places()]
+        self.made = 0
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[tuple[Mesh, Held]]:
+        """Give a place that no other task has; a CPU has as many as there are tasks, other devices are waited for."""
+        with self.changed:
+            if self.cpu and not self.idle:
+                self.made += 1
+                self.idle.append((local_places(self.made)[-1], Held()))
+            while not self.idle:
+                self.changed.wait()
+            place = self.idle.pop()
+        try:
+            yield place
+        finally:
+            with self.changed:
+                self.idle.append(place)
+                self.changed.notify()
+
+
+@cache
+def _places() -> _Places:
+    """Return what a worker process keeps from task to task."""
+    return _Places()
+
+
+@unchecked()
+def train_task(task: Task, material: Material) -> Answer:
+    """Train a task's tile in this process."""
+    if reason := _differences(task):
+        return Answer(refused=f"worker {socket.gethostname()}, process {os.getpid()}: {reason}")
+    program = replace(task.tile.program, material=material)
+    tile = Tile(program, task.tile.seeds, task.tile.variants)
+    with _places().one() as (place, held):
+        try:
+            compiled, seconds = _places().programs.get(program, place)
+            free, needed = memory.free_bytes([place]), compiled.memory and compiled.memory.total
+            if free is not None and needed is not None and needed > free:
+                return Answer(too_large=f"RESOURCE_EXHAUSTED: {needed} bytes are needed, {free} are free")
+            return Answer(train_tile(tile, compiled, held.put(place, program), place, _reporter(task), seconds))
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0]
+        held.release()
+        return Answer(too_large=reason or "memory ran out")
+
+
+def _differences(task: Task) -> str:
+    """Return in words what differs between this process and the submitting one; empty where nothing does."""
+    mine = _places().identity
+    for key, wanted in task.identity.items():
+        if mine[key] != wanted:
+            if isinstance(wanted, dict):
+                key, own, wanted = next((k, mine[key].get(k), v) for k, v in wanted.items() if mine[key].get(k) != v)
+            else:
+                own = mine[key]
+            if key == "processor":
+                return "its processor is another one, and would round differently"
+            return f"{key} is {own} there and {wanted} here"
+    for name, source in task.modules.items():
+        if not _loaded(name, source):
+            return f"module {name!r} differs from the one here"
+    return ""
+
+
+_LOADING = threading.Lock()
+
+
+def _loaded(name: str, source: str) -> bool:
+    """Return whether a module has this source; one that is not there is made from the source."""
+    with _LOADING:
+        if name in sys.modules:
+            module = sys.modules[name]
+            own = getattr(module, "__jaxcompare_source__", None)
+            if own is None and module.__spec__ is not None and module.__spec__.origin is not None:
+                own = hashlib.sha256(Path(module.__spec__.origin).read_bytes()).hexdigest()
+            return own == hashlib.sha256(source.encode()).hexdigest()
+        with contextlib.suppress(ImportError, ValueError):
+            spec = importlib.util.find_spec(name)
+            if spec is not None and spec.origin is not None:
+                return Path(spec.origin).read_text(encoding="utf-8") == source
+        made = ModuleType(name)
+        made.__jaxcompare_source__ = hashlib.sha256(source.encode()).hexdigest()  # type: ignore[attr-defined]
+        sys.modules[name] = made
+        exec(compile(source, f"<{name}>", "exec"), made.__dict__)
+        return True
+
+
+def _reporter(task: Task) -> Callable[[sweep.Progress], None]:
+    """Return what tells the submitting process of a segment's end: under Dask, an event."""
+    distributed = sys.modules.get("distributed")
+    try:
+        worker = None if distributed is None else distributed.get_worker()
+    except ValueError:  # Dask is there, and this is no worker of its
+        worker = None
+
+    def report(progress: sweep.Progress) -> None:
+        if worker is not None:
+            worker.log_event(task.topic, [task.number, progress.steps])
+
+    return report

@@ -1,0 +1,164 @@
+"""Worker processes that take tiles: any `concurrent.futures.Executor`, or a cluster of Dask's distributed.
+
+Dask places tasks, replaces workers that end, and gives their tasks to others (https://distributed.dask.org). It is imported
+where a cluster is asked for: the extra `cluster`.
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.system.cores import usable_cores
+
+KINDS = "tcp://HOST:PORT, tls://HOST:PORT, local:N or slurm:FILE"
+SECONDS_TO_ANSWER = 10
+LOOPBACK = "127.0.0.1"
+DEATHS = 1  # a tile that ends more workers than this is halved
+Heard = Callable[[int, int], None]  # of a task's number, and its steps so far
+
+
+def _silent(topic: str, heard: Heard) -> AbstractContextManager[Any]:
+    del topic, heard
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An executor of tasks, with what is particular to it."""
+
+    executor: Executor
+    name: str  # in messages
+    hold: Callable[[Any], Any] = lambda data: data  # what stands for data in a task's arguments
+    listen: Callable[[str, Heard], AbstractContextManager[Any]] = _silent  # while workers log events of a topic
+    ended: Callable[[BaseException], bool] = lambda error: False  # whether an error says that a task ended workers
+    options: Callable[[int], dict[str, Any]] = lambda order: {}  # of `submit`; tasks of a smaller order come first
+
+
+def check_cluster(text: str, mesh: str | None) -> None:
+    """Check `--cluster`, without connecting.
+
+    Raises:
+        ConfigError: an unknown kind, a number that is not one, a file that cannot be read, or `--mesh` beside it.
+    """
+    kind, _, rest = text.partition(":")
+    if mesh is not None:
+        raise ConfigError(
+            f"--cluster {text} cannot be combined with --mesh {mesh}: a worker trains each tile on one device"
+        )
+    if kind == "local":
+        if not rest.isdecimal() or not 1 <= int(rest) <= 1000:
+            raise ConfigError(f"--cluster {text}: {rest!r} is not a number of worker processes from 1 to 1000")
+    elif kind == "slurm":
+        _slurm_options(text, rest)
+    elif kind not in ("tcp", "tls") or not rest.startswith("//") or not rest.rpartition(":")[2].isdecimal():
+        raise ConfigError(f"--cluster {text}: it must be {KINDS}")
+    try:
+        import distributed as distributed
+
+        if kind == "slurm":
+            import dask_jobqueue as dask_jobqueue
+    except ImportError as error:
+        raise ConfigError(
+            f"--cluster needs the extra `cluster`: pip install 'jaxcompare[cluster]' ({error})"
+        ) from error
+
+
+def _slurm_options(text: str, file: str) -> dict[str, Any]:
+    try:
+        options = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"--cluster {text}: {file!r} cannot be read: {error}") from error
+    for key in ("workers", "cores", "memory", "interface"):
+        if key not in options:
+            raise ConfigError(f"--cluster {text}: {file} lacks {key!r} (docs/scaling.md has an example)")
+    return options
+
+
+@contextmanager
+def connected(text: str) -> Iterator[Workers]:
+    """Connect to a cluster, or start one that ends with the block.
+
+    Args:
+        text: `tcp://HOST:PORT` of a scheduler, `local:N` worker processes on this machine, or `slurm:FILE`, a TOML file
+            with the options of `dask_jobqueue.SLURMCluster` and the number of `workers`.
+
+    Raises:
+        ConfigError: no scheduler answers, or the cluster cannot be started.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.scheduler import KilledWorker
+
+    kind, _, rest = text.partition(":")
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
+        try:
+            where: Any = text
+            if kind == "local":
+                threads = max(1, usable_cores() // int(rest))
+                started = LocalCluster(int(rest), threads_per_worker=threads, host=LOOPBACK, dashboard_address=None)
+                where = stack.enter_context(started)
+            elif kind == "slurm":
+                from dask_jobqueue import SLURMCluster
+
+                options = _slurm_options(text, rest)
+                count = options.pop("workers")
+                where = stack.enter_context(SLURMCluster(**options))
+                where.scale(jobs=count)
+            client = stack.enter_context(Client(where, timeout=SECONDS_TO_ANSWER, set_as_default=False))
+        except (OSError, TypeError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"--cluster {text}: {str(error).partition(chr(10))[0] or type(error).__name__}"
+            ) from error
+
+        def hold(data: Any) -> Any:
+            """Send data once: a worker that lacks them asks another worker, or the scheduler."""
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Sending large graph")
+                return client.submit(_itself, data, key=f"jaxcompare-data-{uuid.uuid4()}")
+
+        @contextmanager
+        def listen(topic: str, heard: Heard) -> Iterator[None]:
+            client.subscribe_topic(topic, lambda event: heard(*event[1]))
+            try:
+                yield
+            finally:
+                client.unsubscribe_topic(topic)
+
+        yield Workers(
+            client.get_executor(pure=False),
+            f"the cluster {text}",
+            hold,
+            listen,
+            lambda error: isinstance(error, KilledWorker),
+            lambda order: {"priority": -order},
+        )
+
+
+def _itself(data: Any) -> Any:
+    return data
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave the messages of Dask's own log out: what ends a run is in the run's own words."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
