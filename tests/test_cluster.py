@@ -136,6 +136,17 @@ def test_a_tile_that_ends_workers_is_halved(made, expected):
     assert (found["timing"]["tile_replicas"] == 1).all()
 
 
+def end():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_task_that_ended_two_workers_is_not_tried_on_a_third(two_workers):
+    client = two_workers.executor._client
+    error = two_workers.executor.submit(end).exception(timeout=120)
+    assert two_workers.ended(error)
+    client.wait_for_workers(2, timeout=60)  # others took their place
+
+
 def test_a_tile_that_is_too_large_is_halved_and_those_that_wait_are_called_back(made, expected, monkeypatch):
     made = comparison({"learning_rate": [0.4, 0.3, 0.2, 0.1]}, seeds=4, hidden=[8])
     planned = programs(made, tile_replicas=4)

@@ -1,6 +1,7 @@
 """Where tiles train: from the command line's words to places, whose bits do not depend on what else there is."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -104,6 +105,31 @@ def test_a_cpu_has_a_place_a_core_and_each_place_its_own_devices(monkeypatch):
     assert len({device.client for place in made for device in place.devices.flat}) == 3
     assert local_places(3, data=2) == made  # a process makes each once
     assert "PJRT_NPROC" not in os.environ
+
+
+JOINED = """
+import jax, sys
+jax.distributed.initialize(sys.argv[1], num_processes=2, process_id=int(sys.argv[2]))
+from jaxcompare import run
+sys.exit(run.main(["--exp", "b", "--quick", "--out", "out"]))
+"""
+
+
+def test_a_run_under_jax_distributed_is_an_error_that_says_so(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", JOINED, address, str(n)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        for n in range(2)
+    ]
+    for one in both:
+        said = one.communicate(timeout=120)[1]
+        assert one.returncode == 2, said
+        assert "jax.distributed has joined 2 processes" in said
+    assert not (tmp_path / "out").exists()
 
 
 class Device:

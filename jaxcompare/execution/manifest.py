@@ -56,7 +56,7 @@ def record(
         "versions": {**versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
         "code": code_digest(),
         "flags": flags(),
-        "device": _device(sizes),
+        "device": _device(sizes, request.cluster),
         "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),
         "data": {
             program.settings.dataset: {
@@ -72,14 +72,14 @@ def record(
     }
 
 
-def _device(sizes: TileSizes) -> dict[str, Any]:
+def _device(sizes: TileSizes, cluster: str | None) -> dict[str, Any]:
     devices = [device for place in sizes.places for device in place.devices.flat]
+    mesh = {"replica": len(sizes.places), "data": sizes.places[0].size}
+    here = {"count": len(devices), "mesh": mesh, "cpu_cores": usable_cores()}
     return {
         "platform": devices[0].platform,
         "kind": devices[0].device_kind,
-        "count": len(devices),
-        "mesh": {"replica": len(sizes.places), "data": sizes.places[0].size},
-        "cpu_cores": usable_cores(),
+        **(here if cluster is None else {"cluster": cluster}),
         "default_matmul_precision": str(jax.config.values["jax_default_matmul_precision"]),
         **software(devices[0]),
         "memory": device_memory(devices),
