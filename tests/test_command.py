@@ -151,7 +151,7 @@ def test_a_wrapped_command_leaves_the_streams_as_they_were(capsys, monkeypatch):
 def test_ctrl_c_while_drawing_is_one_line(tmp_path):
     """A terminal sends it to the workers too."""
     synthetic.save(tmp_path, synthetic.tables("a"), {})
-    arguments = [sys.executable, "-m", "jaxcompare.report", tmp_path, "--workers", "2"]
+    arguments = [sys.executable, "-m", "jaxcompare.report", tmp_path, "--workers", "2", "--formats", "png,svg,pdf"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(arguments, start_new_session=True, **pipes) as process:
         until = time.monotonic() + 60
