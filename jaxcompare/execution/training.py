@@ -231,7 +231,7 @@ class Training(abc.ABC):
 
 
 class LocalTraining(Training):
-    """Training by workers of this process, each of which does the next thing there is: compile a program, or train a tile.
+    """Training by threads of this process; each does the next thing there is: compile a program, or train a tile.
 
     A worker has a place, or only compiles. With each program compiled as it is needed, and no more compilations at once than
     there are cores, each core does one thing at a time. On a GPU XLA measures kernels while it compiles: nothing trains then.

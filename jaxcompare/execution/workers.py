@@ -38,7 +38,7 @@ class Workers:
 
     executor: Executor
     name: str  # in messages
-    hold: Callable[[Any], Any] = lambda data: data  # what stands for data in a task's arguments
+    hold: Callable[[Any], Any] = lambda data: data  # data as an argument of a task
     listen: Callable[[str, Heard], AbstractContextManager[Any]] = _silent  # while workers log events of a topic
     ended: Callable[[BaseException], bool] = lambda error: False  # whether an error says that a task ended workers
     options: Callable[[int], dict[str, Any]] = lambda order: {}  # of `submit`; tasks of a smaller order come first
