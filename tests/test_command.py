@@ -148,6 +148,15 @@ def test_a_wrapped_command_leaves_the_streams_as_they_were(capsys, monkeypatch):
     assert readable("한글.toml") == "한글.toml"
 
 
+@pytest.fixture
+def interruptible():
+    """Processes inherit that SIGINT is ignored, where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_drawing_is_one_line(tmp_path):
     """A terminal sends it to the workers too."""
     synthetic.save(tmp_path, synthetic.tables("a"), {})

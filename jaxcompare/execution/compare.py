@@ -51,12 +51,12 @@ def train_comparisons(
             second = confirmation(comparison, measured)
             if second is not None:
                 fresh = planner(second)
-                callbacks.confirming(comparison, fresh)
+                training.tell(callbacks.confirming, comparison, fresh)
                 training.add(fresh, order)
                 again = build(second, training.measured(fresh))
                 measured = Tables(gather([measured.frames, again.frames]), measured.fields | again.fields)
             tables[comparison.name] = measured
-            callbacks.finished(comparison, measured)
+            training.tell(callbacks.finished, comparison, measured)
     return tables
 
 

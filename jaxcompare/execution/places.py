@@ -153,7 +153,6 @@ def local_places(count: int | None = None, *, data: int = 1) -> list[Mesh]:
 _CLIENTS = threading.Lock()  # making a client changes the environment for a moment
 
 
-@cache
 def _cpu_devices(place: int, count: int) -> list[Any]:
     """Return the CPU devices of a place, which are its own: they share no threads with other places.
 
@@ -161,15 +160,21 @@ def _cpu_devices(place: int, count: int) -> list[Any]:
     gives other last bits on another machine. A client with one thread a device has no such choice, and places with clients
     of their own do not wait for each other (docs/performance.md).
     """
+    with _CLIENTS:
+        return _client(place, count).local_devices()
+
+
+@cache
+def _client(place: int, count: int) -> Any:
+    """Make the client of a place; `place` makes each another one."""
+    del place
     from jax._src.lib import xla_client  # JAX has no public function for it
 
-    with _CLIENTS:
-        before = os.environ.get("PJRT_NPROC")
-        os.environ["PJRT_NPROC"] = "1"
-        try:
-            client: Any = xla_client.make_cpu_client(asynchronous=False, num_devices=count)
-        finally:
-            del os.environ["PJRT_NPROC"]
-            if before is not None:
-                os.environ["PJRT_NPROC"] = before
-    return client.local_devices()
+    before = os.environ.get("PJRT_NPROC")
+    os.environ["PJRT_NPROC"] = "1"
+    try:
+        return xla_client.make_cpu_client(asynchronous=False, num_devices=count)
+    finally:
+        del os.environ["PJRT_NPROC"]
+        if before is not None:
+            os.environ["PJRT_NPROC"] = before

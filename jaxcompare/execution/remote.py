@@ -53,7 +53,7 @@ def identity() -> Identity:
         "versions": versions(),
         "flags": flags(),
         "device": device.device_kind,
-        "processor": processor(),
+        "processor": processor() if device.platform == "cpu" else "",
     }
 
 
@@ -63,7 +63,7 @@ class Task(NamedTuple):
     number: int  # in the order of sending
     tile: Tile  # of a program without its data
     identity: Identity  # of the submitting process
-    modules: Mapping[str, str]  # the sources of custom functions, by the name of their module
+    modules: Mapping[str, bytes]  # the sources of custom functions, by the name of their module
     topic: str  # of the events that tell how far the tile is
 
 
@@ -96,13 +96,17 @@ class RemoteTraining(Training):
             self._send(work)
 
     def _stop(self) -> None:
+        self._cancel()
+        self.back.put(None)
+        self.collector.join()
+        self._cancel()  # what the collector was sending
+        self.listening.__exit__(None, None, None)
+
+    def _cancel(self) -> None:
         with self.changed:
             futures = [future for _, _, future in self.sent.values()]
         for future in futures:
             future.cancel()
-        self.back.put(None)
-        self.collector.join()
-        self.listening.__exit__(None, None, None)
 
     def _send(self, work: Work) -> None:
         """Send a program's tiles that have not begun."""
@@ -114,6 +118,8 @@ class RemoteTraining(Training):
         if tiles and id(material) not in self.held:
             self.held[id(material)] = material, self.workers.hold(material)
         for tile in tiles:
+            if self.stopped:
+                return
             task = Task(next(self.numbers), _without_data(tile), self.identity, _modules(tile.program), self.topic)
             options = self.workers.options(int(work.order[0]))
             future = self.workers.executor.submit(train_task, task, self.held[id(material)][1], **options)
@@ -131,7 +137,7 @@ class RemoteTraining(Training):
                 return
             tile = self.sent[number][1]
             done, self.steps[number] = self.steps.get(number, 0), steps
-        self._tell(self.callbacks.trained, tile.program.name, (steps - done) * _a_step(tile), False)
+        self.tell(self.callbacks.trained, tile.program.name, (steps - done) * _a_step(tile), False)
 
     def _collect(self) -> None:
         """Take what comes back, until there is no more."""
@@ -156,13 +162,17 @@ class RemoteTraining(Training):
         except Exception as error:
             if not self.workers.ended(error):
                 raise
+            if tile.program.tile_replicas == 1:
+                raise ConfigError(
+                    f"{self.workers.name}: the workers that trained {tile.program.name} ended, one after another; {GOES_ON}"
+                ) from error
             answer = Answer(too_large=f"the workers that trained it ended ({type(error).__name__})")
         if answer.refused:
             raise ConfigError(f"{self.workers.name}: {answer.refused}")
         rest = -done if answer.arrays is None else tile.program.total_steps - done
-        self._tell(self.callbacks.trained, tile.program.name, rest * _a_step(tile), False)
+        self.tell(self.callbacks.trained, tile.program.name, rest * _a_step(tile), False)
         if answer.arrays is not None:
-            self._tell(self.callbacks.measured, tile, range(tile.program.settings.epochs + 1), answer.arrays)
+            self.tell(self.callbacks.measured, tile, range(tile.program.settings.epochs + 1), answer.arrays)
             self._finish(work, tile, answer.arrays)
             return
         self._recall(work)
@@ -195,14 +205,14 @@ def _without_data(tile: Tile) -> Tile:
     return Tile(program, tile.seeds, tile.variants)
 
 
-def _modules(program: Program) -> dict[str, str]:
+def _modules(program: Program) -> dict[str, bytes]:
     """Return the sources of a program's custom functions that are no installed package's."""
     found = {}
     for name in program.custom_functions:
         module = name.partition(":")[0]
         spec = importlib.util.find_spec(module)
         if spec is not None and spec.origin and "site-packages" not in spec.origin:
-            found[module] = Path(spec.origin).read_text(encoding="utf-8")
+            found[module] = Path(spec.origin).read_bytes()
     return found
 
 
@@ -254,9 +264,17 @@ class _Places:
                 self.changed.notify()
 
 
-@cache
+_STARTING = threading.RLock()  # `cache` alone would make several, of tasks that begin at the same time
+
+
 def _places() -> _Places:
     """Return what a worker process keeps from task to task."""
+    with _STARTING:
+        return _made()
+
+
+@cache
+def _made() -> _Places:
     return _Places()
 
 
@@ -296,30 +314,33 @@ def _differences(task: Task) -> str:
             return f"{key} is {own} there and {wanted} here"
     for name, source in task.modules.items():
         if not _loaded(name, source):
-            return f"module {name!r} differs from the one here"
+            return f"module {name!r} differs from the one here (a worker that has loaded it must be restarted)"
     return ""
 
 
-_LOADING = threading.Lock()
+_ACCEPTED: dict[str, str] = {}  # the digest of each module's source when it was first accepted in this process
 
 
-def _loaded(name: str, source: str) -> bool:
-    """Return whether a module has this source; one that is not there is made from the source."""
-    with _LOADING:
-        if name in sys.modules:
-            module = sys.modules[name]
-            own = getattr(module, "__jaxcompare_source__", None)
-            if own is None and module.__spec__ is not None and module.__spec__.origin is not None:
-                own = hashlib.sha256(Path(module.__spec__.origin).read_bytes()).hexdigest()
-            return own == hashlib.sha256(source.encode()).hexdigest()
+def _loaded(name: str, source: bytes) -> bool:
+    """Return whether a module has this source; one that is not there is made from the source.
+
+    A module that was edited since this process accepted it is still the old one in memory.
+    """
+    digest = hashlib.sha256(source).hexdigest()
+    with _STARTING:
+        if name in _ACCEPTED:
+            return _ACCEPTED[name] == digest
+        spec = None
         with contextlib.suppress(ImportError, ValueError):
             spec = importlib.util.find_spec(name)
-            if spec is not None and spec.origin is not None:
-                return Path(spec.origin).read_text(encoding="utf-8") == source
-        made = ModuleType(name)
-        made.__jaxcompare_source__ = hashlib.sha256(source.encode()).hexdigest()  # type: ignore[attr-defined]
-        sys.modules[name] = made
-        exec(compile(source, f"<{name}>", "exec"), made.__dict__)
+        if spec is not None and spec.origin is not None:
+            if Path(spec.origin).read_bytes() != source:
+                return False
+        else:
+            made = ModuleType(name)
+            exec(compile(source, f"<{name}>", "exec"), made.__dict__)
+            sys.modules[name] = made
+        _ACCEPTED[name] = digest
         return True
 
 

@@ -117,8 +117,8 @@ class Training(abc.ABC):
         for program in programs:
             kept, missing = self._look_up(program)
             for tile, arrays in kept:
-                self._tell(self.callbacks.trained, program.name, _seconds(tile), True)
-                self._tell(self.callbacks.measured, tile, range(program.settings.epochs + 1), arrays)
+                self.tell(self.callbacks.trained, program.name, _seconds(tile), True)
+                self.tell(self.callbacks.measured, tile, range(program.settings.epochs + 1), arrays)
             rank = (
                 order,
                 studies.index(program.study),
@@ -177,7 +177,8 @@ class Training(abc.ABC):
             search(self.resources.sizes.chain(program), tile)
         return kept, missing
 
-    def _tell(self, callback: Callable[..., None], *said: Any) -> None:
+    def tell(self, callback: Callable[..., None], *said: Any) -> None:
+        """Call a callback while no other is called."""
         with self.telling:
             callback(*said)
 
@@ -187,7 +188,7 @@ class Training(abc.ABC):
             work.state, announced, work.announced = "ready", work.announced, True
             self.changed.notify_all()
         if not announced:
-            self._tell(self.callbacks.compiled, work.program.name)
+            self.tell(self.callbacks.compiled, work.program.name)
 
     def _fail(self, error: BaseException) -> None:
         with self.changed:
@@ -205,10 +206,13 @@ class Training(abc.ABC):
     def _lower(self, work: Work, tile: Tile, reason: str, error: Exception) -> None:
         """Halve a program's tiles that have not begun, and one that failed, which will begin again."""
         with self.changed:
-            if _same_tiles(tile.program, work.current):  # no other place has been here first
+            # Another place may have been here first, or another study with the same program.
+            if _same_tiles(tile.program, self.resources.sizes.chain(work.program)[-1]):
                 self.resources.sizes.lower(work.program, reason, error=error)
+            if not _same_tiles(work.current, self.resources.sizes.chain(work.program)[-1]):
                 work.current, work.state = self.resources.sizes.chain(work.program)[-1], "planned"
-            work.missing = [part for each in (tile, *work.missing) for part in _recut(each, work.current)]
+            chain = self.resources.sizes.chain(work.program)
+            work.missing = [part for each in (tile, *work.missing) for part in _recut(each, chain)]
             work.in_work -= 1
             self.changed.notify_all()
 
@@ -219,13 +223,13 @@ class Training(abc.ABC):
         def report(progress: sweep.Progress | None) -> None:
             nonlocal done
             if progress is None:
-                self._tell(self.callbacks.trained, tile.program.name, -done * a_step, False)
+                self.tell(self.callbacks.trained, tile.program.name, -done * a_step, False)
                 return
             if self.stopped:
                 raise _StoppedError
-            self._tell(self.callbacks.trained, tile.program.name, (progress.steps - done) * a_step, False)
+            self.tell(self.callbacks.trained, tile.program.name, (progress.steps - done) * a_step, False)
             done = progress.steps
-            self._tell(self.callbacks.measured, tile, progress.epochs, cut(tile, progress.measured, progress.epochs))
+            self.tell(self.callbacks.measured, tile, progress.epochs, cut(tile, progress.measured, progress.epochs))
 
         return report
 
@@ -292,7 +296,9 @@ class LocalTraining(Training):
     def _compile(self, work: Work, place: Mesh) -> None:
         current, _, seconds = compiled(work.program, self.resources, place)
         with self.changed:
-            work.missing = [part for tile in work.missing for part in _recut(tile, current)]
+            work.missing = [
+                part for tile in work.missing for part in _recut(tile, self.resources.sizes.chain(work.program))
+            ]
             work.current, work.compile_seconds = current, work.compile_seconds + seconds
         self._ready(work)
 
@@ -343,8 +349,13 @@ def _seconds(tile: Tile) -> float:
     return tile.replicas * tile.program.total_steps * tile.program.step_seconds
 
 
-def _recut(tile: Tile, program: Program) -> list[Tile]:
-    return [tile] if _same_tiles(tile.program, program) else recut(tile, program)
+def _recut(tile: Tile, chain: Sequence[Program]) -> list[Tile]:
+    """Cut a tile into tiles of the last program of a chain, level by level: so a run that is resumed finds them."""
+    level = next(index for index, program in enumerate(chain) if _same_tiles(tile.program, program))
+    parts = [tile]
+    for program in chain[level + 1 :]:
+        parts = [smaller for part in parts for smaller in recut(part, program)]
+    return parts
 
 
 def _same_tiles(one: Program, other: Program) -> bool:
