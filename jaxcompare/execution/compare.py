@@ -56,7 +56,7 @@ def train_comparisons(
                 again = build(second, training.measured(fresh))
                 measured = Tables(gather([measured.frames, again.frames]), measured.fields | again.fields)
             tables[comparison.name] = measured
-            training.tell(callbacks.finished, comparison, measured)
+            callbacks.finished(comparison, measured)
     return tables
 
 
