@@ -18,9 +18,9 @@ from benchmarks.timing import Prepared, Unit
 from benchmarks.workloads import WORKLOADS, loaded
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.engine import segment, sweep
-from jaxcompare.execution import places, training
+from jaxcompare.execution import training
 from jaxcompare.execution.compare import compare
-from jaxcompare.execution.places import local_places
+from jaxcompare.execution.places import local_places, start_jax
 from jaxcompare.execution.program_cache import ProgramCache
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.tile_sizes import TileSizes
@@ -95,7 +95,6 @@ class Compiled:
 def from_one_queue(every: Sequence[tuple[Compiled, Sequence[Tile]]]) -> Callable[[int], None]:
     """Return a function that trains tiles of several programs for some more steps, each place the next one."""
     tiles, places = [one.steps(tile) for one, its in every for tile in its], len(every[0][0].places)
-
     pool = ThreadPoolExecutor(places)
 
     def run(steps: int) -> None:
@@ -108,11 +107,6 @@ def from_one_queue(every: Sequence[tuple[Compiled, Sequence[Tile]]]) -> Callable
         list(pool.map(work, range(places)))
 
     return run
-
-
-def start_jax() -> Any:
-    """Start JAX as the command line does."""
-    return places.start_jax()
 
 
 def planned(comparison: Comparison, *, platform: str | None = None, one_tile: bool = False) -> list[Program]:

@@ -1,5 +1,6 @@
 """Tiles trained by other processes: the same bits as without, whatever ends while they train."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,17 +9,19 @@ import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from types import SimpleNamespace
 
 import jax
 import pandas as pd
 import pytest
-from problems import BASE, comparison, programs, resources, train
+from problems import BASE, comparison, programs, quickly_compiled, resources, train
 
 from jaxcompare import compare
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.execution import remote
+from jaxcompare.execution.compare import train_comparisons
 from jaxcompare.execution.training import SILENT
 from jaxcompare.execution.workers import Workers, check_cluster, connected
 
@@ -67,8 +70,6 @@ def made():
 
 @pytest.fixture(scope="module")
 def expected(made):
-    from problems import quickly_compiled
-
     with quickly_compiled():
         return train(*made).frames
 
@@ -86,10 +87,7 @@ def two_workers():
 
 
 def remotely(made, workers, callbacks=SILENT, **kept):
-    from jaxcompare.execution.compare import train_comparisons
-
-    used = resources(**kept)
-    used = type(used)(used.places, used.sizes, used.programs, used.tiles, workers)
+    used = replace(resources(**kept), workers=workers)
     return train_comparisons([made[0]], {made[0].name: made[1]}, programs, used, callbacks)[made[0].name].frames
 
 
@@ -308,8 +306,6 @@ def scheduler(tmp_path):
     while not where.exists():
         time.sleep(0.05)
     time.sleep(0.2)
-    import json
-
     yield SimpleNamespace(address=json.loads(where.read_text())["address"], processes=processes)
     for process in processes:
         process.kill()

@@ -60,6 +60,11 @@ def processor() -> str:
     return f"{platform.machine()} {digest(found)[:16]}"
 
 
+def processor_of(device: jax.Device) -> str:
+    """Return the processor that decides a device's rounding; empty where the device is not a CPU."""
+    return processor() if device.platform == "cpu" else ""
+
+
 def code_digest() -> str:
     """Return the sha256 of the sources that decide numbers: results never mix two states of the code."""
     root = Path(__file__).parent.parent

@@ -23,7 +23,7 @@ from jaxcompare.config.settings import AUTO
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
-from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor_of, versions
 from jaxcompare.execution.places import (
     EVERY_DEVICE,
     check_batches,
@@ -91,8 +91,8 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     limit = parse_bytes(request.memory) if request.memory else None
     sizes = TileSizes(places, limit=limit, path=folder.run / "tiles.json", blank=again)
     comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes)
-    with ExitStack() as stack:
-        workers = stack.enter_context(connected(request.cluster)) if request.cluster else None
+    with ExitStack() as stack, ExitStack() as cluster:
+        workers = cluster.enter_context(connected(request.cluster)) if request.cluster else None
         folder.begin(run_digest, request.command, force=request.force)
         sizes.save()
         tiles = TileCache(folder.run / "parts", _device_name(places[0]))
@@ -102,6 +102,7 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
         log = stack.enter_context(tensorboard.log_of(folder.out, list(programs), request.outputs.tensorboard))
         wall = time.perf_counter()
         tables, drawn = _train(comparisons, programs, planner, resources, request, log)
+        cluster.close()  # the report needs no workers
         wall = time.perf_counter() - wall
         records = {
             one.name: manifests.record(one, programs[one.name], sizes, request, started, wall)
@@ -129,7 +130,7 @@ def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
 def _device_name(place: Mesh) -> str:
     # Devices that share a tile add up gradients in another order: to rounding the same, but not the same bits.
     device = place.devices.flat[0]
-    kind = f"{device.device_kind} {processor()}" if device.platform == "cpu" else device.device_kind
+    kind = f"{device.device_kind} {processor_of(device)}".strip()
     return kind if place.size == 1 else f"{kind}, {place.size} to a tile"
 
 

@@ -89,17 +89,21 @@ class ProgramCache:
 
     def _load(self, path: Path | None, key: str, place: Mesh) -> list[Any] | None:
         """Return a program's functions from memory or from its file, or None; a damaged file is removed."""
+        content = self.serialized.get(key)
+        if content is not None:
+            path = None  # the file is read once
         try:
-            content = self.serialized.get(key) or (path.read_bytes() if path is not None else None)
             if content is None:
-                return None
+                if path is None:
+                    return None
+                content = path.read_bytes()
             ids, parts = pickle.loads(content)
             functions = [_loaded(part, ids, place) for part in parts]
         except (OSError, MemoryError):  # there is none, or none that can be read now
             return None
         except Exception:  # each way to be damaged raises another kind
             with contextlib.suppress(OSError):
-                if path is not None and key not in self.serialized:
+                if path is not None:
                     path.unlink()
             return None
         self.serialized[key] = content

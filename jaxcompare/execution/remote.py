@@ -30,7 +30,7 @@ from jax.sharding import Mesh
 from jaxcompare import __version__
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.engine import sweep
-from jaxcompare.execution.fingerprint import code_digest, flags, processor, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, processor_of, versions
 from jaxcompare.execution.places import local_devices, local_places, start_jax
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.training import SILENT, Callbacks, Held, Resources, Training, Work, out_of_memory, train_tile
@@ -41,10 +41,8 @@ from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.material import Material
 from jaxcompare.planning.programs import Program, Tile
 
-Identity = dict[str, Any]
 
-
-def identity() -> Identity:
+def identity() -> dict[str, Any]:
     """Return what must be equal here and where a tile trains, so that its numbers are equal, too."""
     device = local_devices()[0]
     return {
@@ -53,7 +51,7 @@ def identity() -> Identity:
         "versions": versions(),
         "flags": flags(),
         "device": device.device_kind,
-        "processor": processor() if device.platform == "cpu" else "",
+        "processor": processor_of(device),
     }
 
 
@@ -62,7 +60,7 @@ class Task(NamedTuple):
 
     number: int  # in the order of sending
     tile: Tile  # of a program without its data
-    identity: Identity  # of the submitting process
+    identity: Mapping[str, Any]  # of the submitting process
     modules: Mapping[str, bytes]  # the sources of custom functions, by the name of their module
     topic: str  # of the events that tell how far the tile is
 
@@ -86,8 +84,8 @@ class RemoteTraining(Training):
         self.steps: dict[int, int] = {}  # of the tiles in work
         self.held: dict[int, tuple[Material, Any]] = {}  # by the identity of the object, which stays alive here
         self.back: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self.listening = workers.listen(self.topic, self._heard)
-        self.listening.__enter__()
+        self.listening = contextlib.ExitStack()
+        self.listening.enter_context(workers.listen(self.topic, self._heard))
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
 
@@ -100,7 +98,7 @@ class RemoteTraining(Training):
         self.back.put(None)
         self.collector.join()
         self._cancel()  # what the collector was sending
-        self.listening.__exit__(None, None, None)
+        self.listening.close()
 
     def _cancel(self) -> None:
         with self.changed:
@@ -137,7 +135,7 @@ class RemoteTraining(Training):
                 return
             tile = self.sent[number][1]
             done, self.steps[number] = self.steps.get(number, 0), steps
-        self.tell(self.callbacks.trained, tile.program.name, (steps - done) * _a_step(tile), False)
+        self.tell(self.callbacks.trained, tile.program.name, (steps - done) * tile.step_seconds, False)
 
     def _collect(self) -> None:
         """Take what comes back, until there is no more."""
@@ -170,7 +168,7 @@ class RemoteTraining(Training):
         if answer.refused:
             raise ConfigError(f"{self.workers.name}: {answer.refused}")
         rest = -done if answer.arrays is None else tile.program.total_steps - done
-        self.tell(self.callbacks.trained, tile.program.name, rest * _a_step(tile), False)
+        self.tell(self.callbacks.trained, tile.program.name, rest * tile.step_seconds, False)
         if answer.arrays is not None:
             self.tell(self.callbacks.measured, tile, range(tile.program.settings.epochs + 1), answer.arrays)
             self._finish(work, tile, answer.arrays)
@@ -193,10 +191,6 @@ class RemoteTraining(Training):
 
 
 GOES_ON = "finished tiles are kept, and the same command goes on from there"
-
-
-def _a_step(tile: Tile) -> float:
-    return tile.replicas * tile.program.step_seconds
 
 
 def _without_data(tile: Tile) -> Tile:

@@ -68,7 +68,6 @@ class Work:
 
     program: Program  # as planned
     order: tuple[float, ...]  # programs with a smaller one train first
-    current: Program  # the program that trains now, with smaller tiles where memory ran out
     missing: list[Tile]  # not begun
     measured: list[tuple[Tile, Arrays]] = field(default_factory=list)
     in_work: int = 0  # tiles that places train now
@@ -117,14 +116,10 @@ class Training(abc.ABC):
         for program in programs:
             kept, missing = self._look_up(program)
             for tile, arrays in kept:
-                self.tell(self.callbacks.trained, program.name, _seconds(tile), True)
+                self.tell(self.callbacks.trained, program.name, tile.seconds, True)
                 self.tell(self.callbacks.measured, tile, range(program.settings.epochs + 1), arrays)
-            rank = (
-                order,
-                studies.index(program.study),
-                -program.tile_replicas * program.total_steps * program.step_seconds,
-            )
-            work = Work(program, rank, self.resources.sizes.chain(program)[-1], missing, kept)
+            rank = (order, studies.index(program.study), -program.tiles[0].seconds)
+            work = Work(program, rank, missing, kept)
             if not missing:
                 self._ready(work)
             with self.changed:
@@ -209,8 +204,8 @@ class Training(abc.ABC):
             # Another place may have been here first, or another study with the same program.
             if _same_tiles(tile.program, self.resources.sizes.chain(work.program)[-1]):
                 self.resources.sizes.lower(work.program, reason, error=error)
-            if not _same_tiles(work.current, self.resources.sizes.chain(work.program)[-1]):
-                work.current, work.state = self.resources.sizes.chain(work.program)[-1], "planned"
+            if work.state == "ready":
+                work.state = "planned"
             chain = self.resources.sizes.chain(work.program)
             work.missing = [part for each in (tile, *work.missing) for part in _recut(each, chain)]
             work.in_work -= 1
@@ -218,16 +213,16 @@ class Training(abc.ABC):
 
     def _report(self, tile: Tile) -> Callable[[sweep.Progress | None], None]:
         """Return what is called at the end of each segment of a tile: None means that it will be trained again."""
-        done, a_step = 0, _seconds(tile) / tile.program.total_steps
+        done = 0
 
         def report(progress: sweep.Progress | None) -> None:
             nonlocal done
             if progress is None:
-                self.tell(self.callbacks.trained, tile.program.name, -done * a_step, False)
+                self.tell(self.callbacks.trained, tile.program.name, -done * tile.step_seconds, False)
                 return
             if self.stopped:
                 raise _StoppedError
-            self.tell(self.callbacks.trained, tile.program.name, (progress.steps - done) * a_step, False)
+            self.tell(self.callbacks.trained, tile.program.name, (progress.steps - done) * tile.step_seconds, False)
             done = progress.steps
             self.tell(self.callbacks.measured, tile, progress.epochs, cut(tile, progress.measured, progress.epochs))
 
@@ -294,19 +289,18 @@ class LocalTraining(Training):
         return None
 
     def _compile(self, work: Work, place: Mesh) -> None:
-        current, _, seconds = compiled(work.program, self.resources, place)
+        seconds = compiled(work.program, self.resources, place)[2]
         with self.changed:
-            work.missing = [
-                part for tile in work.missing for part in _recut(tile, self.resources.sizes.chain(work.program))
-            ]
-            work.current, work.compile_seconds = current, work.compile_seconds + seconds
+            chain = self.resources.sizes.chain(work.program)
+            work.missing = [part for tile in work.missing for part in _recut(tile, chain)]
+            work.compile_seconds += seconds
         self._ready(work)
 
     def _train(self, work: Work, tile: Tile, place: Mesh, held: Held) -> None:
         """Train a tile and keep its measurements; where memory runs out, halve the program's tiles that have not begun."""
         report = self._report(tile)
         try:
-            compiled, seconds = self.resources.programs.get(tile.program, place)
+            compiled, seconds = held.compiled(self.resources.programs, tile.program, place)
             data = held.put(place, tile.program)
             with self.changed:
                 seconds, work.compile_seconds = seconds + work.compile_seconds, 0.0  # counted once
@@ -324,11 +318,20 @@ class LocalTraining(Training):
 
 
 class Held:
-    """The one data set that a place holds."""
+    """What a place holds: one data set, and the program that it trained last."""
 
     def __init__(self) -> None:
         self.material: Any = None
         self.data: Any = None
+        self.program: tuple[Program, sweep.Compiled] | None = None
+
+    def compiled(self, programs: ProgramCache, program: Program, place: Mesh) -> tuple[sweep.Compiled, float]:
+        """Return a program compiled for a place, and the seconds that this took."""
+        if self.program is not None and self.program[0] is program:
+            return self.program[1], 0.0  # the key alone takes 3 to 6 ms
+        found, seconds = programs.get(program, place)
+        self.program = program, found
+        return found, seconds
 
     def put(self, place: Mesh, program: Program) -> Any:
         """Return a program's data on a place."""
@@ -342,11 +345,6 @@ class Held:
         for leaf in jax.tree.leaves(self.data):
             leaf.delete()
         self.material = self.data = None
-
-
-def _seconds(tile: Tile) -> float:
-    """Estimate the seconds that a tile's training takes on one core."""
-    return tile.replicas * tile.program.total_steps * tile.program.step_seconds
 
 
 def _recut(tile: Tile, chain: Sequence[Program]) -> list[Tile]:

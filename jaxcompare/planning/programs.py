@@ -57,6 +57,16 @@ class Tile:
         """The number of replicas, without padding."""
         return len(self.seeds) * len(self.variants)
 
+    @property
+    def step_seconds(self) -> float:
+        """Estimate the time of one step of all replicas on one CPU core, measurements included."""
+        return self.replicas * self.program.step_seconds
+
+    @property
+    def seconds(self) -> float:
+        """Estimate the time of the whole training on one CPU core."""
+        return self.program.total_steps * self.step_seconds
+
 
 @dataclass(frozen=True, eq=False)
 class Program:
