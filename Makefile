@@ -26,7 +26,7 @@ EQUALITY := tests/test_initializers.py tests/test_sweep.py tests/test_models.py 
 .PHONY: results data report validate bench bench-gpu test test-newest slow lint types format clean
 
 results: data
-	$(BIN)/python -m jaxcompare.run --exp all $(ARGS)
+	$(BIN)/python -m jaxcompare.run $(if $(findstring --exp,$(ARGS)),,--exp all) $(ARGS)
 
 data: $(INSTALLED)
 	$(BIN)/python -m jaxcompare.data
