@@ -130,6 +130,30 @@ def test_programs_that_are_ready_train_while_others_compile(watched, monkeypatch
     assert len(train(made, planned, SILENT._replace(trained=trained), places=local_places(2)).frames["replicas"]) == 2
 
 
+def test_a_program_of_two_studies_is_compiled_once_while_others_compile(monkeypatch):
+    """One that waits would leave a core idle, and count the same seconds again."""
+    made = comparison({"dataset": ["moons", "circles"], "batch_size": [64, 16]}, seeds=1, hidden=[8])
+    planned = programs(made)
+    used = resources(local_places(2))
+    key_of = {program.name: used.programs.key(program, used.places[0]) for program in planned}
+    assert sorted(map(list(key_of.values()).count, key_of.values())) == [2] * 4
+    both, original, now, seen = threading.Barrier(2), training.compiled, set(), []
+
+    def compiled(program, *given):
+        key = key_of[program.name]
+        assert key not in now
+        now.add(key)
+        if key not in seen:
+            seen.append(key)
+            both.wait(WAIT)  # the two programs that differ compile side by side
+        found = original(program, *given)
+        now.discard(key)
+        return found
+
+    monkeypatch.setattr(training, "compiled", compiled)
+    assert len(train(made, planned, places=local_places(2)).frames["replicas"]) == 4
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_nothing_trains_beside_a_compilation_where_that_would_be_measured_by_it(watched, alone):
     """On a GPU XLA tries kernels out while it compiles."""

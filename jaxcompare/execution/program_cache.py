@@ -63,10 +63,10 @@ class ProgramCache:
         key = self.key(program, place)
         if (key, place) in self.programs:
             return self.programs[key, place], 0.0
-        start = time.perf_counter()
         with self.lock:
             lock = self.locks.setdefault(key, threading.Lock())
         with lock:  # of two threads that want the same program, one compiles and the other waits
+            start = time.perf_counter()
             functions = self._load(self._path(program, place, key), key, place)
             if functions is None and (key, place) not in self.programs:
                 functions = self._compile(program, place, key)

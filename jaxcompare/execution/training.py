@@ -68,6 +68,7 @@ class Work:
 
     program: Program  # as planned
     order: tuple[float, ...]  # programs with a smaller one train first
+    key: str  # of the executable, as planned
     missing: list[Tile]  # not begun
     measured: list[tuple[Tile, Arrays]] = field(default_factory=list)
     in_work: int = 0  # tiles that places train now
@@ -110,6 +111,7 @@ class Training(abc.ABC):
     def _stop(self) -> None:
         """Give up what has begun."""
 
+    @unchecked()
     def add(self, programs: Sequence[Program], order: int = 0) -> None:
         """Add programs; those of a smaller `order` train first, then by study, the longest tile first."""
         studies = list(dict.fromkeys(program.study for program in programs))
@@ -119,7 +121,8 @@ class Training(abc.ABC):
                 self.tell(self.callbacks.trained, program.name, tile.seconds, True)
                 self.tell(self.callbacks.measured, tile, range(program.settings.epochs + 1), arrays)
             rank = (order, studies.index(program.study), -program.tiles[0].seconds)
-            work = Work(program, rank, missing, kept)
+            key = self.resources.programs.key(self.resources.sizes.chain(program)[-1], self.resources.places[0])
+            work = Work(program, rank, key, missing, kept)
             if not missing:
                 self._ready(work)
             with self.changed:
@@ -274,15 +277,17 @@ class LocalTraining(Training):
         """Wait for the next tile to train, or program to compile (no tile); None: the run has ended."""
         with self.changed:
             while not self.stopped:
-                planned = next((work for work in self.work if work.state == "planned"), None)
-                compiling = sum(work.state == "compiling" for work in self.work)
+                compiling = [work.key for work in self.work if work.state == "compiling"]
+                waiting = [work for work in self.work if work.state == "planned"]
+                # Another study's program may be the same: to wait for it would leave a core idle.
+                planned = next((work for work in waiting if work.key not in compiling), None)
                 training = any(work.in_work for work in self.work)
-                if place is not None and not (self.compiles_alone and (planned or compiling)):
+                if place is not None and not (self.compiles_alone and (waiting or compiling)):
                     ready = next((work for work in self.work if work.state == "ready" and work.missing), None)
                     if ready is not None:
                         ready.in_work += 1
                         return ready, ready.missing.pop(0)
-                if planned is not None and compiling < self.cores and not (self.compiles_alone and training):
+                if planned is not None and len(compiling) < self.cores and not (self.compiles_alone and training):
                     planned.state = "compiling"
                     return planned, None
                 self.changed.wait()
