@@ -192,7 +192,8 @@ def test_tables_have_scale_skips_and_underflow_where_there_are_any():
     costs = analysis.costs(found["replicas"], found["timing"]).merge(found["replicas"], on="variant_id")
     assert costs.groupby("precision")["temporary_bytes"].min().gt(0).to_dict() == dict.fromkeys(names.PRECISIONS, True)
     assert costs.groupby("precision")["argument_bytes"].min().gt(0).all()
-    assert costs["step_seconds"].gt(0).all()
+    seconds = costs["step_seconds"]  # not known where the machine was busy just when measurements were timed
+    assert (seconds.gt(0) | seconds.isna()).all()
     layers = found["layers"].merge(found["replicas"][["replica_id", "precision"]], on="replica_id")
     counts = layers.groupby("precision")["gradient_underflow"].count().to_dict()
     # At scales of 2^40 and 2^38 gradients overflow, and are not measured.

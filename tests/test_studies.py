@@ -4,13 +4,14 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 import synthetic_studies
 
 from jaxcompare import analysis, plots, words
 from jaxcompare.plots import groups
-from jaxcompare.report import findings, markdown, sections, view
+from jaxcompare.report import environment, findings, markdown, sections, view
 from jaxcompare.report.blocks import Heading, Note, Picture, Table
 from jaxcompare.report.content import content
 from jaxcompare.report.records import records
@@ -119,6 +120,25 @@ def test_costs_are_those_of_the_programs(tables):
     assert mine["temporary_bytes"].to_dict() == {False: 15 * 2**20, True: 6 * 2**20}
     assert mine["step_seconds"].iloc[0] == pytest.approx(0.3 / 1.5 / 100)
     assert known[known["study"] == "main"]["temporary_bytes"].isna().all()
+
+
+def test_seconds_with_an_unknown_part_are_unknown(tables):
+    timing = tables["timing"].reset_index(drop=True)
+    at = timing["program"].isin(tables["replicas"]["program"]).idxmax()
+    first = timing.loc[at, ["experiment", "program"]]
+    seconds = timing["train_seconds"].mask(timing.index == at)
+    timing = pd.concat([timing, timing.loc[[at]]]).assign(train_seconds=[*seconds, 1.0])  # another tile of the program
+    found = analysis.costs(tables["replicas"], timing).set_index("variant_id")["step_seconds"]
+    of_first = (tables["replicas"].set_index("variant_id")[first.index] == first).all(axis=1)
+    of_first = of_first[~of_first.index.duplicated()]
+    assert of_first.any()
+    assert found[~of_first].notna().any()
+    assert found[of_first].isna().all()
+    programs = environment.by_program(timing).set_index(["experiment", "program"])
+    assert np.isnan(programs.loc[tuple(first), "train_seconds"])
+    assert programs.loc[tuple(first), "wall_seconds"] > 0
+    told = {text for row in environment.timing(words.ENGLISH, timing)[2].blocks[0].rows for text in row}
+    assert "nan" not in told
 
 
 def test_the_memory_picture_has_the_bytes_and_their_share(tables):

@@ -87,6 +87,18 @@ def test_the_order_in_which_tiles_finish_changes_nothing(places, monkeypatch):
         pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True)
 
 
+def test_a_measurement_that_seems_longer_than_all_of_training_leaves_both_times_unknown(monkeypatch):
+    made = comparison({"learning_rate": [0.1]}, seeds=1, hidden=[8])
+    monkeypatch.setattr(training.sweep, "measuring_seconds", lambda *_, **__: 1e-9)
+    known = train(made, programs(made)).frames["timing"]
+    assert known["train_seconds"].between(0, known["wall_seconds"], inclusive="neither").all()
+    assert known["evaluate_seconds"].eq(1e-9).all()
+    monkeypatch.setattr(training.sweep, "measuring_seconds", lambda *_, **__: 1e9)
+    timing = train(made, programs(made)).frames["timing"]
+    assert timing[["train_seconds", "evaluate_seconds"]].isna().all(axis=None)
+    assert timing["wall_seconds"].gt(0).all()
+
+
 def test_studies_train_in_the_order_of_the_config_and_the_longest_tile_first(watched, monkeypatch):
     made = comparison({"batch_size": [64, 16, 32]}, seeds=1, hidden=[8])
     planned = programs(made)

@@ -49,7 +49,7 @@ def costs(replicas: pd.DataFrame, timing: pd.DataFrame) -> pd.DataFrame:
     timing = timing.reindex(columns=list(dict.fromkeys([*timing.columns, *COSTS[:3]])))
     groups = timing.assign(work=timing["replicas"] * timing["steps"]).groupby(["experiment", "program"])
     programs = groups[list(COSTS[:3])].max()  # all groups of a program have one shape, unless memory lowered it
-    sums = groups[["train_seconds", "work"]].sum()
-    programs["step_seconds"] = sums["train_seconds"] / sums["work"]
+    seconds = groups["train_seconds"].agg(lambda tiles: tiles.sum(skipna=False))
+    programs["step_seconds"] = seconds / groups["work"].sum()
     joined = variants[["experiment", "program"]].join(programs, on=["experiment", "program"])
     return table.assign(**{name: joined[name].to_numpy(float) for name in COSTS})

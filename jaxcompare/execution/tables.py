@@ -30,7 +30,12 @@ TIMING = [
     "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
     "wall_seconds", "replica_steps_per_second", "tile_replicas", "argument_bytes", "temporary_bytes",
 ]  # fmt: skip
-BYTES = TIMING[-2:]
+UNCERTAIN = [
+    "train_seconds",
+    "evaluate_seconds",
+    "argument_bytes",
+    "temporary_bytes",
+]  # of `TIMING`; not known everywhere
 
 
 class Tables(NamedTuple):
@@ -62,7 +67,7 @@ def build(comparison: Comparison, measured: Sequence[tuple[Tile, Arrays]]) -> Ta
         whole = pd.concat([make(tile, arrays) for tile, arrays in measured], ignore_index=True)
         frames[name] = whole.sort_values("replica_id", kind="stable", key=lambda ids: ids.map(place), ignore_index=True)
     timing = [json.loads(str(arrays["timing"])) for _, arrays in measured if "timing" in arrays]
-    frames["timing"] = pd.DataFrame(timing, columns=TIMING).astype(dict.fromkeys(BYTES, float))  # NaN: XLA does not say
+    frames["timing"] = pd.DataFrame(timing, columns=TIMING).astype(dict.fromkeys(UNCERTAIN, float))  # NaN: not known
     with_field = [(tile, arrays) for tile, arrays in measured if FIELD in arrays]
     fields = _mean_fields(with_field)
     for tile, arrays in with_field:

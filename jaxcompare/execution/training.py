@@ -426,9 +426,10 @@ def train_tile(
     )
     first_nonfinite = np.array(carry.state.first_nonfinite_step)  # a copy: the carry is used up below
     wall = time.perf_counter() - start
-    # Measuring happens inside the segments. It is timed separately, and taken to cost the same each time.
+    # Measuring happens inside the segments. It is timed separately, and taken to cost the same each time. Where the
+    # machine was busier then, it seems to take longer than the whole: how long training took is not known.
     measuring = sweep.measuring_seconds(compiled, carry, data, arrays, level_of, rows=program.rows)
-    timing = _timing(tile, wall, min(wall, measuring), compiled.memory, compile_seconds)
+    timing = _timing(tile, wall, measuring if measuring < wall else None, compiled.memory, compile_seconds)
     return {
         **cut(tile, measured, range(epochs + 1)),
         "first_nonfinite_step": first_nonfinite[: len(tile.seeds), : len(tile.variants)],
@@ -437,7 +438,7 @@ def train_tile(
 
 
 def _timing(
-    tile: Tile, wall: float, evaluating: float, memory: sweep.Memory | None, compile_seconds: float
+    tile: Tile, wall: float, evaluating: float | None, memory: sweep.Memory | None, compile_seconds: float
 ) -> Mapping[str, Any]:
     program = tile.program
     return {
@@ -446,7 +447,7 @@ def _timing(
         "replicas": tile.replicas,
         "steps": program.total_steps,
         "compile_seconds": compile_seconds,
-        "train_seconds": wall - evaluating,
+        "train_seconds": None if evaluating is None else wall - evaluating,
         "evaluate_seconds": evaluating,
         "wall_seconds": wall,
         "replica_steps_per_second": tile.replicas * program.total_steps / wall,

@@ -69,7 +69,7 @@ def facts_of(
         if key in replicas:
             found[key] = ", ".join(words.level(value, key) for value in replicas[key].dropna().unique())
     if timing is not None and len(timing):
-        found |= {key: number(words, timing[key].sum()) for key in SECONDS}
+        found |= {key: number(words, _total(timing[key])) for key in SECONDS}
     if about.get("code") is not None:
         found["code"] = str(about["code"])[:DIGEST]
     named = {words.say(f"environment.{key}"): text for key, text in found.items()}
@@ -112,6 +112,11 @@ def data_sets(words: Words, told: Told) -> list[Block]:
     return [table(words, pd.DataFrame(data).drop_duplicates(), columns, words.say("report.data"))] if data else []
 
 
+def _total(parts: pd.Series) -> float:
+    """Return the sum; NaN where a part is not known."""
+    return float(pd.to_numeric(parts).sum(skipna=False))
+
+
 def by_program(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `timing` with a row per program: the times of its tiles add up, over places that train at the same time.
 
@@ -119,7 +124,7 @@ def by_program(rows: pd.DataFrame) -> pd.DataFrame:
     """
     known = {name: pd.to_numeric(rows[name]) for name in BYTES if name in rows}  # None where a compiler does not say
     work = rows.assign(work=rows["replicas"] * rows["steps"], **known)
-    sums = {name: (name, "sum") for name in ("replicas", *SECONDS, "wall_seconds", "work")}
+    sums = {name: (name, _total) for name in ("replicas", *SECONDS, "wall_seconds", "work")}
     most = {name: (name, "max") for name in ("steps", *BYTES) if name in rows}
     found = work.groupby(["experiment", "program"], sort=False).agg(**sums, **most).reset_index()
     found["replica_steps_per_second"] = found["work"] / found["wall_seconds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,8 @@ def short(*rows: pd.Series) -> bool:
 def seconds_of(words: Words, rows: Sequence[pd.Series]) -> str:
     """Return the seconds that programs trained, from the shortest to the longest."""
     times = sorted(float(row["train_seconds"]) for row in rows)
+    if any(map(math.isnan, times)):
+        return words.say("number.none")
     low, high = (f"{one:.2g}" if one < 10 else f"{one:.0f}" for one in (times[0], times[-1]))
     return low if low == high else words.say("claimed.span", low=low, high=high)
 
