@@ -54,13 +54,13 @@ def held_elsewhere(folder, **owner):
 
 def test_a_run_locks_its_folder_without_the_systems_locks(tmp_path, without_locks):
     first, second = run_folder.RunFolder(tmp_path), run_folder.RunFolder(tmp_path)
-    first.begin("one", "command")
-    first.begin("one", "command")
-    with pytest.raises(run_folder.StoreError, match=rf"writes there now \(process {os.getpid()} on .*choose another"):
-        second.begin("one", "command")
-    first.complete("one", "command")
-    second.begin("one", "command")
-    del second  # without an end: the lock goes with the object
+    named = rf"writes there now \(process {os.getpid()} on .*choose another"
+    with first.claimed("one"):
+        first.begin("one", "command")
+        with pytest.raises(run_folder.StoreError, match=named), second.claimed("one"):
+            pass
+    with second.claimed("one"):
+        pass
     assert sorted(path.name for path in (tmp_path / ".run").glob("lock*")) == ["lock"]
 
 

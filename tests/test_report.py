@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic
@@ -19,8 +20,11 @@ from jaxcompare.report.blocks import Heading, Items, Paragraph, Table
 from jaxcompare.report.draw import Background, draw_all, names_of, wanted_of
 from jaxcompare.report.environment import environment
 from jaxcompare.report.findings import findings, leaders
+from jaxcompare.report.read import ReportError, read_fields, read_tables
 from jaxcompare.report.records import patterns_of, records
 from jaxcompare.report.views import comparison_csvs, round_figures
+from jaxcompare.system import publishing
+from jaxcompare.system.manifest import damaged, read_manifest, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -363,6 +367,54 @@ def test_broken_results_are_refused_and_nothing_is_written(tmp_path, how, capsys
     assert "Traceback" not in message
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "report.md").read_text() == "the old one"
+
+
+def test_a_table_that_is_not_as_it_was_written_is_named(tmp_path, capsys):
+    synthetic.save(tmp_path, synthetic.tables("mine"), {"moons/x": np.arange(50.0)})
+    write_manifest(tmp_path, synthetic.MANIFEST)
+    generator = np.random.default_rng(0)
+    for path in sorted((tmp_path / "tables").glob("*")):
+        whole = path.read_bytes()
+        for _ in range(20 if path.suffix != ".csv" else 0):
+            content = bytearray(whole)
+            content[generator.integers(len(content))] ^= 1 << generator.integers(8)
+            path.write_bytes(content)
+            with pytest.raises(ReportError, match=rf"{path.name} is not the file that the run wrote"):
+                read_tables(tmp_path), read_fields(tmp_path)
+        path.unlink()
+        assert path.suffix == ".csv" or main([str(tmp_path)]) == 2
+        path.write_bytes(whole)
+    assert "No such file" in capsys.readouterr().err
+    assert len(read_tables(tmp_path)) > 3
+
+
+def test_a_report_that_was_remade_is_in_the_manifest(tmp_path, capsys):
+    synthetic.save(tmp_path, synthetic.tables("a"), {})
+    old = read_manifest(tmp_path)
+    assert main([str(tmp_path), "--lang", "en"]) == 0
+    assert "has no digests" in capsys.readouterr().err
+    assert read_manifest(tmp_path)["files"] == sorted(
+        names_in(tmp_path) - {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("tables/*")}
+    )
+    write_manifest(tmp_path, old)
+    assert main([str(tmp_path), "--lang", "ko"]) == 0
+    assert capsys.readouterr().err == ""
+    manifest = read_manifest(tmp_path)
+    assert set(manifest["files"]) == names_in(tmp_path)
+    assert not damaged(tmp_path, manifest)
+
+
+def names_in(folder):
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return names - {"manifest.json"}
+
+
+def test_a_folder_that_another_process_has_is_left_alone(tmp_path, capsys):
+    synthetic.save(tmp_path, synthetic.tables("a"), {})
+    with publishing.alone(tmp_path):
+        assert main([str(tmp_path)]) == 2
+    assert "another run writes there now" in capsys.readouterr().err
+    assert not (tmp_path / "report.md").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):

@@ -14,8 +14,10 @@ from problems import comparison, programs
 from jaxcompare.config.request import Request
 from jaxcompare.execution import fingerprint, pipeline, run_folder, table_files, tile_cache
 from jaxcompare.execution.tile_cache import TileCache
+from jaxcompare.system import publishing
 from jaxcompare.system.files import write_atomically
-from jaxcompare.system.manifest import read_manifest, write_manifest
+from jaxcompare.system.manifest import damaged, read_manifest, write_manifest
+from jaxcompare.system.strict_json import to_digested_json
 
 
 def of_shape(shape, **base):
@@ -76,32 +78,46 @@ def test_a_damaged_tile_is_none(tmp_path):
     assert kept.get(tile)["a"].size == 1000
 
 
+def begun(folder, run, command="command", *, force=False, complete=False):
+    """Begin a run into a folder, and end it, as a process that is stopped or that finishes does."""
+    with folder.claimed(run, force=force):
+        folder.begin(run, command)
+        if complete:
+            folder.complete(run, command)
+
+
 def test_unfinished_work_of_another_config_is_not_overwritten(tmp_path):
     folder = run_folder.RunFolder(tmp_path / "out")
-    folder.begin("one", "jaxcompare --exp a")
-    folder.begin("one", "jaxcompare --exp a")  # the same goes on
+    begun(folder, "one", "jaxcompare --exp a")
+    begun(folder, "one", "jaxcompare --exp a")  # the same goes on
     with pytest.raises(run_folder.StoreError, match=r"unfinished work of another config.*--exp a"):
-        folder.begin("two", "jaxcompare --exp b")
-    folder.begin("two", "jaxcompare --exp b", force=True)
-    folder.complete("two", "jaxcompare --exp b")
-    folder.begin("three", "jaxcompare --exp c")  # finished work is no obstacle
+        begun(folder, "two", "jaxcompare --exp b")
+    begun(folder, "two", "jaxcompare --exp b", force=True, complete=True)
+    begun(folder, "three", "jaxcompare --exp c")  # finished work is no obstacle
 
 
 def test_two_runs_do_not_write_into_one_folder(tmp_path):
     first, second = run_folder.RunFolder(tmp_path), run_folder.RunFolder(tmp_path)
-    first.begin("one", "command")
-    with pytest.raises(run_folder.StoreError, match="another run writes there now"):
-        second.begin("one", "command")
-    first.complete("one", "command")
-    second.begin("one", "command")
+    with first.claimed("one"), pytest.raises(run_folder.StoreError, match="another run writes there now"):
+        begun(second, "one")
+    begun(second, "one")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_block_that_begins_nothing_leaves_nothing(tmp_path, there):
+    out = tmp_path / "some" / "out"
+    if there:
+        out.mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError), run_folder.RunFolder(out).claimed("one"):
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.rglob("*")] == (["some", "out"] if there else [])
 
 
 def test_a_folder_without_state_is_no_finished_run(tmp_path):
     folder = run_folder.RunFolder(tmp_path)
     write_manifest(tmp_path, OURS)  # as in a fresh clone
     assert not folder.is_complete("one")
-    folder.begin("one", "command")
-    folder.complete("one", "command")
+    begun(folder, "one", complete=True)
     assert folder.is_complete("one")
     assert not folder.is_complete("two")
 
@@ -109,7 +125,7 @@ def test_a_folder_without_state_is_no_finished_run(tmp_path):
 OURS = {"jaxcompare": "0.1.0", "experiments": {}}
 
 
-@pytest.mark.parametrize("begin", [lambda folder: folder.state(), lambda folder: folder.begin("x", "one")])
+@pytest.mark.parametrize("begin", [lambda folder: folder.state(), lambda folder: begun(folder, "x")])
 @pytest.mark.parametrize(
     ("out", "message"),
     [
@@ -148,19 +164,20 @@ def test_numbers_that_are_not_finite_are_no_json(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damaged", [None, [], {"a": None}, {"a": {"config": [1]}}, {"a": {"config": {"study": {"base": "inf"}}}}]
+    "experiments", [None, [], {"a": None}, {"a": {"config": [1]}}, {"a": {"config": {"study": {"base": "inf"}}}}]
 )
-def test_a_manifest_with_another_form_can_still_be_read(tmp_path, damaged):
-    write_manifest(tmp_path, {**OURS, "experiments": damaged})
-    assert read_manifest(tmp_path)["experiments"] == damaged
+def test_a_manifest_with_another_form_can_still_be_read(tmp_path, experiments):
+    write_manifest(tmp_path, {**OURS, "experiments": experiments})
+    assert read_manifest(tmp_path)["experiments"] == experiments
 
 
-def publish(folder, files, manifest=None):
-    staging = folder.fresh_staging()
+def publish(folder, files, manifest=None, move=True):
+    staging = publishing.fresh_staging(folder.out)
     for name, content in files.items():
         write_atomically(staging / name, content.encode())
     write_manifest(staging, manifest or OURS)
-    folder.publish()
+    if move:
+        publishing.publish(folder.out)
 
 
 def test_publishing_replaces_and_removes_its_own_files_only(tmp_path):
@@ -171,7 +188,7 @@ def test_publishing_replaces_and_removes_its_own_files_only(tmp_path):
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"notes.txt", "report.md", "tables2/history.csv", "manifest.json"}
     assert (tmp_path / "report.md").read_text() == "new"
-    assert read_manifest(tmp_path)["files"] == ["report.md", "tables2/history.csv", "manifest.json"]
+    assert list(read_manifest(tmp_path)["files"]) == ["report.md", "tables2/history.csv"]
 
 
 def test_a_manifest_cannot_remove_what_lies_elsewhere(tmp_path):
@@ -179,9 +196,107 @@ def test_a_manifest_cannot_remove_what_lies_elsewhere(tmp_path):
     folder = run_folder.RunFolder(tmp_path / "out")
     publish(folder, {"a": "1"})
     manifest = read_manifest(folder.out)
-    (folder.out / "manifest.json").write_text(json.dumps({**manifest, "files": ["../precious"]}))
-    publish(folder, {"a": "2"})
-    assert (tmp_path / "precious").exists()
+    for files in (["../precious"], {"../precious": ""}):
+        (folder.out / "manifest.json").write_text(to_digested_json({**manifest, "files": files}))
+        publish(folder, {"a": "2"})
+        assert (tmp_path / "precious").exists()
+
+
+class KilledError(BaseException):
+    """In place of a kill: nothing catches it."""
+
+
+def test_a_kill_at_any_moment_of_publishing_leaves_the_old_results_or_the_new(tmp_path, monkeypatch):
+    """Whoever comes next finds one or the other, whole: never a mixture."""
+    contents = [{"a": "1", "tables/b": "1", "gone/c": "1"}, {"a": "2", "tables/b": "2", "new/d": "2"}]
+    moved, calls, limit = Path.replace, [], 0
+
+    def killed(path, target):
+        if len(calls) == limit:
+            raise KilledError
+        calls.append(path)
+        return moved(path, target)
+
+    ends = []
+    while not ends or ends[-1] is not None:
+        folder = run_folder.RunFolder(tmp_path / str(limit))
+        publish(folder, contents[0])
+        publish(folder, contents[1], move=False)
+        calls.clear()
+        monkeypatch.setattr(Path, "replace", killed)
+        monkeypatch.setattr(Path, "rename", killed)
+        try:
+            publishing.publish(folder.out)
+            ends.append(None)
+        except KilledError:
+            ends.append(limit)
+        monkeypatch.undo()
+        with publishing.alone(folder.out):  # as the next run, or the report, does
+            manifest = read_manifest(folder.out)
+            assert not damaged(folder.out, manifest)
+            found = {name: (folder.out / name).read_text() for name in manifest["files"]}
+            assert found == contents[limit > 0]
+            assert not (folder.out / "gone").exists() or limit == 0
+        limit += 1
+    assert len(ends) == 6  # the folder, three files, the manifest; then nothing was left to do
+
+
+def flipped(path, generator):
+    """Flip one random bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[generator.integers(len(content))] ^= 1 << generator.integers(8)
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_of_a_manifest_is_noticed(tmp_path):
+    folder, generator = run_folder.RunFolder(tmp_path), np.random.default_rng(0)
+    publish(folder, {"a": "1"}, OURS | {"experiments": {"a": {"config": {"study": []}, "target": 0.9}}})
+    whole, expected = (tmp_path / "manifest.json").read_bytes(), read_manifest(tmp_path)
+    for _ in range(300):
+        flipped(tmp_path / "manifest.json", generator)
+        try:
+            assert read_manifest(tmp_path) == expected  # a space that became another: nothing was lost
+        except ValueError:
+            with pytest.raises(run_folder.StoreError, match=r"manifest\.json"):
+                begun(folder, "one")
+        (tmp_path / "manifest.json").write_bytes(whole)
+
+
+def test_results_whose_manifest_is_gone_are_not_taken_for_an_empty_folder(tmp_path):
+    folder = run_folder.RunFolder(tmp_path)
+    publish(folder, {"tables/a": "1"})
+    begun(folder, "one", complete=True)
+    (tmp_path / "manifest.json").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(run_folder.StoreError, match=r"manifest\.json is gone"):
+        begun(folder, "two")
+    assert {path: path.read_bytes() for path in before} == before
+    begun(folder, "two", force=True)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: flipped(path, np.random.default_rng(0))])
+def test_complete_is_what_is_whole(tmp_path, harm, caplog):
+    folder = run_folder.RunFolder(tmp_path)
+    publish(folder, {"report.md": "some words", "tables/a": "numbers"})
+    begun(folder, "one", complete=True)
+    assert folder.is_complete("one")
+    harm(tmp_path / "tables" / "a")
+    assert not folder.is_complete("one")
+    begun(folder, "one")
+    assert "tables/a is" in caplog.text
+
+
+def test_a_damaged_state_is_set_aside_and_the_run_begins_anew(tmp_path, caplog):
+    folder, generator = run_folder.RunFolder(tmp_path), np.random.default_rng(0)
+    for _ in range(20):
+        begun(folder, "one", complete=True)
+        before = folder.state()
+        flipped(folder.state_path, generator)
+        if folder.state() != before:
+            assert not folder.is_complete("one")
+            begun(folder, "two", complete=True)
+            assert (folder.run / "state.json.damaged").is_file()
+    assert "set aside" in caplog.text
 
 
 def test_tables_come_back_as_they_were(tmp_path):

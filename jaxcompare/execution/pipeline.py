@@ -45,6 +45,7 @@ from jaxcompare.execution.training import Callbacks, Resources
 from jaxcompare.execution.workers import check_cluster, connected
 from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Program, Tile
+from jaxcompare.system import publishing
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import write_atomically
 from jaxcompare.system.manifest import read_manifest, write_manifest
@@ -79,8 +80,28 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape.data, every)
     folder, run_digest = RunFolder(request.out), _run_digest(comparisons, request)
-    if folder.is_complete(run_digest, request.outputs.written()) and not request.again:
-        return Outcome(f"{folder.out}: complete already, nothing to train (--again trains it again)")
+    already = Outcome(f"{folder.out}: complete already, nothing to train (--again trains it again)")
+
+    def is_complete() -> bool:
+        return not request.again and folder.is_complete(run_digest, request.outputs.written())
+
+    if is_complete():
+        return already
+    with folder.claimed(run_digest, force=request.force):
+        if is_complete():  # another process has just finished it
+            return already
+        return _train_and_publish(comparisons, request, folder, run_digest, shape, chosen)
+
+
+def _train_and_publish(
+    comparisons: list[Comparison],
+    request: Request,
+    folder: RunFolder,
+    run_digest: str,
+    shape: Any,
+    chosen: Mapping[str, Sequence[Any]],
+) -> Outcome:
+    """Do a run's work in a folder that is claimed."""
     if not request.force:
         check_replaced(folder.out, comparisons, request.asked)
     previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
@@ -93,7 +114,7 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes)
     with ExitStack() as stack, ExitStack() as cluster:
         workers = cluster.enter_context(connected(request.cluster)) if request.cluster else None
-        folder.begin(run_digest, request.command, force=request.force)
+        folder.begin(run_digest, request.command)
         sizes.save()
         tiles = TileCache(folder.run / "parts", _device_name(places[0]))
         if again:
@@ -192,18 +213,20 @@ def _publish(
         fields = report.read_fields(folder.out) | fields
     targets = {name: one["target"] for name, one in manifest["experiments"].items()}
     frames |= analysis.results(frames, targets, analysis.declared_in(manifest["experiments"]))
-    staging = folder.fresh_staging()
+    staging = publishing.fresh_staging(folder.out)
     write_tables(staging / "tables", frames, fields, every_csv=request.outputs.csv)
     for name, one in manifest["experiments"].items():
         write_atomically(staging / "config" / short(f"config_{name}.toml"), tomli_w.dumps(one["config"]).encode())
     try:
         failures = _report(staging, frames, fields, manifest, request.outputs, drawn, log)
     except Exception as error:  # hours of training are in the tables: they are published in any case
+        if isinstance(error, OSError) and folder.concerns(error):
+            raise
         failures = 1
         _LOG.warning("the report could not be made (%s: %s); the tables are there", type(error).__name__, error)
         _LOG.debug("the report could not be made", exc_info=True)
     write_manifest(staging, manifest)
-    folder.publish()
+    publishing.publish(folder.out)
     return failures
 
 
@@ -234,4 +257,7 @@ def _previous(out: Path, comparisons: Sequence[Comparison]) -> dict[str, Any]:
     manifest = read_manifest(out)
     mine = {one.name for one in comparisons}
     others = {name: one for name, one in manifest.get("experiments", {}).items() if name not in mine}
+    if others:
+        report.read_tables(out)  # what is damaged is said before anything trains
+        report.read_fields(out)
     return {**manifest, "experiments": others} if others else {}

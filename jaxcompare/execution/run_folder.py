@@ -1,24 +1,30 @@
-"""A results folder: the state of the run into it, the lock, staging and publishing. All writes are atomic.
+"""A results folder: the state of the run into it, the lock, and what may be replaced. All writes are atomic.
 
 <out>/                what is published: tables, pictures, report, manifest.json
-<out>/.run/           the run's state, not published: state.json, tiles.json, parts/ (measured tiles), staging/
+<out>/.run/           the run's state, not published: state.json, tiles.json, parts/ (measured tiles), and what `publishing` has
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import errno
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxcompare.config.errors import InputError
-from jaxcompare.system.files import write_atomically
-from jaxcompare.system.lock import LockedError, lock
-from jaxcompare.system.manifest import MANIFEST, read_manifest
-from jaxcompare.system.strict_json import to_json
+from jaxcompare.system import publishing
+from jaxcompare.system.files import set_aside, write_atomically
+from jaxcompare.system.lock import LockedError
+from jaxcompare.system.manifest import MANIFEST, damaged, read_manifest
+from jaxcompare.system.strict_json import from_digested_json, to_digested_json
+
+DISK_FAULTS = {
+    getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE")
+}  # as far as there are
+GOES_ON = "finished training is kept, and the same command goes on from there"
+_LOG = logging.getLogger(__name__)
 
 
 class StoreError(InputError):
@@ -30,22 +36,18 @@ class RunFolder:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.run = out / ".run"
-        self.staging = self.run / "staging"
+        self.run = out / publishing.RUN
         self.state_path = self.run / "state.json"
-        self.unlock: Callable[[], Any] = lambda: None
 
     def state(self) -> dict[str, Any]:
-        """Return the record of the last run into this folder; empty if there was none."""
+        """Return the record of the last run into this folder; empty if there was none, or if it is damaged."""
         try:
             self._check_path()
-            return json.loads(self.state_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return from_digested_json(self.state_path.read_bytes(), optional=lambda state: "manifest" not in state)
+        except (FileNotFoundError, ValueError):
             return {}
-        except PermissionError as error:
+        except OSError as error:
             raise StoreError(f"--out {self.out}: {error.filename} cannot be read: {error.strerror}") from error
-        except (OSError, ValueError) as error:
-            raise StoreError(f"--out {self.out}: {self.state_path} cannot be read ({error}); move it away") from error
 
     def _check_path(self) -> None:
         """Raise StoreError for a path with a link to nothing, or with a file that should be a folder."""
@@ -56,21 +58,58 @@ class RunFolder:
                 raise StoreError(f"--out {self.out}: {path} is no folder; choose another --out")
 
     def is_complete(self, run_digest: str, wanted: Mapping[str, Sequence[str]] | None = None) -> bool:
-        """Return whether this very run is finished and published here, with all wanted outputs (languages, say)."""
+        """Return whether this very run is published here, whole, with all wanted outputs (languages, say)."""
         state = self.state()
-        finished = state.get("complete") is True and state.get("digest") == run_digest
         written = state.get("written", {})
         there = all(set(values) <= set(written.get(name, ())) for name, values in (wanted or {}).items())
-        return finished and there and (self.out / MANIFEST).is_file()
+        if not (state.get("complete") is True and state.get("digest") == run_digest and there):
+            return False
+        try:
+            return not damaged(self.out, read_manifest(self.out))
+        except (OSError, ValueError):
+            return False
 
-    def begin(self, run_digest: str, command: str, *, force: bool = False) -> None:
-        """Mark the folder as this run's.
+    @contextlib.contextmanager
+    def claimed(self, run_digest: str, *, force: bool = False) -> Iterator[None]:
+        """Keep other runs out of the folder during a block, and check that this run may write there.
+
+        Results that an earlier run was publishing when it ended are published first. A block that ends before `begin` leaves
+        the folder as it was.
 
         Raises:
-            StoreError: the folder cannot be written, holds unfinished work of another config, or another run writes there.
+            StoreError: another run writes there, the folder cannot be written, holds unfinished work of another config, files
+                of others, or results that are damaged.
         """
-        state = self.state()
-        if not state and not force and not is_results(self.out) and any(_visible(self.out)):
+        self._check_path()
+        try:
+            with publishing.alone(self.out):
+                self._check_content(run_digest, force=force)
+                yield
+        except LockedError as error:
+            who = f" ({error})" if str(error) else ""
+            raise StoreError(f"--out {self.out}: another run writes there now{who}; choose another --out") from error
+        except OSError as error:
+            if not self.concerns(error):
+                raise
+            then = f"; {GOES_ON}" if self.state() else ""
+            where = f" ({error.filename})" if error.filename else ""
+            raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}{where}{then}") from error
+
+    def concerns(self, error: OSError) -> bool:
+        """Return whether an error says that a disk is full or fails, or that this folder cannot be written or is gone."""
+        inside = str(error.filename or "").startswith(str(self.out))
+        return inside or error.errno in DISK_FAULTS - {None}
+
+    def _check_content(self, run_digest: str, *, force: bool) -> None:
+        state, there = self.state(), is_results(self.out)
+        if self.state_path.exists() and not state:
+            _LOG.warning("%s: damaged, set aside as %s", self.state_path, set_aside(self.state_path).name)
+        if state.get("manifest") and not there and not force:
+            raise StoreError(
+                f"--out {self.out}: {MANIFEST} is gone, which says what the results there are. Put it back, choose another "
+                "--out, or give those results up with --force"
+            )
+        if not state and not force and not there and any(_visible(self.out)):
             raise StoreError(
                 f"--out {self.out}: holds files that no run wrote ({next(_visible(self.out)).name} is one); choose an "
                 "empty or a new folder, or add results to it with --force"
@@ -80,65 +119,39 @@ class RunFolder:
                 f"--out {self.out}: holds unfinished work of another config or version ({state.get('command')}). "
                 "Finish that with its own command, choose another --out, or give it up with --force"
             )
-        try:
-            self._lock()
-            write_atomically(self.state_path, _json({"digest": run_digest, "command": command, "complete": False}))
-        except OSError as error:
-            raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}") from error
+        if there and state.get("complete") and state.get("digest") == run_digest:
+            for name, how in damaged(self.out, read_manifest(self.out)).items():
+                _LOG.warning("%s: %s is %s, and is made again", self.out, name, how)
 
-    def _lock(self) -> None:
-        """Keep others out until the run is complete or this object is gone."""
-        self.unlock()
-        try:
-            self.unlock = weakref.finalize(self, lock(self.run))
-        except LockedError as error:
-            who = f" ({error})" if str(error) else ""
-            raise StoreError(f"--out {self.out}: another run writes there now{who}; choose another --out") from error
+    def begin(self, run_digest: str, command: str) -> None:
+        """Mark the folder, which was claimed, as this run's."""
+        self._write({"digest": run_digest, "command": command, "complete": False})
 
     def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
         """Mark the run as finished, with the outputs that were written."""
-        state = {"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})}
-        write_atomically(self.state_path, _json(state))
-        self.unlock()
+        self._write({"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})})
 
-    def fresh_staging(self) -> Path:
-        """Return an empty folder to write the results into."""
-        shutil.rmtree(self.staging, ignore_errors=True)
-        self.staging.mkdir(parents=True)
-        return self.staging
-
-    def publish(self) -> None:
-        """Move the staged files into place: every file is the old one or the new one, never half of one.
-
-        Files that only the last run wrote are removed; files that no run wrote stay.
-        """
-        old = set(read_manifest(self.out)["files"]) if is_results(self.out) else set()
-        new = [path.relative_to(self.staging) for path in sorted(self.staging.rglob("*")) if path.is_file()]
-        last = Path(MANIFEST)  # it says that the rest is there
-        for path in [*(path for path in new if path != last), last]:
-            (self.out / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.staging / path).replace(self.out / path)
-        for name in old - {str(path) for path in new}:
-            target = (self.out / name).resolve()
-            if self.out.resolve() in target.parents:
-                target.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
-                    target.parent.rmdir()
-        shutil.rmtree(self.staging, ignore_errors=True)
+    def _write(self, state: Mapping[str, Any]) -> None:
+        state = {**state, "manifest": is_results(self.out)}  # a manifest that is gone later is no empty folder
+        write_atomically(self.state_path, f"{to_digested_json(state)}\n".encode())
 
 
 def is_results(folder: Path) -> bool:
-    """Return whether the manifest says that a run was published here."""
+    """Return whether a manifest says that a run was published here.
+
+    Raises:
+        StoreError: there is a manifest, and it is damaged.
+    """
     try:
         manifest = read_manifest(folder)
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"--out {folder}: {error}. It says which results are there: restore it, or choose another --out"
+        ) from error
     return {"jaxcompare", "experiments", "files"} <= manifest.keys()
 
 
 def _visible(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*") if not path.name.startswith("."))
-
-
-def _json(state: Mapping[str, Any]) -> bytes:
-    return (to_json(state, indent=2, sort_keys=True) + "\n").encode()

@@ -7,7 +7,6 @@ tile that a neighbour's job once made small.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Sequence
@@ -20,9 +19,9 @@ from jaxcompare.config.comparison import digest
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.planning import memory
 from jaxcompare.planning.programs import Program, Tile, identity
-from jaxcompare.system.files import write_atomically
+from jaxcompare.system.files import set_aside, write_atomically
 from jaxcompare.system.memory import spell_bytes
-from jaxcompare.system.strict_json import to_json
+from jaxcompare.system.strict_json import from_digested_json, to_digested_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class TileSizes:
         Args:
             places: where tiles train.
             limit: bytes that may be used of each device; None: what is free.
-            path: of the file; a damaged file counts as none.
+            path: of the file; a damaged file is set aside.
             blank: ignore what the file has.
         """
         self.places, self.limit, self.path = places, limit, path
@@ -48,10 +47,12 @@ class TileSizes:
         self.batches: dict[str, int] = {}  # the numbers of `batch_size = "auto"`
         if path is not None and not blank:
             try:
-                kept = json.loads(path.read_text(encoding="utf-8"))
+                kept = from_digested_json(path.read_bytes())
                 self.entries, self.batches = dict(kept["tiles"]), dict(kept["batches"])
-            except (OSError, ValueError, KeyError, TypeError):
-                self.entries, self.batches = {}, {}
+            except FileNotFoundError:
+                pass
+            except (ValueError, KeyError, TypeError):
+                _LOG.warning("%s: damaged, set aside as %s", path, set_aside(path).name)
 
     def free_bytes(self) -> int | None:
         """Return the bytes that may be used of each device; None: the devices do not say."""
@@ -96,7 +97,7 @@ class TileSizes:
         """Write the file, where one is named."""
         if self.path is not None:
             with self.lock:
-                text = to_json({"tiles": self.entries, "batches": self.batches}, indent=2, sort_keys=True)
+                text = to_digested_json({"tiles": self.entries, "batches": self.batches})
                 write_atomically(self.path, f"{text}\n".encode())
 
     def fit(self, programs: Sequence[Program]) -> None:

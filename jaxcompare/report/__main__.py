@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from jaxcompare.config import outputs
 from jaxcompare.config.errors import InputError
 from jaxcompare.report import read_fields, read_manifest, read_tables, write
+from jaxcompare.system import publishing
 from jaxcompare.system.command import command, tell
 from jaxcompare.system.cores import usable_cores
-from jaxcompare.system.messages import shown_on_stderr
+from jaxcompare.system.lock import LockedError
+from jaxcompare.system.manifest import MANIFEST, digests_of, write_manifest
+from jaxcompare.system.messages import LOG, shown_on_stderr
 from jaxcompare.words import say
 
 
@@ -26,11 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         wanted = outputs.parse(given.lang, given.formats)
-        tables = read_tables(given.results)
-        fields, manifest = read_fields(given.results), read_manifest(given.results)
         options = {"workers": given.workers, "languages": wanted.languages, "formats": wanted.formats}
-        with shown_on_stderr():
-            written = write(given.results, tables, fields, manifest, **options)
+        there = given.results.is_dir()
+        with shown_on_stderr(), publishing.alone(given.results) if there else nullcontext():
+            tables = read_tables(given.results)
+            fields, manifest = read_fields(given.results), read_manifest(given.results)
+            if not digests_of(manifest):
+                LOG.warning(say("error.unchecked", name=given.results / MANIFEST))
+            staging = publishing.fresh_staging(given.results)
+            written = write(staging, tables, fields, manifest, **options)
+            write_manifest(staging, {"files": []} | manifest)  # without digests, as it was
+            publishing.publish(given.results)
+    except LockedError as error:
+        tell(f"jaxcompare.report: {say('error.locked', folder=given.results)} {error}".rstrip(), "stderr")
+        return 2
     except (InputError, OSError) as error:
         tell(f"jaxcompare.report: {error}", "stderr")
         return 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +52,36 @@ class ReportError(InputError):
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Return every table under `folder/tables` by name; raise ReportError where a required table is missing or broken."""
+    """Return every table under `folder/tables` by name.
+
+    Raises:
+        ReportError: a required table is missing or broken, or a table is not the one whose digest the manifest has.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise ReportError(say("error.folder", folder=folder))
+    digests = _digests(folder)
+    named = [Path(name) for name in digests if Path(name).match("tables/*.parquet")]
     tables = {}
-    for path in sorted((folder / "tables").glob("*.parquet")):
-        try:
-            with path.open("rb") as file:  # Arrow opens no path that is not in UTF-8
-                tables[path.stem] = pd.read_parquet(file)
+    for path in named or [path.relative_to(folder) for path in sorted((folder / "tables").glob("*.parquet"))]:
+        try:  # Arrow opens no path that is not in UTF-8
+            tables[path.stem] = pd.read_parquet(io.BytesIO(_whole(folder, path, digests)))
         except BROKEN as error:
-            raise ReportError(say("error.broken", name=path, reason=error)) from error
+            raise ReportError(say("error.broken", name=folder / path, reason=error)) from error
     check(tables, folder)
     return tables
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return manifest.digests_of(read_manifest(folder)) if (folder / manifest.MANIFEST).exists() else {}
+
+
+def _whole(folder: Path, name: Path, digests: Mapping[str, str]) -> bytes:
+    """Return a file's content; raise ReportError where its digest is another one."""
+    content, wanted = (folder / name).read_bytes(), digests.get(name.as_posix())
+    if wanted is not None and manifest.sha256(content) != wanted:
+        raise ReportError(say("error.changed", name=folder / name))
+    return content
 
 
 def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
@@ -80,14 +99,15 @@ def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
 
 def read_fields(folder: Path) -> dict[str, np.ndarray]:
     """Return the decision fields under `folder/tables`; empty where none were kept."""
-    path = Path(folder) / "tables" / "fields.npz"
-    if not path.exists():
+    folder, name = Path(folder), Path("tables", "fields.npz")
+    digests = _digests(folder)
+    if name.as_posix() not in digests and (digests or not (folder / name).exists()):
         return {}
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(_whole(folder, name, digests)), allow_pickle=False) as kept:
             return dict(kept)
     except BROKEN as error:
-        raise ReportError(say("error.broken", name=path, reason=error)) from error
+        raise ReportError(say("error.broken", name=folder / name, reason=error)) from error
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

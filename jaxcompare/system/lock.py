@@ -20,6 +20,7 @@ except ImportError:  # Windows
 from jaxcompare.system.strict_json import to_json
 
 SECONDS_BETWEEN_BEATS = 20.0
+LOCKS = {"lock", "lock.json"}  # the files in the folder, of one kind or the other
 STALE_SECONDS = 300.0  # a process of another host that has not written for longer is taken for dead
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxcompare.system.text import readable
+
+DIGEST = "content_digest"
 
 
 def to_json(content: Any, *, infinity_as_text: bool = False, **options: Any) -> str:
@@ -22,6 +25,48 @@ def to_json(content: Any, *, infinity_as_text: bool = False, **options: Any) -> 
     '{"loss": null, "clip_norm": "inf"}'
     """
     return json.dumps(_plain(content, infinity_as_text=infinity_as_text), allow_nan=False, **options)
+
+
+def to_digested_json(content: Mapping[str, Any], *, infinity_as_text: bool = False) -> str:
+    """Return content as a JSON object with a digest of all else in it, sorted and indented.
+
+    >>> text = to_digested_json({"complete": True})
+    >>> from_digested_json(text)
+    {'complete': True}
+    >>> from_digested_json(text.replace("true", "false"))
+    Traceback (most recent call last):
+        ...
+    ValueError: its digest says that it was changed or damaged
+    """
+    if DIGEST in content:
+        raise ValueError(f"a key of the content is called {DIGEST!r}")
+    plain = json.loads(to_json(content, infinity_as_text=infinity_as_text, default=str))
+    return to_json({**plain, DIGEST: _digest(plain)}, indent=2, sort_keys=True)
+
+
+def from_digested_json(
+    text: str | bytes, *, optional: Callable[[dict], bool] = lambda content: False
+) -> dict[str, Any]:
+    """Return the content of `to_digested_json`.
+
+    Args:
+        text: the JSON.
+        optional: whether content may lack a digest.
+
+    Raises:
+        ValueError: no JSON object, or none with this digest.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"holds a {type(content).__name__}, not a JSON object")
+    found = content.pop(DIGEST, None)
+    if found != _digest(content) and not (found is None and optional(content)):
+        raise ValueError("its digest says that it was changed or damaged")
+    return content
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _plain(value: Any, *, infinity_as_text: bool) -> Any:

@@ -1,0 +1,97 @@
+"""Results are published whole: first all files are written aside, then that folder is renamed, then the files are moved.
+
+A kill before the renaming leaves the old results; after it, whoever comes next moves the rest. Standard library only.
+
+<out>/.run/staging/       files that are being written
+<out>/.run/publishing/    all files of new results, from the renaming until they have been moved into <out>
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxcompare.system.files import sync
+from jaxcompare.system.lock import LOCKS, lock
+from jaxcompare.system.manifest import MANIFEST, read_manifest
+
+RUN = ".run"
+
+
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep other processes out of a results folder during a block; first publish what an earlier run was publishing.
+
+    What the lock needed is taken away where the block left nothing beside it.
+
+    Raises:
+        LockedError: another process has the folder.
+        OSError: the folder cannot be written.
+    """
+    made = [path for path in (out / RUN, out, *out.parents) if not path.exists()]
+    unlock = lock(out / RUN)
+    try:
+        finish(out)
+        yield
+    finally:
+        left = {path.name for path in (out / RUN).glob("*")} - LOCKS
+        if out / RUN in made and not left:
+            shutil.rmtree(out / RUN, ignore_errors=True)
+            for path in made[1:]:
+                with contextlib.suppress(OSError):  # it is not empty
+                    path.rmdir()
+        unlock()
+
+
+def fresh_staging(out: Path) -> Path:
+    """Return an empty folder to write results into; `publish` moves them."""
+    staging = out / RUN / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def publish(out: Path) -> None:
+    """Publish what was staged, its manifest included. The caller has locked the folder.
+
+    Files that only the last run wrote are removed; files that no run wrote stay.
+    """
+    staging, ready = out / RUN / "staging", _ready(out)
+    for path in staging.rglob("*"):
+        sync(path)
+    staging.rename(ready)
+    sync(ready.parent)
+    finish(out)
+
+
+def finish(out: Path) -> None:
+    """Move what is left of results that were about to be published, if any. The caller has locked the folder."""
+    ready = _ready(out)
+    if (ready / MANIFEST).is_file():
+        new = [Path(name) for name in sorted(_names(ready) - {MANIFEST})]
+        for path in (path for path in new if (ready / path).is_file()):
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (ready / path).replace(out / path)
+        for name in _names(out) - {path.as_posix() for path in new} - {MANIFEST}:
+            target = (out / name).resolve()
+            if out.resolve() in target.parents:
+                target.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    target.parent.rmdir()
+        (ready / MANIFEST).replace(out / MANIFEST)  # last: it says that the rest is there
+        sync(out)
+    shutil.rmtree(ready, ignore_errors=True)
+
+
+def _ready(out: Path) -> Path:
+    return out / RUN / "publishing"
+
+
+def _names(out: Path) -> set[str]:
+    """Return the names of the files that the last run wrote."""
+    try:
+        return {str(name) for name in read_manifest(out)["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
