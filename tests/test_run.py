@@ -1,7 +1,9 @@
 """The command line from end to end, on the smallest comparison there is."""
 
+import errno
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -14,10 +16,11 @@ import pandas as pd
 import pytest
 from problems import dots, quickly_compiled
 
-from jaxcompare import run
+from jaxcompare import report, run
 from jaxcompare.config.parse import parse
 from jaxcompare.engine import sweep
 from jaxcompare.execution import training
+from jaxcompare.execution.run_folder import RunFolder
 from jaxcompare.planning import memory
 from jaxcompare.report.__main__ import main as remake
 
@@ -191,6 +194,105 @@ def test_another_comparison_is_added_beside_the_first(out, tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert set(manifest["experiments"]) == {"tiny", "other"}
     assert (out / "config" / "config_other.toml").is_file()
+
+
+def test_what_another_run_published_in_the_meantime_is_kept(out, tmp_path, monkeypatch):
+    """The folder is read once it is locked, not before: else the slower of two runs replaces what the faster one wrote."""
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    for path in (first, second):
+        path.write_text(PLAIN)
+    claimed, ran = RunFolder.claimed, []
+
+    def late(folder, *arguments, **options):
+        if not ran:
+            ran.append(second)
+            assert command("--exp", second, "--out", out) == 0
+        return claimed(folder, *arguments, **options)
+
+    monkeypatch.setattr(RunFolder, "claimed", late)
+    assert command("--exp", first, "--out", out) == 0
+    assert set(tables(out)["replicas"]["experiment"]) == {"tiny", "first", "second"}
+
+
+@pytest.mark.parametrize("harmed", ["manifest.json", "tables/history.parquet", "tables/fields.npz"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_results_that_are_damaged_are_neither_used_nor_dropped(out, tmp_path, capsys, harmed, gone):
+    (tmp_path / "other.toml").write_text(PLAIN)
+    content = (out / harmed).read_bytes()
+    if gone:
+        (out / harmed).unlink()
+    else:
+        (out / harmed).write_bytes(content.replace(b"tiny", b"tinz", 1)[:-1] + b"?")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert command("--exp", tmp_path / "other.toml", "--out", out) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert Path(harmed).name in line
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("harmed", ["tables/history.parquet", "report.md"])
+def test_what_is_missing_is_published_again_without_training(config, out, harmed, capsys, monkeypatch):
+    whole = (out / harmed).read_bytes()
+    (out / harmed).unlink()
+    monkeypatch.setattr(sweep, "lowered", lambda *_, **__: pytest.fail("compiled"))
+    assert command("--exp", config, "--out", out) == 0
+    assert f"{harmed} is missing, and is made again" in capsys.readouterr().err
+    assert (out / harmed).read_bytes() == whole or harmed == "report.md"  # in which the time of the run is another one
+
+
+def failing(number, monkeypatch, folder):
+    """Let the `number`th write to the disk fail, as on a disk that is full; return the list of calls."""
+    calls, synced = [], os.fsync
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) >= number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return calls
+
+
+def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_later(tmp_path, capsys, monkeypatch):
+    (tmp_path / "tiny.toml").write_text(PLAIN)
+    reference = tmp_path / "reference"
+    calls = failing(math.inf, monkeypatch, reference)
+    assert command("--exp", tmp_path / "tiny.toml", "--out", reference) == 0
+    expected, every = tables(reference), len(calls)
+    capsys.readouterr()
+    for number in {1, every // 2, every}:
+        monkeypatch.undo()
+        out = tmp_path / str(number)
+        failing(number, monkeypatch, out)
+        assert command("--exp", tmp_path / "tiny.toml", "--out", out) == 2, number
+        said = capsys.readouterr().err.splitlines()
+        assert "No space left on device" in said[-1]
+        assert not [line for line in said if "Traceback" in line]
+        monkeypatch.undo()
+        assert command("--exp", tmp_path / "tiny.toml", "--out", out) == 0, number
+        capsys.readouterr()
+        for name in expected.keys() - {"timing"}:
+            pd.testing.assert_frame_equal(tables(out)[name], expected[name], check_exact=True)
+
+
+@pytest.mark.parametrize("moment", ["build", "write"])
+def test_results_that_are_removed_while_a_run_goes_on_are_no_success(tmp_path, capsys, monkeypatch, moment):
+    (tmp_path / "tiny.toml").write_text(PLAIN)
+    out, original = tmp_path / "out", getattr(report, moment)
+
+    def removed(*given, **options):
+        found = original(*given, **options)
+        shutil.rmtree(out)
+        return found
+
+    monkeypatch.setattr(report, moment, removed)
+    code = command("--exp", tmp_path / "tiny.toml", "--out", out)
+    assert "Traceback" not in capsys.readouterr().err
+    assert code == 2 or {"replicas", "history", "summary"} <= set(tables(out))
+    monkeypatch.undo()
+    assert command("--exp", tmp_path / "tiny.toml", "--out", out) == 0
+    assert {"replicas", "history", "summary"} <= set(tables(out))
 
 
 def test_every_json_is_strict_and_an_infinity_comes_back(finished, tmp_path):

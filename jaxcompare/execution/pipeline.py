@@ -226,6 +226,7 @@ def _publish(
         _LOG.warning("the report could not be made (%s: %s); the tables are there", type(error).__name__, error)
         _LOG.debug("the report could not be made", exc_info=True)
     write_manifest(staging, manifest)
+    folder.check_staged(staging, frames)
     publishing.publish(folder.out)
     return failures
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,13 @@ class RunFolder:
             then = f"; {GOES_ON}" if self.state() else ""
             where = f" ({error.filename})" if error.filename else ""
             raise StoreError(f"--out {self.out}: cannot be written: {error.strerror or error}{where}{then}") from error
+
+    def check_staged(self, staging: Path, tables: Iterable[str]) -> None:
+        """Raise StoreError where a table that was written into the staging folder is not there any more."""
+        if any(not (staging / "tables" / f"{name}.parquet").is_file() for name in tables):
+            raise StoreError(
+                f"--out {self.out}: the folder was removed while the run went on; run the same command again"
+            )
 
     def concerns(self, error: OSError) -> bool:
         """Return whether an error says that a disk is full or fails, or that this folder cannot be written or is gone."""
