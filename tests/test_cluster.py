@@ -322,12 +322,12 @@ def until(condition, seconds=120):
 @pytest.mark.slow
 def test_a_scheduler_that_ends_is_a_clear_error_and_the_same_command_resumes(folder, scheduler):
     done = run(folder, "--cluster", scheduler.address, "--out", "out", stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    until(lambda: list((folder / "out" / ".run").glob("parts/*/*.npz")))
+    until(lambda: list((folder / "out" / ".run").glob("parts/*/*.tile")))
     scheduler.processes[0].kill()
     _, said = done.communicate(timeout=120)
     assert done.returncode == 2
     assert f"the cluster {scheduler.address} has gone; finished tiles are kept" in said.splitlines()[-1]
-    kept = len(list((folder / "out" / ".run").glob("parts/*/*.npz")))
+    kept = len(list((folder / "out" / ".run").glob("parts/*/*.tile")))
     assert kept >= 1
     assert run(folder, "--out", "out").wait() == 0
     assert run(folder, "--out", "whole").wait() == 0
@@ -340,7 +340,7 @@ def test_a_submitter_that_ends_takes_its_workers_along_and_leaves_a_foreign_clus
     from distributed import Client
 
     own = run(folder, "--cluster", "local:2", "--out", "own")
-    until(lambda: list((folder / "own" / ".run").glob("parts/*/*.npz")))
+    until(lambda: list((folder / "own" / ".run").glob("parts/*/*.tile")))
     children = psutil.Process(own.pid).children(recursive=True)
     assert len(children) >= 2
     own.kill()
@@ -348,7 +348,7 @@ def test_a_submitter_that_ends_takes_its_workers_along_and_leaves_a_foreign_clus
     until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 30)
 
     other = run(folder, "--cluster", scheduler.address, "--out", "other")
-    until(lambda: list((folder / "other" / ".run").glob("parts/*/*.npz")))
+    until(lambda: list((folder / "other" / ".run").glob("parts/*/*.tile")))
     other.kill()
     other.wait()
     with Client(scheduler.address, set_as_default=False) as client:

@@ -71,7 +71,7 @@ def test_a_study_with_more_seeds_finds_its_old_tiles(tmp_path):
 def test_a_damaged_tile_is_none(tmp_path):
     kept, tile = TileCache(tmp_path, "cpu"), of_shape((3, 8)).tiles[0]
     kept.put(tile, {"a": np.arange(1000)})
-    (path,) = kept.folder.glob("*.npz")
+    (path,) = kept.folder.glob("*.tile")
     path.write_bytes(path.read_bytes()[:500])
     assert kept.get(tile) is None
     kept.put(tile, {"a": np.arange(1000)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -274,6 +275,14 @@ class Progress(NamedTuple):
     measured: dict[str, dict[str, np.ndarray]]  # at their ends, each [E, S, V, ...]
 
 
+class Checkpoint(NamedTuple):
+    """A tile between two segments, on the host: training that goes on from it ends with the same bits."""
+
+    steps: int  # done so far
+    carry: list[np.ndarray]  # the leaves of the carry, [S, V, ...]
+    measured: dict[str, dict[str, np.ndarray]]  # at the ends of the epochs so far, each [S, V, ..., E]
+
+
 def train_tile(
     compiled: Compiled,
     data: segment.Data,
@@ -284,6 +293,8 @@ def train_tile(
     levels: Sequence[int],
     rows: int,
     report: Callable[[Progress], None] = lambda progress: None,
+    keep: Callable[[Callable[[], Checkpoint]], None] = lambda make: None,
+    checkpoint: Checkpoint | None = None,
     seconds_a_segment: float = 2.0,
     segment_steps: int | None = None,
 ) -> tuple[segment.Carry, dict[str, dict[str, np.ndarray]]]:
@@ -298,6 +309,8 @@ def train_tile(
         levels: [epochs + 1] the level of measurement at each epoch's end; 0 is before the first step.
         rows: K of `lowered`.
         report: called at each segment's end.
+        keep: called before that, with a function that copies the checkpoint to the host, if it is wanted.
+        checkpoint: of the same program and replicas, to go on from; None: from the start.
         seconds_a_segment: the time that a segment should take, about; longer where the fixed cost of a segment is not small.
         segment_steps: a fixed number of steps per segment instead.
 
@@ -306,14 +319,17 @@ def train_tile(
     """
     carry = compiled.init(data, replicas)
     total = epochs * steps_per_epoch
-    # The untrained networks are measured in a separate segment without steps.
-    carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, levels[:1], rows=rows))
-    collected = [_rows_last(kept, 1)]
-    report(Progress(0, 0.0, range(1), _rows_first(collected[-1])))
+    if checkpoint is None:
+        # The untrained networks are measured in a separate segment without steps.
+        carry, kept = compiled.train(carry, data, replicas, make_window(0, 0, 0, levels[:1], rows=rows))
+        collected, done = [_rows_last(kept, 1)], 0
+    else:
+        carry, collected, done = _restored(carry, checkpoint), [checkpoint.measured], checkpoint.steps
+    report(Progress(done, 0.0, range(done // steps_per_epoch + 1), _rows_first(collected[-1])))
     # An epoch's order alone takes two seconds with a million examples.
     carry, fixed = _timed(compiled, carry, data, replicas, segment.NOTHING, rows)
     wanted = max(seconds_a_segment, FEWEST_FIXED * fixed)
-    done, pace = 0, float(segment_steps or min(steps_per_epoch, 20))
+    pace = float(segment_steps or min(steps_per_epoch, 20))
     while done < total:
         began = time.perf_counter()
         stop = min(done + max(1, int(pace)), total, (done // steps_per_epoch + rows) * steps_per_epoch)
@@ -324,13 +340,30 @@ def train_tile(
         ended = stop // steps_per_epoch - first + 1  # epochs that ended in this segment
         collected.append(_rows_last(kept, ended))
         seconds = time.perf_counter() - began
+        keep(partial(_checkpoint, stop, carry, collected))
         report(Progress(stop, seconds, range(first, first + ended), _rows_first(collected[-1])))
         if segment_steps is None:
             stepping = max(seconds - fixed * (last - first + 1), 1e-9)
             pace = (stop - done) * min(4.0, wanted / stepping)
         done = stop
-    whole = jax.tree.map(lambda *parts: np.moveaxis(np.concatenate(parts, axis=-1), -1, 0), *collected)
-    return carry, whole
+    return carry, _rows_first(_joined(collected))
+
+
+def _joined(collected: Sequence[dict[str, dict[str, np.ndarray]]]) -> dict[str, dict[str, np.ndarray]]:
+    return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *collected)
+
+
+def _checkpoint(steps: int, carry: segment.Carry, collected: Sequence[dict[str, dict[str, np.ndarray]]]) -> Checkpoint:
+    return Checkpoint(steps, [np.array(leaf) for leaf in jax.tree.leaves(carry)], _joined(collected))
+
+
+def _restored(fresh: segment.Carry, checkpoint: Checkpoint) -> segment.Carry:
+    """Return a checkpoint's carry, put where the fresh one is; that is freed first."""
+    leaves, structure = jax.tree.flatten(fresh)
+    there = [leaf.sharding for leaf in leaves]
+    for leaf in leaves:
+        leaf.delete()
+    return jax.tree.unflatten(structure, jax.device_put(checkpoint.carry, there))
 
 
 def _timed(

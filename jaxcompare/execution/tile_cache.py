@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from jaxcompare.config.comparison import digest
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Tile, identity
-from jaxcompare.system.files import write_atomically
+from jaxcompare.system.files import set_aside, write_atomically
+from jaxcompare.system.sealed import DamagedError, seal, unseal
 
-DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
+SUFFIX = ".tile"  # sealed NPZ
+_LOG = logging.getLogger(__name__)
 
 
 class TileCache:
@@ -38,32 +40,43 @@ class TileCache:
             "data": program.material.digest,
             "plugins": [plugin_digests(variant.settings) for variant in tile.variants],
         }
-        return folder / f"{digest(content)[:32]}.npz"
+        return folder / f"{digest(content)[:32]}{SUFFIX}"
 
     def get(self, tile: Tile) -> Arrays | None:
-        """Return the tile's measurements, or None; a damaged file is removed."""
-        if self.folder is None:
+        """Return the tile's measurements, or None; a damaged file is set aside."""
+        content = None if self.folder is None else _read(self._path(self.folder, tile))
+        if content is None:
             return None
-        path = self._path(self.folder, tile)
-        try:
-            with path.open("rb") as file, np.load(file) as arrays:
-                return dict(arrays)
-        except FileNotFoundError:
-            return None
-        except DAMAGED:
-            path.unlink(missing_ok=True)
-            return None
+        with np.load(io.BytesIO(content)) as arrays:
+            return dict(arrays)
 
     def has(self, tile: Tile) -> bool | None:
         """Return True where a file of the tile exists, else None; the file may be damaged."""
         return (self.folder is not None and self._path(self.folder, tile).is_file()) or None
 
     def put(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a tile's measurements."""
+        """Keep a tile's measurements; its checkpoints are not needed any more."""
         if self.folder is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-            write_atomically(self._path(self.folder, tile), buffer.getvalue())
+            write_atomically(self._path(self.folder, tile), seal(buffer.getvalue()))
+            for path in self._checkpoints(self.folder, tile):
+                path.unlink(missing_ok=True)
+
+    def _checkpoints(self, folder: Path, tile: Tile) -> list[Path]:
+        """Return the two files of a tile's checkpoints, the older one first."""
+        paths = [self._path(folder, tile).with_suffix(f".checkpoint{number}") for number in range(2)]
+        return sorted(paths, key=lambda path: path.stat().st_mtime_ns if path.exists() else 0)
+
+    def put_checkpoint(self, tile: Tile, content: bytes) -> None:
+        """Keep a checkpoint of a tile in work, and the one before: a kill while this one is written harms neither."""
+        if self.folder is not None:
+            write_atomically(self._checkpoints(self.folder, tile)[0], seal(content))
+
+    def checkpoint(self, tile: Tile) -> bytes | None:
+        """Return the latest whole checkpoint of a tile, or None; a damaged one is set aside."""
+        paths = [] if self.folder is None else self._checkpoints(self.folder, tile)
+        return next((content for path in reversed(paths) if (content := _read(path)) is not None), None)
 
     def clear(self) -> None:
         """Remove every tile of this version of the code."""
@@ -71,7 +84,24 @@ class TileCache:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def prune(self) -> None:
-        """Remove the tiles of other versions of the code, which this version cannot use."""
+        """Remove what is not needed once a run is complete: tiles of other versions of the code, and all but whole tiles.
+
+        Those are checkpoints of larger tiles that did not fit, what was set aside, and what a kill left half written.
+        """
         for other in self.root.iterdir() if self.root is not None and self.root.is_dir() else ():
             if other != self.folder:
                 shutil.rmtree(other) if other.is_dir() else other.unlink()
+        for path in self.folder.iterdir() if self.folder is not None and self.folder.is_dir() else ():
+            if path.suffix != SUFFIX or path.name.startswith("."):
+                path.unlink()
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what was sealed in a file, or None; a damaged file is set aside."""
+    try:
+        return unseal(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except DamagedError:
+        _LOG.warning("%s: damaged, set aside as %s; made again", path, set_aside(path).name)
+        return None

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -15,6 +16,7 @@ from jax.sharding import Mesh
 
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.engine import sweep
+from jaxcompare.execution import checkpoints
 from jaxcompare.execution.program_cache import ProgramCache
 from jaxcompare.execution.tables import Tables
 from jaxcompare.execution.tile_cache import TileCache
@@ -309,7 +311,9 @@ class LocalTraining(Training):
             data = held.put(place, tile.program)
             with self.changed:
                 seconds, work.compile_seconds = seconds + work.compile_seconds, 0.0  # counted once
-            arrays = train_tile(tile, compiled, data, place, report, seconds)
+            tiles = self.resources.tiles
+            found, put = tiles.checkpoint(tile), partial(tiles.put_checkpoint, tile) if tiles.folder else None
+            arrays = train_tile(tile, compiled, data, place, report, seconds, found, put, lambda: self.stopped)
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -400,6 +404,9 @@ def train_tile(
     place: Mesh,
     report: Callable[[sweep.Progress], None] = _ignore,
     compile_seconds: float = 0.0,
+    checkpoint: bytes | None = None,
+    put: Callable[[bytes], None] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Arrays:
     """Train a tile on a place; return its measurements.
 
@@ -410,10 +417,14 @@ def train_tile(
         place: where the tile trains.
         report: called at the end of each segment.
         compile_seconds: for the table of times.
+        checkpoint: to go on from.
+        put: keeps checkpoints; None: there are none.
+        stopping: whether the run is about to end, so that a checkpoint is due.
     """
     program = tile.program
     arrays, level_of, epochs = sweep.put(place, tile_arrays(tile)), levels(program.settings), program.settings.epochs
-    start = time.perf_counter()
+    found, before = (None, 0.0) if checkpoint is None else checkpoints.from_bytes(checkpoint)
+    start = time.perf_counter() - before
     carry, measured = sweep.train_tile(
         compiled,
         data,
@@ -423,6 +434,8 @@ def train_tile(
         levels=level_of,
         rows=program.rows,
         report=report,
+        keep=_ignore if put is None else checkpoints.Keeper(put, stopping, before),
+        checkpoint=found,
     )
     first_nonfinite = np.array(carry.state.first_nonfinite_step)  # a copy: the carry is used up below
     wall = time.perf_counter() - start
