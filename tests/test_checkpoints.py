@@ -19,7 +19,8 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 @pytest.fixture
 def at_every_segment(monkeypatch):
     """A checkpoint at every segment's end, and segments of three steps."""
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", -1e9)
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "SHARE", float("inf"))
     original = sweep.train_tile
     monkeypatch.setattr(sweep, "train_tile", lambda *given, **options: original(*given, **options, segment_steps=3))
 

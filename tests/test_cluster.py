@@ -20,8 +20,10 @@ from problems import BASE, comparison, programs, quickly_compiled, resources, tr
 
 from jaxcompare import compare
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.execution import remote
+from jaxcompare.engine import sweep
+from jaxcompare.execution import checkpoints, remote
 from jaxcompare.execution.compare import train_comparisons
+from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.training import SILENT
 from jaxcompare.execution.workers import Workers, check_cluster, connected
 
@@ -113,6 +115,39 @@ def test_a_killed_worker_loses_its_tiles_in_work_alone(made, expected, two_worke
     assert_same(remotely(made, two_workers, callbacks), expected)
     assert killed
     assert len(kept) == sum(len(program.tiles) for program in made[1])  # each came back once
+
+
+def often():
+    """In a worker: short segments, and a checkpoint at the end of each."""
+    checkpoints.SECONDS_BETWEEN, checkpoints.SHARE = 0.0, float("inf")
+    original = sweep.train_tile
+    sweep.train_tile = lambda *given, **options: original(*given, **options, segment_steps=2)
+
+
+def test_a_tile_goes_on_from_its_checkpoint_on_another_worker(made, expected, two_workers, tmp_path, monkeypatch):
+    client = two_workers.executor._client
+    processes = list(client.run(os.getpid).values())
+    client.run(often)  # the workers that take their places are as ever
+    kept, answered, killed = TileCache.put_checkpoint, [], []
+    found = TileCache.checkpoint
+
+    def put(tiles, tile, content):
+        kept(tiles, tile, content)
+        if not killed and checkpoints.from_bytes(content)[0].steps >= 4:
+            killed.extend(processes)
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
+
+    def checkpoint(tiles, tile):
+        answered.append(found(tiles, tile))
+        return answered[-1]
+
+    monkeypatch.setattr(TileCache, "put_checkpoint", put)
+    monkeypatch.setattr(TileCache, "checkpoint", checkpoint)
+    assert_same(remotely(made, two_workers, tiles=TileCache(tmp_path)), expected)
+    assert killed
+    went_on = [checkpoints.from_bytes(content)[0].steps for content in answered if content is not None]
+    assert max(went_on) >= 4
 
 
 def test_any_executor_trains(two_workers):

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import cache, partial
@@ -35,7 +35,7 @@ from jaxcompare.execution.places import local_devices, local_places, start_jax
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.training import SILENT, Callbacks, Held, Resources, Training, Work, out_of_memory, train_tile
 from jaxcompare.execution.unchecked import unchecked
-from jaxcompare.execution.workers import Workers
+from jaxcompare.execution.workers import Letters, Post, Workers
 from jaxcompare.planning import memory
 from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.material import Material
@@ -62,7 +62,8 @@ class Task(NamedTuple):
     tile: Tile  # of a program without its data
     identity: Mapping[str, Any]  # of the submitting process
     modules: Mapping[str, bytes]  # the sources of custom functions, by the name of their module
-    topic: str  # of the events that tell how far the tile is
+    topic: str  # of the letters that tell how far the tile is
+    keeps: bool  # whether checkpoints are kept
 
 
 class Answer(NamedTuple):
@@ -81,11 +82,12 @@ class RemoteTraining(Training):
         self.workers, self.identity, self.topic = workers, identity(), f"jaxcompare-{uuid.uuid4()}"
         self.numbers = itertools.count()
         self.sent: dict[int, tuple[Work, Tile, Future]] = {}
+        self.tiles: dict[int, Tile] = {}  # by the number of their task
         self.steps: dict[int, int] = {}  # of the tiles in work
         self.held: dict[int, tuple[Material, Any]] = {}  # by the identity of the object, which stays alive here
         self.back: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.listening = contextlib.ExitStack()
-        self.listening.enter_context(workers.listen(self.topic, self._heard))
+        self.listening.enter_context(workers.listen(self.topic, Post(self._heard, self._keep, self._kept)))
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
 
@@ -118,12 +120,14 @@ class RemoteTraining(Training):
         for tile in tiles:
             if self.stopped:
                 return
-            task = Task(next(self.numbers), _without_data(tile), self.identity, _modules(tile.program), self.topic)
+            number, keeps = next(self.numbers), self.resources.tiles.folder is not None
+            task = Task(number, _without_data(tile), self.identity, _modules(tile.program), self.topic, keeps)
+            self.tiles[number] = tile
             options = self.workers.options(int(work.order[0]))
             future = self.workers.executor.submit(train_task, task, self.held[id(material)][1], **options)
             with self.changed:
-                self.sent[task.number] = work, tile, future
-            future.add_done_callback(partial(self._is_back, task.number))
+                self.sent[number] = work, tile, future
+            future.add_done_callback(partial(self._is_back, number))
 
     def _is_back(self, number: int, _: Future) -> None:
         self.back.put(number)
@@ -136,6 +140,16 @@ class RemoteTraining(Training):
             tile = self.sent[number][1]
             done, self.steps[number] = self.steps.get(number, 0), steps
         self.tell(self.callbacks.trained, tile.program.name, (steps - done) * tile.step_seconds, False)
+
+    def _keep(self, number: int, checkpoint: bytes) -> None:
+        if number in self.sent:  # else its measurements are here already
+            try:
+                self.resources.tiles.put_checkpoint(self.tiles[number], checkpoint)
+            except OSError as error:  # the disk is full, say
+                self._fail(error)
+
+    def _kept(self, number: int) -> bytes | None:
+        return self.resources.tiles.checkpoint(self.tiles[number])
 
     def _collect(self) -> None:
         """Take what comes back, until there is no more."""
@@ -279,13 +293,20 @@ def train_task(task: Task, material: Material) -> Answer:
         return Answer(refused=f"worker {socket.gethostname()}, process {os.getpid()}: {reason}")
     program = replace(task.tile.program, material=material)
     tile = Tile(program, task.tile.seeds, task.tile.variants)
+    letters = Letters(task.topic, task.number)
+    checkpoint, put = (letters.kept(), letters.keep) if task.keeps else (None, None)
+
+    def report(progress: sweep.Progress) -> None:
+        letters.steps(progress.steps)
+
     with _places().one() as (place, held):
         try:
             compiled, seconds = _places().programs.get(program, place)
             free, needed = memory.free_bytes([place]), compiled.memory and compiled.memory.total
             if free is not None and needed is not None and needed > free:
                 return Answer(too_large=f"RESOURCE_EXHAUSTED: {needed} bytes are needed, {free} are free")
-            return Answer(train_tile(tile, compiled, held.put(place, program), place, _reporter(task), seconds))
+            data = held.put(place, program)
+            return Answer(train_tile(tile, compiled, data, place, report, seconds, checkpoint, put))
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -336,18 +357,3 @@ def _loaded(name: str, source: bytes) -> bool:
             sys.modules[name] = made
         _ACCEPTED[name] = digest
         return True
-
-
-def _reporter(task: Task) -> Callable[[sweep.Progress], None]:
-    """Return what tells the submitting process of a segment's end: under Dask, an event."""
-    distributed = sys.modules.get("distributed")
-    try:
-        worker = None if distributed is None else distributed.get_worker()
-    except ValueError:  # Dask is there, and this is no worker of its
-        worker = None
-
-    def report(progress: sweep.Progress) -> None:
-        if worker is not None:
-            worker.log_event(task.topic, [task.number, progress.steps])
-
-    return report

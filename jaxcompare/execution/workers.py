@@ -6,16 +6,20 @@ where a cluster is asked for: the extra `cluster`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
+import threading
 import tomllib
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from concurrent.futures import CancelledError, Executor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.system.cores import usable_cores
@@ -23,12 +27,20 @@ from jaxcompare.system.cores import usable_cores
 KINDS = "tcp://HOST:PORT, tls://HOST:PORT, local:N or slurm:FILE"
 SECONDS_TO_ANSWER = 10
 LOOPBACK = "127.0.0.1"
+GONE = (OSError, RuntimeError, CancelledError, asyncio.CancelledError)  # what a cluster that has gone may raise
 DEATHS = 1  # a tile that ends more workers than this is halved
-Heard = Callable[[int, int], None]  # of a task's number, and its steps so far
 
 
-def _silent(topic: str, heard: Heard) -> AbstractContextManager[Any]:
-    del topic, heard
+class Post(NamedTuple):
+    """What the submitting process does with the letters of tasks, each known by its number."""
+
+    steps: Callable[[int, int], None]  # a task's steps so far
+    keep: Callable[[int, bytes], None]  # a checkpoint
+    kept: Callable[[int], bytes | None]  # the last checkpoint of a task that begins
+
+
+def _silent(topic: str, post: Post) -> AbstractContextManager[Any]:
+    del topic, post
     return nullcontext()
 
 
@@ -39,7 +51,7 @@ class Workers:
     executor: Executor
     name: str  # in messages
     hold: Callable[[Any], Any] = lambda data: data  # data as an argument of a task
-    listen: Callable[[str, Heard], AbstractContextManager[Any]] = _silent  # while workers log events of a topic
+    listen: Callable[[str, Post], AbstractContextManager[Any]] = _silent  # to the letters of a topic, for a block
     ended: Callable[[BaseException], bool] = lambda error: False  # whether an error says that a task ended workers
     options: Callable[[int], dict[str, Any]] = lambda order: {}  # of `submit`; tasks of a smaller order come first
 
@@ -128,22 +140,86 @@ def connected(text: str) -> Iterator[Workers]:
                 warnings.filterwarnings("ignore", "Sending large graph")
                 return client.submit(_itself, data, key=f"jaxcompare-data-{uuid.uuid4()}")
 
-        @contextmanager
-        def listen(topic: str, heard: Heard) -> Iterator[None]:
-            client.subscribe_topic(topic, lambda event: heard(*event[1]))
-            try:
-                yield
-            finally:
-                client.unsubscribe_topic(topic)
-
         yield Workers(
             client.get_executor(pure=False),
             f"the cluster {text}",
             hold,
-            listen,
+            partial(_listening, client),
             lambda error: isinstance(error, KilledWorker),
             lambda order: {"priority": -order},
         )
+
+
+@contextmanager
+def _listening(client: Any, topic: str, post: Post) -> Iterator[None]:
+    """Take the letters that tasks send, and answer those that ask for a checkpoint, until the block ends."""
+    from distributed import Queue
+
+    letters = Queue(topic, client=client)
+
+    def listen() -> None:
+        with suppress(*GONE):  # the cluster is gone: the tasks say so
+            while (letter := letters.get()) is not None:
+                kind, number, content = letter
+                if kind == STEPS:
+                    post.steps(number, content)
+                elif kind == CHECKPOINT:
+                    post.keep(number, content)
+                else:
+                    Queue(answer_of(topic, number), client=client).put(post.kept(number) or b"")
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with suppress(*GONE):
+            letters.put(None, timeout=SECONDS_TO_ANSWER)
+        thread.join(SECONDS_TO_ANSWER)
+
+
+class Letters:
+    """What a task sends home from a worker of Dask's; nothing from other workers, which have no way to."""
+
+    def __init__(self, topic: str, number: int) -> None:
+        """Find the worker that this thread belongs to."""
+        self.topic, self.number = topic, number
+        distributed = sys.modules.get("distributed")
+        try:
+            self.client = None if distributed is None else distributed.get_worker() and distributed.get_client()
+        except ValueError:  # Dask is there, and this is no worker of its
+            self.client = None
+
+    def _send(self, kind: str, content: Any) -> None:
+        if self.client is not None:
+            sys.modules["distributed"].Queue(self.topic, client=self.client).put((kind, self.number, content))
+
+    def steps(self, steps: int) -> None:
+        """Say how many steps are done."""
+        self._send(STEPS, steps)
+
+    def keep(self, checkpoint: bytes) -> None:
+        """Send a checkpoint, which another worker may go on from."""
+        self._send(CHECKPOINT, checkpoint)
+
+    def kept(self) -> bytes | None:
+        """Ask for the last checkpoint of this task; None where there is none, or no answer."""
+        if self.client is None:
+            return None
+        answer = sys.modules["distributed"].Queue(answer_of(self.topic, self.number), client=self.client)
+        self._send(KEPT, 0)
+        try:
+            return answer.get(timeout=SECONDS_TO_ANSWER) or None
+        except TimeoutError:
+            return None
+
+
+STEPS, CHECKPOINT, KEPT = "steps", "checkpoint", "kept"  # the kinds of letters
+
+
+def answer_of(topic: str, number: int) -> str:
+    """Return the name of the queue that has the answer to a task."""
+    return f"{topic}-{number}"
 
 
 def _itself(data: Any) -> Any:
