@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -173,11 +174,12 @@ def read_request(arguments: argparse.Namespace, command: str) -> Request:
     )
 
 
-@command
+@partial(command, stopped="stopped; finished training is kept, and the same command goes on from there")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
-    0; 1 where a part of the report failed; 2 for bad input or missing data; 130 when the run was stopped.
+    0; 1 where a part of the report failed; 2 for bad input or missing data; 130 when the run was stopped by Ctrl-C, 143 by
+    SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
@@ -204,9 +206,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             outcome = pipeline.run(comparisons, configs, request)
         tell(outcome.text)
-    except KeyboardInterrupt:
-        tell("stopped; finished training is kept, and the same command goes on from there", "stderr")
-        return 130
     except InputError as error:
         tell(f"jaxcompare: error: {error}", "stderr")
         return 2

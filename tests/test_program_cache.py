@@ -1,11 +1,12 @@
 """Compiled programs kept on disk: what is loaded gives the same bits, and only what was made from the same is loaded."""
 
 import os
+import random
 
 import jax
 import numpy as np
 import pytest
-from problems import comparison, programs, resources, trained_tiles
+from problems import comparison, programs, quickly_compiled, resources, trained_tiles
 
 from jaxcompare.engine import sweep
 from jaxcompare.execution import program_cache
@@ -119,7 +120,7 @@ def test_what_cannot_be_serialized_is_compiled_for_each_place(monkeypatch):
     monkeypatch.setattr(program_cache.serialize_executable, "serialize", lambda *_: 1 / 0)
     first, second = (trained(made, place(index), cache) for index in range(2))
     assert_same_bits(first, second)
-    assert cache.serialized == {}
+    assert [entry.serialized for entry in cache.entries.values()] == [None]
 
 
 def test_what_cannot_be_read_now_stays_and_what_cannot_be_kept_is_not(tmp_path, monkeypatch):
@@ -143,14 +144,98 @@ def test_what_cannot_be_read_now_stays_and_what_cannot_be_kept_is_not(tmp_path, 
     assert files(tmp_path) == [path]
 
 
-def test_a_damaged_file_is_removed_and_the_program_compiled_again(tmp_path):
-    made, where = program_of(27), place()
-    trained(made, where, ProgramCache(tmp_path))
-    (path,) = files(tmp_path)
-    path.write_bytes(path.read_bytes()[:1000])
-    assert ProgramCache(tmp_path)._load(path, path.stem, where) is None
+def flipped(content, place):
+    return content[: place // 8] + bytes([content[place // 8] ^ 1 << place % 8]) + content[place // 8 + 1 :]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A program, with the folder and content of its file; tests damage the file and put the content back."""
+    folder = tmp_path_factory.mktemp("sound")
+    with quickly_compiled():
+        made = program_of(27)
+        ProgramCache(folder).get(made, place())
+        (path,) = files(folder)
+        return made, path, path.read_bytes()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flipped_bit_anywhere_is_noticed_before_a_byte_is_used(sound, seed, monkeypatch, caplog):
+    _, path, content = sound
+    monkeypatch.setattr(program_cache.pickle, "loads", lambda *_: pytest.fail("it was used"))
+    path.write_bytes(flipped(content, random.Random(seed).randrange(8 * len(content))))
+    cache = ProgramCache(path.parent)
+    assert cache._load(path, cache._entry("any"), place()) is None
+    assert not path.exists()
+    assert caplog.text.count("damaged") >= 1
+    assert len(caplog.records) == 1
+
+
+def test_a_damaged_file_is_set_aside_once_and_the_program_compiled_again(sound, monkeypatch, caplog):
+    made, path, content = sound
+    path.write_bytes(content[:1000])
+    assert ProgramCache(path.parent).get(made, place())
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == content[:1000]
+    monkeypatch.setattr(program_cache, "lowered", fail_to_compile)
+    assert ProgramCache(path.parent).get(made, place())
+    assert len(caplog.records) == 1
+
+
+def test_a_file_under_another_key_is_left_alone(sound, monkeypatch, tmp_path, caplog):
+    """That of another host, whose home is another one."""
+    made, path, content = sound
+    path.write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(program_cache, "cache_folder", lambda: tmp_path)
+        assert ProgramCache(path.parent).get(made, place())
+        assert len(files(path.parent)) == 2
+        (stranger,) = set(files(path.parent)) - {path}
+        path.replace(stranger)
+        path.write_bytes(content)
+        patch.setattr(program_cache.pickle, "loads", lambda *_: pytest.fail("it was used"))
+        assert ProgramCache(path.parent).get(made, place())  # a file that somebody named as ours
+    assert "damaged" in caplog.text
+    assert path.read_bytes() == content
+    stranger.unlink()
+
+
+def test_a_folder_of_another_user_is_not_used(tmp_path, monkeypatch, caplog):
+    made = program_of(44)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert trained(made, place(), ProgramCache(tmp_path))
     assert files(tmp_path) == []
-    assert trained(made, where, ProgramCache(tmp_path))
+    assert [record.message for record in caplog.records] == [
+        f"compiled programs are not kept in {tmp_path}: {tmp_path} belongs to another user (number {os.getuid()})"
+    ]
+
+
+def test_without_a_key_programs_are_not_kept(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(program_cache, "cache_folder", lambda: None)
+    assert ProgramCache(tmp_path / "programs").folder is None
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(program_cache, "cache_folder", lambda: tmp_path / "file")
+    assert ProgramCache(tmp_path / "programs").folder is None
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        f"compiled programs are not kept in {tmp_path / 'programs'}"
+    ] * 2
+
+
+def test_memory_keeps_the_programs_used_last(monkeypatch):
+    first, second, third = (programs(comparison({"learning_rate": [0.1]}, hidden=[width]))[0] for width in (45, 46, 47))
+    compiled = []
+
+    def compile(self, program, *_):
+        compiled.append(program)
+        return [None, None]
+
+    monkeypatch.setattr(ProgramCache, "_compile", compile)
+    monkeypatch.setattr(sweep, "memory_of", lambda _: None)
+    cache, where = ProgramCache(most=2), place()
+    for program in (first, second, first, third, first, second):
+        cache.get(program, where)
+    assert compiled == [first, second, third, second]
+    assert len(cache.entries) == 2
 
 
 def test_custom_functions_are_kept_in_memory_alone(tmp_path):
@@ -170,7 +255,7 @@ def test_without_a_folder_programs_live_as_long_as_the_cache(monkeypatch):
 
 
 def test_what_was_not_used_for_long_is_removed(tmp_path):
-    old, young = tmp_path / "old.program", tmp_path / "young.program"
+    old, young = tmp_path / "old.1234.program", tmp_path / "young.1234.program"
     for path in (old, young):
         path.write_bytes(b"")
     os.utime(old, (0, 0))

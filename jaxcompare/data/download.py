@@ -87,7 +87,7 @@ def fetch(
     command = [sys.executable, "-P", str(child), dataset, str(folder), *files]
     with (
         tempfile.TemporaryFile() as output,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output) as process,
     ):
         try:
             _wait(process, folder, stall_seconds, limit_seconds)

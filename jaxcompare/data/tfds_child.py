@@ -1,6 +1,7 @@
 """Download the files of a TFDS data set into a folder; TFDS verifies them. `download.fetch` runs this file as a process.
 
-The file imports nothing of the package, because the process runs the file by its path. The parent ends slow downloads.
+The file imports nothing of the package, because the process runs the file by its path. The parent ends slow downloads, and the
+process ends with its parent, which holds the other end of stdin.
 Usage: python -P tfds_child.py DATASET FOLDER ADDRESS...
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 
 def main(dataset: str, folder: str, *addresses: str) -> None:
@@ -22,5 +24,13 @@ def main(dataset: str, folder: str, *addresses: str) -> None:
         os.replace(path, os.path.join(folder, name))
 
 
+def end_with_parent() -> None:
+    """Wait for the end of stdin, and end the process."""
+    while os.read(0, 1):  # not `sys.stdin`, whose lock Python needs at its end
+        pass
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     main(*sys.argv[1:])

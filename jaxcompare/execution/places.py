@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxcompare.config.errors import ConfigError
@@ -13,9 +15,12 @@ from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import Settings
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import cache_folder
+from jaxcompare.system.private import NotPrivateError, check_own, make_private
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
+
+_LOG = logging.getLogger(__name__)
 
 
 class MeshShape(NamedTuple):
@@ -105,12 +110,32 @@ def local_devices() -> list[Any]:
 def start_jax() -> Any:
     """Import JAX, with a cache of compiled programs."""
     jax = import_jax()
-
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = cache_folder()
-        jax.config.update("jax_compilation_cache_dir", str(folder / "compiled") if folder else None)
+    jax.config.update("jax_compilation_cache_dir", _trusted_folder(os.environ.get("JAX_COMPILATION_CACHE_DIR")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     return jax
+
+
+def _trusted_folder(given: str | None) -> str | None:
+    """Return the folder of JAX's own cache; None, with a warning, where another user may write: JAX runs what it reads.
+
+    Args:
+        given: the user's choice, whose modes are the user's, and whose address may be a bucket's; None: the cache folder.
+    """
+    if given and "://" in given:
+        return given
+    own = cache_folder()
+    folder = Path(given) if given else own and own / "compiled"
+    if folder is None:
+        return None
+    try:
+        if given and folder.exists():
+            check_own(folder)
+        else:
+            make_private(folder)
+    except (NotPrivateError, OSError) as error:
+        _LOG.warning("compiled programs are not kept: %s", error)
+        return None
+    return str(folder)
 
 
 def first_device() -> Any:

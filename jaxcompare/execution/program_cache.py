@@ -8,13 +8,15 @@ its arrays, this code, its packages, the device and JAX's configuration.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import logging
 import os
 import pickle
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,82 +33,107 @@ from jaxcompare.engine import sweep
 from jaxcompare.execution.fingerprint import code_digest, flags, processor, versions
 from jaxcompare.planning.programs import STATIC, Program
 from jaxcompare.planning.recipes import lowered, tile_arrays
-from jaxcompare.system.files import write_atomically
+from jaxcompare.system.files import cache_folder, write_atomically
+from jaxcompare.system.private import NotPrivateError, make_private, private_key
+from jaxcompare.system.sealed import seal, unseal
 
 SUPPORTED = ("cpu",)  # platforms whose programs are kept on disk; others: not tried
 DAYS_KEPT = 30  # without being used
-FORMAT = 2  # of the files
+FORMAT = 3  # of the files
 # Static settings that are not in the compiled program: shapes and traced numbers represent them.
 REPRESENTED = keys_of("data", "measuring", "static.length")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class _Entry:
+    """What is kept in memory of one program."""
+
+    compiled: dict[Mesh, sweep.Compiled] = field(default_factory=dict)
+    serialized: bytes | None = None  # what was loaded cannot be serialized again, so the bytes are kept
+    measuring_seconds: dict[int, float] = field(default_factory=dict)  # one for all places
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class ProgramCache:
     """Compiled programs by what they are made from, and by the place that they run on.
 
     A program is compiled once and loaded for every other place, so that all places run the same executable.
+
+    A file of a program is run as code. Only this user can write into the folder, and a digest with this user's key is checked
+    before anything is read from a file. Files under other keys are left alone: they are those of another host's home.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Keep programs in memory, and in a folder where one is given."""
-        self.folder = folder
-        self.programs: dict[tuple[str, Mesh], sweep.Compiled] = {}
-        self.serialized: dict[str, bytes] = {}  # what was loaded cannot be serialized again, so the bytes are kept
-        self.measuring_seconds: dict[str, dict[int, float]] = {}  # one for all places
-        self.locks: dict[str, threading.Lock] = {}
+    def __init__(self, folder: Path | None = None, most: int | None = None) -> None:
+        """Keep programs in memory, and in a folder where one is given.
+
+        Args:
+            folder: for this user alone; one that other users can write into is not used, which is logged.
+            most: programs in memory; those used least recently are dropped. None: as many as there are.
+        """
+        self.most = most
+        self.entries: dict[str, _Entry] = {}  # the one used last is the last
         self.lock = threading.Lock()
         self.common = {"format": FORMAT, "code": code_digest(), "versions": versions(), "processor": processor()}
-        if folder is not None:
-            self._forget(folder)
+        self.folder, self.secret = _trusted(folder)
+        if self.folder is not None:
+            self._forget(self.folder)
 
     def get(self, program: Program, place: Mesh) -> tuple[sweep.Compiled, float]:
         """Return a compiled program and the seconds that loading or compiling it took; 0 for one in memory."""
         key = self.key(program, place)
-        if (key, place) in self.programs:
-            return self.programs[key, place], 0.0
-        with self.lock:
-            lock = self.locks.setdefault(key, threading.Lock())
-        with lock:  # of two threads that want the same program, one compiles and the other waits
+        entry = self._entry(key)
+        if place in entry.compiled:
+            return entry.compiled[place], 0.0
+        with entry.lock:  # of two threads that want the same program, one compiles and the other waits
             start = time.perf_counter()
-            functions = self._load(self._path(program, place, key), key, place)
-            if functions is None and (key, place) not in self.programs:
-                functions = self._compile(program, place, key)
-        if functions is not None:
-            timed = self.measuring_seconds.setdefault(key, {})
-            self.programs[key, place] = sweep.Compiled(functions[0], functions[1], sweep.memory_of(functions[1]), timed)
-        return self.programs[key, place], time.perf_counter() - start
+            if place not in entry.compiled:
+                path = self._path(program, place, key)
+                functions = self._load(path, entry, place) or self._compile(program, place, path, entry)
+                init, train = functions
+                memory = sweep.memory_of(train)
+                entry.compiled[place] = sweep.Compiled(init, train, memory, entry.measuring_seconds)
+        return entry.compiled[place], time.perf_counter() - start
 
-    def _compile(self, program: Program, place: Mesh, key: str) -> list[Any]:
-        path = self._path(program, place, key)
+    def _entry(self, key: str) -> _Entry:
+        """Return the entry of a key. Who uses an entry that is dropped here holds it."""
+        with self.lock:
+            entry = self.entries.pop(key) if key in self.entries else _Entry()
+            self.entries[key] = entry
+            while self.most is not None and len(self.entries) > self.most:
+                del self.entries[next(iter(self.entries))]
+        return entry
+
+    def _compile(self, program: Program, place: Mesh, path: Path | None, entry: _Entry) -> list[Any]:
         with _not_in_jaxs_cache() if _platform(place) in SUPPORTED else contextlib.nullcontext():
             functions = [one.compile() for one in lowered(program, place)]
         # A full disk, a program that cannot be serialized: it is compiled again when it is needed, and this run continues.
         with contextlib.suppress(Exception):
             parts = [serialize_executable.serialize(one) for one in functions]
-            self.serialized[key] = pickle.dumps([_ids(place), parts])
+            entry.serialized = pickle.dumps([_ids(place), parts])
             if path is not None:
-                write_atomically(path, self.serialized[key])
+                write_atomically(path, seal(entry.serialized, self.secret))
         return functions
 
-    def _load(self, path: Path | None, key: str, place: Mesh) -> list[Any] | None:
-        """Return a program's functions from memory or from its file, or None; a damaged file is removed."""
-        content = self.serialized.get(key)
+    def _load(self, path: Path | None, entry: _Entry, place: Mesh) -> list[Any] | None:
+        """Return a program's functions from memory or from its file, or None; a damaged file is set aside."""
+        content = entry.serialized
         if content is not None:
             path = None  # the file is read once
         try:
             if content is None:
                 if path is None:
                     return None
-                content = path.read_bytes()
+                content = unseal(path.read_bytes(), self.secret)
             ids, parts = pickle.loads(content)
             functions = [_loaded(part, ids, place) for part in parts]
         except (OSError, MemoryError):  # there is none, or none that can be read now
             return None
-        except Exception:  # each way to be damaged raises another kind
-            with contextlib.suppress(OSError):
-                if path is not None:
-                    path.unlink()
+        except Exception as error:  # each way to be damaged raises another kind
+            if path is not None:
+                _set_aside(path, error)
             return None
-        self.serialized[key] = content
+        entry.serialized = content
         with contextlib.suppress(OSError):  # a read-only folder
             if path is not None:
                 os.utime(path)
@@ -115,7 +142,7 @@ class ProgramCache:
     def _path(self, program: Program, place: Mesh, key: str) -> Path | None:
         # The modules that a custom function calls are not known, and may have changed unseen.
         kept = _platform(place) in SUPPORTED and not program.custom_functions
-        return self.folder / f"{key}.program" if self.folder is not None and kept else None
+        return self.folder / f"{key}.{_name_of(self.secret)}.program" if self.folder is not None and kept else None
 
     def key(self, program: Program, place: Mesh) -> str:
         """Return the digest of all that a compiled program is made from; equal for places of one kind and size."""
@@ -155,6 +182,36 @@ def default_folder() -> Path | None:
     values = jax.config.values
     kept = values["jax_enable_compilation_cache"] and values["jax_compilation_cache_dir"]
     return Path(kept) / "programs" if kept and "://" not in kept else None
+
+
+def _trusted(folder: Path | None) -> tuple[Path | None, bytes]:
+    """Return a folder that only this user can write into, and this user's key; no folder, with a warning, where one lacks."""
+    if folder is None:
+        return None, b""
+    own = cache_folder()
+    if own is None:
+        _LOG.warning(
+            "compiled programs are not kept in %s: a user without a home has no key that protects them", folder
+        )
+        return None, b""
+    try:
+        make_private(folder)
+        return folder, private_key(own / "key")
+    except (NotPrivateError, OSError) as error:
+        _LOG.warning("compiled programs are not kept in %s: %s", folder, error)
+        return None, b""
+
+
+def _name_of(secret: bytes) -> str:
+    """Return a short name of a key, which says nothing of the key."""
+    return hashlib.blake2b(b"name", key=secret, digest_size=4).hexdigest()
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    """Rename a damaged file, so that it is neither read again nor lost."""
+    with contextlib.suppress(OSError):  # another run may have been faster
+        path.replace(path.with_name(f"{path.name}.damaged"))
+    _LOG.warning("a compiled program is damaged (%s), set aside and compiled again: %s.damaged", error, path)
 
 
 def _platform(place: Mesh) -> str:

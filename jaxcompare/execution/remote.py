@@ -226,6 +226,8 @@ def _modules(program: Program) -> dict[str, bytes]:
 
 # What follows runs in a worker process.
 
+MOST_PROGRAMS = 16  # in the memory of a worker, which may live for weeks
+
 
 def _keep_freed_memory() -> None:
     """Let the C library keep freed memory of ordinary size.
@@ -248,7 +250,7 @@ class _Places:
         _keep_freed_memory()
         start_jax()
         self.identity = identity()
-        self.programs = ProgramCache(default_folder())
+        self.programs = ProgramCache(default_folder(), MOST_PROGRAMS)
         self.cpu = local_devices()[0].platform == "cpu"
         self.idle: list[tuple[Mesh, Held]] = [] if self.cpu else [(place, Held()) for place in local_places()]
         self.made = 0

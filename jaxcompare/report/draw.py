@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -224,7 +223,7 @@ class Background:
         try:
             wanted = wanted_of(names_of(tables, fields), self.languages)
             # Training comes first: drawing takes the time that training leaves.
-            self.processes = self.processes or Processes(1, _patient)
+            self.processes = self.processes or Processes(1, niceness=10)
         except Exception:
             _LOG.debug("nothing is drawn in the background", exc_info=True)
             return
@@ -240,8 +239,3 @@ class Background:
             with contextlib.suppress(Exception):  # not begun, or the process is lost: the report draws the pictures
                 found |= future.result()
         return found
-
-
-def _patient() -> None:
-    if hasattr(os, "nice"):
-        os.nice(10)

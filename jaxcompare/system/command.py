@@ -10,29 +10,56 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import ParamSpec
 
+from jaxcompare.system.stopping import stoppable
 from jaxcompare.system.text import readable
 
 P = ParamSpec("P")
 STREAMS = ("stdout", "stderr")
 
 
-def command(main: Callable[P, int]) -> Callable[P, int]:
+def command(main: Callable[P, int], stopped: str = "stopped") -> Callable[P, int]:
     """Wrap a command's `main`, so that nothing that it prints changes how it ends.
 
     A letter that the stream's encoding lacks is printed as an escape. A stream that is closed (`2>&-`), or whose reader has
     gone (`| head`), takes nothing more. Ctrl-C ends the command with code 130.
+
+    A `main` without arguments reads those of its process. Only then the process is the command's: SIGTERM (code 143) and Ctrl-C
+    end the whole process within seconds.
+
+    Args:
+        main: returns the exit code.
+        stopped: the line on stderr of a command that is stopped.
     """
 
     @wraps(main)
     def wrapped(*args: P.args, **options: P.kwargs) -> int:
         with _streams():
             try:
-                return main(*args, **options)
+                return main(*args, **options) if args or options else _whole_process(main, stopped)
             except KeyboardInterrupt:
-                tell("stopped", "stderr")
+                tell(stopped, "stderr")
                 return 130
 
     return wrapped
+
+
+def _whole_process(main: Callable[[], int], stopped: str) -> int:
+    """Return the command's exit code, or end the process where a signal stopped the command."""
+    with stoppable(_tell_below_bar, stopped) as stop:
+        try:
+            code = main()
+        except BaseException:  # what a signal interrupts may raise something else
+            if stop.number is None:
+                raise
+            stop.end()
+        if code != 0 and stop.number is not None:  # what a signal ended may be an error of the command
+            stop.end()
+        return code
+
+
+def _tell_below_bar(text: str) -> None:
+    """Print a line on stderr; in a terminal, a bar of progress may have the current line."""
+    tell(f"\n{text}" if sys.stderr.isatty() else text, "stderr")
 
 
 def tell(text: str, stream: str = "stdout") -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import connection
 from types import ModuleType
 from typing import Any
 
@@ -18,9 +21,9 @@ class Processes:
     Workers are spawned, not forked: the caller may hold JAX's threads.
     """
 
-    def __init__(self, count: int, initializer: Callable[[], None] | None = None) -> None:
-        """Run at most `count` processes, each beginning with the initializer."""
-        self.pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer)
+    def __init__(self, count: int, niceness: int = 0) -> None:
+        """Run at most `count` processes, of a lower priority where the niceness is higher."""
+        self.pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (niceness,))
 
     def __enter__(self) -> Processes:
         return self
@@ -51,6 +54,21 @@ class Processes:
     def running(self) -> list[Any]:
         """Return the processes that were started."""
         return list((self.pool._processes or {}).values())  # public from Python 3.14 on, as `terminate_workers`
+
+
+def _begin(niceness: int) -> None:
+    """Begin a worker process, before it imports what its work needs."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(niceness)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, in any way: nobody would take what the process makes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager
