@@ -120,7 +120,7 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
 def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
     """Return the digest of all that decides a run's results."""
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
-    plugins = [plugin_digests(settings) for settings in every]
+    plugins = plugin_digests(every)
     described = [comparison.as_dict() for comparison in comparisons]
     # Where memory decides the training itself, another amount of memory is another run.
     amount = [request.memory] if any(settings.batch_size == AUTO for settings in every) else []
