@@ -8,8 +8,8 @@ from typing import Any
 
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.identity import lost
-from jaxcompare.execution.run_folder import StoreError, is_results
-from jaxcompare.system.manifest import read_manifest
+from jaxcompare.execution.run_folder import StoreError
+from jaxcompare.system.manifest import MANIFEST, read_manifest
 
 LARGER = ("seeds", "epochs")
 
@@ -22,7 +22,15 @@ def check_replaced(out: Path, comparisons: Sequence[Comparison], asked: Mapping[
         comparisons: as they will be trained.
         asked: `config.identity.asked` of the configs that come from a user's files, by the comparisons' names.
     """
-    held = read_manifest(out)["experiments"] if is_results(out) else {}
+    try:
+        held = read_manifest(out).get("experiments") or {}
+    except FileNotFoundError:
+        held = {}
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"--out {out}: holds results whose {MANIFEST} cannot be read ({error}); choose another --out, or replace them "
+            "with --force"
+        ) from error
     for one in comparisons:
         if one.name in held:
             _check_config(out, one.name, held[one.name], asked.get(one.name))
@@ -42,7 +50,7 @@ def _check_config(out: Path, name: str, held: Mapping[str, Any], asked: Mapping[
 
 def _check_larger(out: Path, comparison: Comparison, held: Mapping[str, Any]) -> None:
     """Raise StoreError where results of more seeds or epochs would give way to less."""
-    before = {study["name"]: study["base"] for study in held.get("config", {}).get("study", ())}
+    before = {study["name"]: study.get("base") or {} for study in (held.get("config") or {}).get("study") or ()}
     for study in comparison.studies:
         for key in LARGER:
             there, here = before.get(study.name, {}).get(key), getattr(study.variants[0].settings, key)

@@ -119,8 +119,8 @@ class RunFolder:
             (self.out / path).parent.mkdir(parents=True, exist_ok=True)
             (self.staging / path).replace(self.out / path)
         for name in old - {str(path) for path in new}:
-            target = (self.out / name).resolve()
-            if self.out.resolve() in target.parents:
+            target = (self.out / name.replace("\0", "")).resolve()  # a manifest may have been written by anyone
+            if self.out.resolve() in target.parents and self.run.resolve() not in target.parents and target.is_file():
                 target.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):
                     target.parent.rmdir()
@@ -133,7 +133,7 @@ def is_results(folder: Path) -> bool:
         manifest = read_manifest(folder)
     except (OSError, ValueError):
         return False
-    return {"jaxcompare", "experiments", "files"} <= manifest.keys()
+    return all(manifest.get(key) is not None for key in ("jaxcompare", "experiments", "files"))
 
 
 def _visible(folder: Path) -> Iterator[Path]:

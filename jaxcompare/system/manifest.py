@@ -12,6 +12,26 @@ from jaxcompare.system.strict_json import to_json, with_infinities
 
 MANIFEST = "manifest.json"
 SETTINGS = ("base", "grid", "claims")  # the parts of a study that hold settings: no setting is named "inf"
+# The form of what is read by name; `...` is anything. A named key may be null or missing, except for NEEDED ones. ANY is each
+# key of a table.
+ANY = "*"
+NEEDED = {"name", "factor", "better", "than", "seeds", "variants", "key"}
+TEXTS = {ANY: str}
+STUDY = {"name": str, "base": {}, "roles": TEXTS, "claims": [{"factor": str, "better": ..., "than": ...}], "grid": [{}]}
+RECORD = {
+    **dict.fromkeys(("title", "question", "command", "out"), str),
+    "target": float,
+    "words": {ANY: TEXTS},
+    "files": TEXTS,
+    "config": {"study": [STUDY]},
+    "asked": {"title": str, "question": str, "studies": {ANY: [{ANY: []}]}},
+    "versions": {},
+    "data": {ANY: {}},
+    "programs": [{"tile": {"seeds": int, "variants": int}}],
+    "auto": [{"key": str}],
+}
+FORM = {**RECORD, "experiments": {ANY: RECORD}, "titles": {ANY: RECORD}, "files": [str]}
+KINDS = {str: "text", float: "number", int: "whole number", dict: "table", list: "list"}
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -27,15 +47,49 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: the file is missing or cannot be read.
-        ValueError: the file does not hold a JSON object.
+        ValueError: the file is not JSON, or something in it has another form than `FORM`.
     """
-    path = folder / MANIFEST
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(manifest, dict):
-        raise ValueError(f"{path}: holds a {type(manifest).__name__}, not a JSON object")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("its lists or tables are too deep") from error
+    check(manifest, FORM)
     for study in _studies(manifest):
         study |= {key: with_infinities(study[key]) for key in SETTINGS if key in study}
     return manifest
+
+
+def check(value: Any, form: Any, where: str = "") -> None:
+    """Check that a part of a manifest has its form.
+
+    Args:
+        value: the part.
+        form: a type; a list with the form of every entry; a table with the form of each key. An empty list or table may hold
+            anything.
+        where: the part's place, for the error.
+
+    Raises:
+        ValueError: another form.
+    """
+    if form is ...:
+        return
+    kind: Any = form if isinstance(form, type) else type(form)
+    taken: Any = (int, float) if kind is float else kind
+    if isinstance(value, bool) or not isinstance(value, taken):
+        raise ValueError(f"{where or 'its content'} = {str(value)[:40]!r} is not a {KINDS[kind]}")
+    for number, part in enumerate(value, start=1) if form and kind is list else ():
+        check(part, form[0], f"{where}.{number}")
+    if kind is dict:
+        _check_table(value, form, where)
+
+
+def _check_table(table: Mapping[str, Any], form: Mapping[str, Any], where: str) -> None:
+    for key in form.keys() & NEEDED:
+        if table.get(key) is None:
+            raise ValueError(f"{where}.{key} is missing")
+    for key, part in table.items():
+        if ANY in form or (key in form and part is not None):
+            check(part, form.get(key, form.get(ANY)), f"{where}.{key}".removeprefix("."))
 
 
 def _studies(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
