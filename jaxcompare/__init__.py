@@ -16,6 +16,12 @@ Every name is imported at its first use, so that `import jaxcompare` takes milli
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jaxcompare.system import current_folder
+
+current_folder.leave_out(
+    __name__, __file__
+)  # of a command alone; a program that imports the package keeps its own path
+
 if TYPE_CHECKING:
     from jaxcompare import diagnostics
     from jaxcompare.components.models import Model, cnn, mlp

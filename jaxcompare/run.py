@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxcompare.config import outputs, overrides
+from jaxcompare.config import custom, outputs, overrides
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.errors import ConfigError, InputError
 from jaxcompare.config.identity import asked
@@ -189,22 +189,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.exp.endswith(".toml"):
             name, config = load(arguments.exp)
             request = request._replace(asked={name: asked(name, config)})
-        # A user's own functions may lie beside the config, or in the folder of the command.
-        sys.path[:0] = [str(Path(arguments.exp).parent)] if arguments.exp.endswith(".toml") else []
-        sys.path.append(str(Path.cwd()))
         with shown_on_stderr():
             # These import JAX and pandas, so only after the config is checked.
             from jaxcompare.execution.places import import_jax
 
             import_jax()
-            if arguments.list:
-                from jaxcompare.execution.listing import listing
+            # A user's own functions may lie beside the config, or in the folder of the command.
+            beside = [Path(arguments.exp).absolute().parent] if arguments.exp.endswith(".toml") else []
+            with custom.imported(comparisons, [*beside, Path.cwd()]):
+                if arguments.list:
+                    from jaxcompare.execution.listing import listing
 
-                tell(listing(comparisons, configs, request.data_dir))
-                return 0
-            from jaxcompare.execution import pipeline
+                    tell(listing(comparisons, configs, request.data_dir))
+                    return 0
+                from jaxcompare.execution import pipeline
 
-            outcome = pipeline.run(comparisons, configs, request)
+                outcome = pipeline.run(comparisons, configs, request)
         tell(outcome.text)
     except InputError as error:
         tell(f"jaxcompare: error: {error}", "stderr")

@@ -20,11 +20,11 @@ MOST = 143  # bytes, of the strictest file system that is common
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".png", "한글" * 60 + ".png", "a" * 300, "실험" + "x" * 250 + ".toml"])
 def test_a_long_name_is_cut_and_keeps_head_tail_and_what_tells_it_from_others(name):
-    cut = files.short(name)
+    cut = files.safe(name)
     assert len(cut.encode()) + WRITTEN <= MOST
     assert (cut[:15], cut[-15:]) == (name[:15], name[-15:])
-    assert cut != files.short(name[:150] + "-" + name[150:])
-    assert files.short(cut) == cut
+    assert cut != files.safe(name[:150] + "-" + name[150:])
+    assert files.safe(cut) == cut
 
 
 def test_no_file_of_a_report_has_too_long_a_name_and_none_replaces_another(monkeypatch):
@@ -87,4 +87,26 @@ def test_a_taken_name_is_marked_by_its_content():
 def test_names_of_the_shipped_results_are_not_cut():
     every = [path.name for path in (Path(__file__).parent.parent / "results").iterdir()]
     assert every
-    assert [files.short(name) for name in every] == every
+    assert [files.safe(name) for name in every] == every
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "/etc/x", "a/b", "a\\b", "C:x", ".run", "a\0b", "a\nb", "x" * 999, "/" * 999]
+)
+def test_a_name_is_one_visible_file_of_its_folder(tmp_path, name):
+    found = files.safe(name)
+    assert files.safe(found) == found
+    (tmp_path / found).touch()
+    assert [path.name for path in tmp_path.iterdir()] == [found]
+    assert not found.startswith(".")
+
+
+def test_a_pattern_reaches_nothing_but_its_placeholders():
+    for pattern in (
+        "{dataset.__class__}.png",
+        "{comparison[0]}.png",
+        "{dataset!r}.png",
+        "{dataset:9999999999}.png",
+        "{.png",
+    ):
+        assert files.problem("results", pattern)

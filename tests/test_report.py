@@ -132,6 +132,51 @@ def test_page_escapes_what_the_user_wrote():
     assert r"a\|b \*c\*" in made["report.md"].decode()
 
 
+TRICK = "x\n\n# Injected\r\n```\n<script>alert(1)</script> [a](b) ![c](d) &lt;b&gt;\u2028## Again"
+
+
+def test_text_of_a_manifest_begins_no_markup(undrawn):
+    """Whoever wrote the files has no say in the page beyond its words."""
+    about = {"title": TRICK, "question": f"# {TRICK}", "command": TRICK, "out": TRICK, "started": TRICK}
+    about |= {"words": {"ko": {"title": TRICK, "question": f"- {TRICK}"}}, "versions": {TRICK: TRICK}, "device": TRICK}
+    about |= {"data": {TRICK: {"source": TRICK, "digest": TRICK}}}
+    made = report.build(synthetic.tables("mine"), {}, {"experiments": {"mine": about}}).files
+    for name in ("report.md", "report.ko.md"):
+        text = made[name].decode()
+        fence, lines = "", []  # without code between fences
+        for line in text.splitlines():
+            if re.fullmatch("`{3,}", line) and fence in ("", line):
+                fence = "" if fence else line
+            elif not fence:
+                lines.append(line)
+        assert not fence
+        assert not [line for line in lines if re.match(r"\s*(- )?(#+ (Injected|Again)|```)", line)]
+        assert not re.search(r"(?<!\\)<script>", "\n".join(lines))
+    for name in ("report.html", "report.ko.html"):
+        page = made[name].decode()
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_name_of_a_table_cannot_leave_the_folder(tmp_path, undrawn):
+    found = synthetic.tables("mine")
+    for name, table in found.items():
+        for column in {"experiment", "study", "dataset"} & set(table):
+            found[name] = table.assign(**{column: "z/../../../x"})
+    folder = tmp_path / "a" / "b" / "c" / "results"
+    folder.mkdir(parents=True)
+    written = report.write(folder, found, {}, {"experiments": {"z/../../../x": {"title": "../../x"}}})
+    assert {path.parent for path in written.paths} == {folder}
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(written.paths)
+
+
+def test_a_file_of_another_folder_is_not_written(tmp_path, undrawn, monkeypatch):
+    monkeypatch.setattr(report, "_findings", lambda *_: {"../findings.json": b""})
+    with pytest.raises(report.ReportError, match=r"'\.\./findings\.json' would be a file of another folder"):
+        report.write(tmp_path / "results", synthetic.tables("mine"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_report_stands_without_a_manifest_or_optional_tables(tables):
     fewer = {name: tables[name] for name in ("replicas", "history")}
     made = report.build(fewer).files

@@ -13,6 +13,7 @@ from problems import comparison, programs
 
 from jaxcompare.config.request import Request
 from jaxcompare.execution import fingerprint, pipeline, run_folder, table_files, tile_cache
+from jaxcompare.execution.replaced import check_replaced
 from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.system import publishing
 from jaxcompare.system.files import write_atomically
@@ -154,7 +155,12 @@ def test_a_folder_that_may_not_be_entered_is_no_traceback(tmp_path, monkeypatch)
 
 def test_numbers_that_are_not_finite_are_no_json(tmp_path):
     base, levels = {"clip_norm": np.inf, "options": {"low": -np.inf}}, [{"clip_norm": [1.0, np.inf]}]
-    study = {"name": "inf", "base": base, "grid": levels, "claims": [{"factor": "clip_norm", "than": np.inf}]}
+    study = {
+        "name": "inf",
+        "base": base,
+        "grid": levels,
+        "claims": [{"factor": "clip_norm", "better": 1.0, "than": np.inf}],
+    }
     experiments = {"a": {"title": "inf", "config": {"title": "inf", "study": [study]}, "seconds": np.float32("nan")}}
     write_manifest(tmp_path, {**OURS, "experiments": experiments})
     text = (tmp_path / "manifest.json").read_text()
@@ -164,11 +170,29 @@ def test_numbers_that_are_not_finite_are_no_json(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "experiments", [None, [], {"a": None}, {"a": {"config": [1]}}, {"a": {"config": {"study": {"base": "inf"}}}}]
+    ("damaged", "message"),
+    [
+        ([], "experiments = '\\[\\]' is not a table"),
+        ({"a": None}, "experiments.a = 'None' is not a table"),
+        ({"a": {"title": ["x"]}}, "experiments.a.title = .* is not a text"),
+        ({"a": {"words": {"ko": {"title": 3}}}}, "experiments.a.words.ko.title = '3' is not a text"),
+        ({"a": {"config": {"study": {"base": "inf"}}}}, "experiments.a.config.study = .* is not a list"),
+        ({"a": {"config": {"study": [{"base": {}}]}}}, "experiments.a.config.study.1.name is missing"),
+        ({"a": {"target": True}}, "experiments.a.target = 'True' is not a number"),
+    ],
 )
-def test_a_manifest_with_another_form_can_still_be_read(tmp_path, experiments):
-    write_manifest(tmp_path, {**OURS, "experiments": experiments})
-    assert read_manifest(tmp_path)["experiments"] == experiments
+def test_a_manifest_with_another_form_is_an_error_that_names_the_place(tmp_path, damaged, message):
+    write_manifest(tmp_path, {**OURS, "experiments": damaged})
+    with pytest.raises(ValueError, match=message):
+        read_manifest(tmp_path)
+    with pytest.raises(run_folder.StoreError, match=f"cannot be read .*{message}.*--force"):
+        check_replaced(tmp_path, [], {})
+
+
+def test_a_manifest_that_is_too_deep_is_an_error(tmp_path):
+    (tmp_path / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="too deep"):
+        read_manifest(tmp_path)
 
 
 def publish(folder, files, manifest=None, move=True):

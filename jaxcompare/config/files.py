@@ -48,19 +48,20 @@ def problem(kind: str, pattern: str) -> str:
     """
     if not pattern:
         return ""
+    if re.search(r"[^\w.{}-]", pattern) or pattern.startswith("."):
+        return "may have letters, digits, '_', '-' and '.' only, and not begin with '.'"
     known = placeholders(FILES[kind])
     try:
         used = placeholders(pattern)
-        pattern.format_map(dict.fromkeys(known, "x"))
-    except (ValueError, LookupError, AttributeError):
+    except ValueError:
+        used = {pattern}
+    if not used <= known:
         return f"may use the placeholders {_listed(known)} only"
     if missing := known - used - NOT_NEEDED:
         return f"needs the placeholders {_listed(missing)}: without them, several files would have one name"
     ending = PurePath(FILES[kind]).suffix
     if PurePath(pattern).suffix != ending:
         return f"must end with {ending}"
-    if re.search(r"[^\w.{}-]", pattern) or pattern.startswith("."):
-        return "may have letters, digits, '_', '-' and '.' only, and not begin with '.'"
     return ""
 
 
@@ -74,17 +75,22 @@ def file_name(kind: str, values: Mapping[str, str], patterns: Mapping[str, str] 
     Signs in `values` that a file name should not have become underscores, and a name that is too long is cut.
     """
     pattern = FILES[kind] if patterns is None else patterns.get(kind, FILES[kind])
-    return short(pattern.format_map({key: re.sub(r"[^\w.-]", "_", value) for key, value in values.items()}))
+    name = pattern.format_map({key: re.sub(r"[^\w.-]", "_", value) for key, value in values.items()})
+    return name and safe(name)
 
 
-def short(name: str) -> str:
-    """Return a name of at most `LONGEST` bytes: of a longer name head and tail, and between them a digest of the whole.
+def safe(name: str) -> str:
+    """Return a text as the name of one file: never another folder, hidden, or longer than `LONGEST` bytes.
 
-    >>> short("lr_comparison.png")
-    'lr_comparison.png'
-    >>> len(short("comparison_" + 60 * "한" + ".png").encode()) <= LONGEST
+    Signs that a file system does not take become underscores. Of a longer name, head and tail remain, and between them a
+    digest of the whole.
+
+    >>> safe("lr_comparison.png"), safe("config_z/../x.toml"), safe("..")
+    ('lr_comparison.png', 'config_z_.._x.toml', '_.')
+    >>> len(safe("comparison_" + 60 * "한" + ".png").encode()) <= LONGEST
     True
     """
+    name = re.sub(r'[/\\:*?"<>|\x00-\x1f\x7f]|^(?=$)|^\.', "_", name)
     whole = name.encode(errors="surrogateescape")
     if len(whole) <= LONGEST:
         return name
@@ -106,4 +112,4 @@ def free(name: str, taken: Iterable[str], content: str) -> str:
     if is_free(name, taken):
         return name
     path = PurePath(name)
-    return short(f"{path.stem}-{_mark(content)}{path.suffix}")
+    return safe(f"{path.stem}-{_mark(content)}{path.suffix}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import pkgutil
-import sys
+import functools
+import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from jaxcompare.config.errors import ConfigError
 
 MANY = 24  # an error lists all known names up to this number, and the closest names beyond
 
@@ -40,26 +42,36 @@ def resolve(name: str, registry: Mapping[str, Callable[..., Any]], kind: str) ->
         kind: the kind of function in words, for the error.
 
     Raises:
-        ValueError: no such name, module or attribute, or the attribute cannot be called.
+        ConfigError: no such name, module or attribute, the module's own code fails, or the attribute cannot be called.
     """
     if name in registry:
         return registry[name]
     if not is_plugin(name):
-        raise ValueError(f"{kind}: no {name!r}; {nearest(name, registry)}")
+        raise ConfigError(f"{kind}: no {name!r}; {nearest(name, registry)}")
     module, _, attribute = name.partition(":")
     try:
-        function = pkgutil.resolve_name(name)
-    except ImportError as error:
-        raise ValueError(f"{kind}: cannot import {module!r} for {name!r}: {error}") from error
+        found = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        raise ConfigError(f"{kind}: cannot import {module!r} for {name!r}: {reason(error)}") from error
+    try:
+        function = functools.reduce(getattr, attribute.split("."), found)
     except AttributeError as error:
-        if module not in sys.modules:  # the module's own code failed
-            raise
-        raise ValueError(
+        raise ConfigError(
             f"{kind}: {module!r} has no {attribute!r}; {nearest(error.name or attribute, public(error.obj))}"
         ) from error
     if not callable(function):
-        raise ValueError(f"{kind}: {name!r} is a {type(function).__name__} and cannot be called")
+        raise ConfigError(f"{kind}: {name!r} is a {type(function).__name__} and cannot be called")
     return function
+
+
+def reason(error: BaseException) -> str:
+    r"""Return in one line why a user's code failed.
+
+    >>> reason(SystemExit(3)), reason(ValueError("two\nlines"))
+    ('SystemExit: 3', 'ValueError: two lines')
+    """
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ModuleNotFoundError) else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def public(module: Any) -> list[str]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import jax
 
+from jaxcompare.config import custom
 from jaxcompare.config.comparison import digest
-from jaxcompare.config.registry import is_plugin
 from jaxcompare.config.settings import Settings
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -76,18 +76,15 @@ def code_digest() -> str:
     return digest(sources)
 
 
-def plugin_digests(settings: Settings) -> dict[str, str]:
-    """Return the sha256 of each module that a variant's custom functions come from: an edited function is another one.
+def plugin_digests(every: Iterable[Settings]) -> dict[str, str]:
+    """Return the sha256 of each module that custom functions come from: an edited function is another one.
 
-    Imports of such a module are not followed. A missing module is an error later, when the function is used.
+    Modules of the user's that such a module imports count, too; installed modules that it imports do not. A missing module is
+    an error later, when the function is used.
     """
-    digests = {}
-    for key in ("activation", "loss", "optimizer", "schedule"):
-        name = getattr(settings, key)
-        if is_plugin(name):
-            module = name.partition(":")[0]
-            with contextlib.suppress(ImportError, ValueError, OSError, TypeError):
-                spec = importlib.util.find_spec(module)
-                if spec is not None and spec.origin is not None:
-                    digests[module] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    digests: dict[str, str] = {}
+    for module in {name.partition(":")[0] for _, name in custom.functions(every)}:
+        file = custom.file_of(module)
+        found = custom.sources(module) or ({} if file is None else {module: file.read_bytes()})
+        digests |= {name: hashlib.sha256(source).hexdigest() for name, source in found.items()}
     return digests

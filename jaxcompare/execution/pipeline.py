@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jaxcompare import __version__, analysis, report, tensorboard
 from jaxcompare.config.comparison import Comparison, digest
 from jaxcompare.config.confirmation import confirming_share
-from jaxcompare.config.files import short
+from jaxcompare.config.files import free, safe
 from jaxcompare.config.outputs import Outputs
 from jaxcompare.config.request import Request, parse_bytes
 from jaxcompare.config.settings import AUTO
@@ -36,7 +36,7 @@ from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
 from jaxcompare.execution.replaced import check_replaced
-from jaxcompare.execution.run_folder import RunFolder, is_results
+from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results
 from jaxcompare.execution.table_files import merge, write_tables
 from jaxcompare.execution.tables import Tables, gather
 from jaxcompare.execution.tile_cache import TileCache
@@ -48,7 +48,7 @@ from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.system import publishing
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import write_atomically
-from jaxcompare.system.manifest import read_manifest, write_manifest
+from jaxcompare.system.manifest import MANIFEST, read_manifest, write_manifest
 from jaxcompare.words import language_of
 
 _LOG = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def _train_and_publish(
 def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
     """Return the digest of all that decides a run's results."""
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
-    plugins = [plugin_digests(settings) for settings in every]
+    plugins = plugin_digests(every)
     described = [comparison.as_dict() for comparison in comparisons]
     # Where memory decides the training itself, another amount of memory is another run.
     amount = [request.memory] if any(settings.batch_size == AUTO for settings in every) else []
@@ -211,12 +211,14 @@ def _publish(
     if previous:
         frames = merge(report.read_tables(folder.out), frames)
         fields = report.read_fields(folder.out) | fields
-    targets = {name: one["target"] for name, one in manifest["experiments"].items()}
+    targets = {name: one.get("target") for name, one in manifest["experiments"].items()}
     frames |= analysis.results(frames, targets, analysis.declared_in(manifest["experiments"]))
     staging = publishing.fresh_staging(folder.out)
     write_tables(staging / "tables", frames, fields, every_csv=request.outputs.csv)
+    written: list[str] = []
     for name, one in manifest["experiments"].items():
-        write_atomically(staging / "config" / short(f"config_{name}.toml"), tomli_w.dumps(one["config"]).encode())
+        written.append(free(safe(f"config_{name}.toml"), written, name))
+        write_atomically(staging / "config" / written[-1], tomli_w.dumps(one["config"]).encode())
     try:
         failures = _report(staging, frames, fields, manifest, request.outputs, drawn, log)
     except Exception as error:  # hours of training are in the tables: they are published in any case
@@ -257,8 +259,16 @@ def _previous(out: Path, comparisons: Sequence[Comparison]) -> dict[str, Any]:
         return {}
     manifest = read_manifest(out)
     mine = {one.name for one in comparisons}
-    others = {name: one for name, one in manifest.get("experiments", {}).items() if name not in mine}
+    others = {name: one for name, one in manifest["experiments"].items() if name not in mine}
     if others:
         report.read_tables(out)  # what is damaged is said before anything trains
         report.read_fields(out)
+    for name, one in others.items():
+        try:
+            tomli_w.dumps(one["config"])
+        except (KeyError, TypeError, ValueError) as error:  # null, say, which TOML lacks; later, training would be lost
+            raise StoreError(
+                f"--out {out}: experiments.{name}.config of {MANIFEST} cannot be written again ({error!r}); choose another "
+                "--out"
+            ) from error
     return {**manifest, "experiments": others} if others else {}

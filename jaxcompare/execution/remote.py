@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
-import importlib.util
+import importlib
 import itertools
 import os
 import queue
@@ -20,7 +20,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
+from importlib.abc import InspectLoader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import decode_source, spec_from_loader
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -28,6 +30,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxcompare import __version__
+from jaxcompare.config import custom
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.engine import sweep
 from jaxcompare.execution.fingerprint import code_digest, flags, processor_of, versions
@@ -214,14 +217,9 @@ def _without_data(tile: Tile) -> Tile:
 
 
 def _modules(program: Program) -> dict[str, bytes]:
-    """Return the sources of a program's custom functions that are no installed package's."""
-    found = {}
-    for name in program.custom_functions:
-        module = name.partition(":")[0]
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.origin and "site-packages" not in spec.origin:
-            found[module] = Path(spec.origin).read_bytes()
-    return found
+    """Return the sources of a program's custom functions that are no installed package's, with what they import."""
+    modules = {name.partition(":")[0] for name in program.custom_functions}
+    return {name: source for module in modules for name, source in custom.sources(module).items()}
 
 
 # What follows runs in a worker process.
@@ -329,33 +327,51 @@ def _differences(task: Task) -> str:
             if key == "processor":
                 return "its processor is another one, and would round differently"
             return f"{key} is {own} there and {wanted} here"
-    for name, source in task.modules.items():
-        if not _loaded(name, source):
-            return f"module {name!r} differs from the one here (a worker that has loaded it must be restarted)"
+    if different := _different(task.modules):
+        return f"module {different!r} differs from the one here (a worker that has loaded it must be restarted)"
     return ""
 
 
 _ACCEPTED: dict[str, str] = {}  # the digest of each module's source when it was first accepted in this process
 
 
-def _loaded(name: str, source: bytes) -> bool:
-    """Return whether a module has this source; one that is not there is made from the source.
+def _different(modules: Mapping[str, bytes]) -> str:
+    """Return the name of a module that has another source here; those that are not here are made from their sources.
 
     A module that was edited since this process accepted it is still the old one in memory.
     """
-    digest = hashlib.sha256(source).hexdigest()
+    digests = {name: hashlib.sha256(source).hexdigest() for name, source in modules.items()}
     with _STARTING:
-        if name in _ACCEPTED:
-            return _ACCEPTED[name] == digest
-        spec = None
-        with contextlib.suppress(ImportError, ValueError):
-            spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            if Path(spec.origin).read_bytes() != source:
-                return False
-        else:
-            made = ModuleType(name)
-            exec(compile(source, f"<{name}>", "exec"), made.__dict__)
-            sys.modules[name] = made
-        _ACCEPTED[name] = digest
-        return True
+        new = {name: source for name, source in modules.items() if name not in _ACCEPTED}
+        here = {name: file.read_bytes() for name in new if (file := custom.file_of(name)) is not None}
+        changed = [name for name in modules if name in _ACCEPTED and _ACCEPTED[name] != digests[name]]
+        if different := [*changed, *(name for name, source in here.items() if source != new[name])]:
+            return different[0]
+        finder = _Sent({name: source for name, source in new.items() if name not in here})
+        sys.meta_path.append(finder)
+        try:
+            for name in finder.sources:
+                importlib.import_module(name)
+        finally:
+            sys.meta_path.remove(finder)
+        _ACCEPTED.update(digests)
+        return ""
+
+
+class _Sent(MetaPathFinder, InspectLoader):
+    """Finds modules in the sources that came with a task."""
+
+    def __init__(self, sources: Mapping[str, bytes]) -> None:
+        self.sources = sources
+
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return how to make a module; None for a module that did not come."""
+        return spec_from_loader(fullname, self) if fullname in self.sources else None
+
+    def is_package(self, fullname: str) -> bool:
+        """Return whether modules of this package came, too."""
+        return any(name.startswith(f"{fullname}.") for name in self.sources)
+
+    def get_source(self, fullname: str) -> str:
+        """Return a module's source."""
+        return decode_source(self.sources[fullname])

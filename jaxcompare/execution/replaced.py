@@ -42,7 +42,7 @@ def _check_config(out: Path, name: str, held: Mapping[str, Any], asked: Mapping[
 
 def _check_larger(out: Path, comparison: Comparison, held: Mapping[str, Any]) -> None:
     """Raise StoreError where results of more seeds or epochs would give way to less."""
-    before = {study["name"]: study["base"] for study in held.get("config", {}).get("study", ())}
+    before = {study["name"]: study.get("base") or {} for study in (held.get("config") or {}).get("study") or ()}
     for study in comparison.studies:
         for key in LARGER:
             there, here = before.get(study.name, {}).get(key), getattr(study.variants[0].settings, key)

@@ -108,7 +108,14 @@ class RunFolder:
         return inside or error.errno in DISK_FAULTS - {None}
 
     def _check_content(self, run_digest: str, *, force: bool) -> None:
-        state, there = self.state(), is_results(self.out)
+        state = self.state()
+        try:
+            there = is_results(self.out)
+        except StoreError:
+            if not force:
+                raise
+            there = False
+            _LOG.warning("%s: set aside as %s", MANIFEST, set_aside(self.out / MANIFEST).name)
         if self.state_path.exists() and not state:
             _LOG.warning("%s: damaged, set aside as %s", self.state_path, set_aside(self.state_path).name)
         if state.get("manifest") and not there and not force:
@@ -155,9 +162,10 @@ def is_results(folder: Path) -> bool:
         return False
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"--out {folder}: {error}. It says which results are there: restore it, or choose another --out"
+            f"--out {folder}: {MANIFEST} cannot be read ({error}). It says which results are there: restore it, choose another "
+            "--out, or give those results up with --force"
         ) from error
-    return {"jaxcompare", "experiments", "files"} <= manifest.keys()
+    return all(manifest.get(key) is not None for key in ("jaxcompare", "experiments", "files"))
 
 
 def _visible(folder: Path) -> Iterator[Path]:

@@ -38,7 +38,7 @@ class TileCache:
             "tile": identity(program, tile.seeds, tile.variants),
             "shape": program.shape,
             "data": program.material.digest,
-            "plugins": [plugin_digests(variant.settings) for variant in tile.variants],
+            "plugins": plugin_digests(variant.settings for variant in tile.variants),
         }
         return folder / f"{digest(content)[:32]}{SUFFIX}"
 

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxcompare.components import models, optimizers, precision
 from jaxcompare.config import names
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.config.registry import nearest
+from jaxcompare.config.registry import nearest, reason
 from jaxcompare.config.settings import OPTIONS, Settings
 from jaxcompare.engine import segment, sweep, train_step
 from jaxcompare.planning.programs import Program, Tile
@@ -166,9 +166,7 @@ def check_custom_functions(program: Program) -> None:
 
     try:
         before, after = jax.eval_shape(one_step, Batch(*shapes))
-    except Exception as error:  # custom code may raise anything
-        raise ConfigError(
-            f"{program.name}: {', '.join(functions)} cannot be used: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:  # custom code may raise anything
+        raise ConfigError(f"{program.name}: {', '.join(functions)} cannot be used: {reason(error)}") from error
     if jax.tree.map(lambda leaf: leaf.shape, before) != jax.tree.map(lambda leaf: leaf.shape, after):
         raise ConfigError(f"{program.name}: {', '.join(functions)} changes the shape of the training state")

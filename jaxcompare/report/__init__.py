@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcompare import analysis
-from jaxcompare.config.files import free
+from jaxcompare.config.files import free, safe
 from jaxcompare.report import findings, html, markdown
 from jaxcompare.report.blocks import Block, Chart, every
 from jaxcompare.report.content import Shared, content, prepare
@@ -218,11 +218,14 @@ def write(
     Nothing is written before all files are made, and each file replaces an older file at once. The arguments are `build`'s.
 
     Raises:
-        ReportError: a required table is missing, empty or lacks columns.
+        ReportError: a required table is missing, empty or lacks columns; a file would lie in another folder.
         OSError: the folder cannot be written.
     """
     built = build(tables, fields, manifest, workers=workers, drawn=drawn, languages=languages, formats=formats)
     folder = Path(results_dir)
+    for name in built.files:
+        if safe(name) != name:  # names come from tables and manifests, which anyone may have written
+            raise ReportError(say("error.name", name=repr(name)))
     for name, data in built.files.items():
         write_atomically(folder / name, data)
     for one in built.failures:

@@ -12,6 +12,26 @@ from jaxcompare.system.strict_json import from_digested_json, to_digested_json, 
 
 MANIFEST = "manifest.json"
 SETTINGS = ("base", "grid", "claims")  # the parts of a study that hold settings: no setting is named "inf"
+# The form of what is read by name; `...` is anything. A named key may be null or missing, except for NEEDED ones. ANY is each
+# key of a table.
+ANY = "*"
+NEEDED = {"name", "factor", "better", "than", "seeds", "variants", "key"}
+TEXTS = {ANY: str}
+STUDY = {"name": str, "base": {}, "roles": TEXTS, "claims": [{"factor": str, "better": ..., "than": ...}], "grid": [{}]}
+RECORD = {
+    **dict.fromkeys(("title", "question", "command", "out"), str),
+    "target": float,
+    "words": {ANY: TEXTS},
+    "files": TEXTS,
+    "config": {"study": [STUDY]},
+    "asked": {"title": str, "question": str, "studies": {ANY: [{ANY: []}]}},
+    "versions": {},
+    "data": {ANY: {}},
+    "programs": [{"tile": {"seeds": int, "variants": int}}],
+    "auto": [{"key": str}],
+}
+FORM = {**RECORD, "experiments": {ANY: RECORD}, "titles": {ANY: RECORD}, "files": ...}
+KINDS = {str: "text", float: "number", int: "whole number", dict: "table", list: "list"}
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -32,15 +52,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: the file is missing or cannot be read.
-        ValueError: the file does not hold a JSON object, or not the one that was written.
+        ValueError: the file does not hold a JSON object, or not the one that was written, or something in it has another form
+            than `FORM`.
     """
-    path = folder / MANIFEST
-    try:
-        manifest = from_digested_json(
-            path.read_bytes(), optional=lambda content: not digests_of(content)
-        )  # version 0.1
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    content = (folder / MANIFEST).read_bytes()
+    manifest = from_digested_json(content, optional=lambda found: not digests_of(found))  # version 0.1
+    check(manifest, FORM)
     for study in _studies(manifest):
         study |= {key: with_infinities(study[key]) for key in SETTINGS if key in study}
     return manifest
@@ -67,6 +84,39 @@ def damaged(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
 def sha256(content: bytes) -> str:
     """Return the SHA-256 digest of a file's content, as the command `sha256sum` prints it."""
     return hashlib.sha256(content).hexdigest()
+
+
+def check(value: Any, form: Any, where: str = "") -> None:
+    """Check that a part of a manifest has its form.
+
+    Args:
+        value: the part.
+        form: a type; a list with the form of every entry; a table with the form of each key. An empty list or table may hold
+            anything.
+        where: the part's place, for the error.
+
+    Raises:
+        ValueError: another form.
+    """
+    if form is ...:
+        return
+    kind: Any = form if isinstance(form, type) else type(form)
+    taken: Any = (int, float) if kind is float else kind
+    if isinstance(value, bool) or not isinstance(value, taken):
+        raise ValueError(f"{where or 'its content'} = {str(value)[:40]!r} is not a {KINDS[kind]}")
+    for number, part in enumerate(value, start=1) if form and kind is list else ():
+        check(part, form[0], f"{where}.{number}")
+    if kind is dict:
+        _check_table(value, form, where)
+
+
+def _check_table(table: Mapping[str, Any], form: Mapping[str, Any], where: str) -> None:
+    for key in form.keys() & NEEDED:
+        if table.get(key) is None:
+            raise ValueError(f"{where}.{key} is missing")
+    for key, part in table.items():
+        if ANY in form or (key in form and part is not None):
+            check(part, form.get(key, form.get(ANY)), f"{where}.{key}".removeprefix("."))
 
 
 def _studies(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -70,16 +70,16 @@ def finish(out: Path) -> None:
     """Move what is left of results that were about to be published, if any. The caller has locked the folder."""
     ready = _ready(out)
     if (ready / MANIFEST).is_file():
-        new = [Path(name) for name in sorted(_names(ready) - {MANIFEST})]
-        for path in (path for path in new if (ready / path).is_file()):
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (ready / path).replace(out / path)
-        for name in _names(out) - {path.as_posix() for path in new} - {MANIFEST}:
-            target = (out / name).resolve()
-            if out.resolve() in target.parents:
-                target.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
-                    target.parent.rmdir()
+        new = _names(ready)
+        for name in sorted(new):
+            if (ready / name).is_file():
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                (ready / name).replace(out / name)
+        for path in (out / name for name in _names(out) - new):
+            if path.is_file():
+                path.unlink()
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
         (ready / MANIFEST).replace(out / MANIFEST)  # last: it says that the rest is there
         sync(out)
     shutil.rmtree(ready, ignore_errors=True)
@@ -89,9 +89,12 @@ def _ready(out: Path) -> Path:
     return out / RUN / "publishing"
 
 
-def _names(out: Path) -> set[str]:
-    """Return the names of the files that the last run wrote."""
+def _names(folder: Path) -> set[str]:
+    """Return the names of the files in a folder that its manifest has; anyone may have written a manifest."""
     try:
-        return {str(name) for name in read_manifest(out)["files"]}
+        names = {str(name).replace("\0", "") for name in read_manifest(folder)["files"]} - {MANIFEST}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
+    here = folder.resolve()
+    paths = {name: (folder / name).resolve() for name in names}
+    return {name for name, path in paths.items() if here in path.parents and here / RUN not in path.parents}

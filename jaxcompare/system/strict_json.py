@@ -56,7 +56,10 @@ def from_digested_json(
     Raises:
         ValueError: no JSON object, or none with this digest.
     """
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its lists or tables are too deep") from error
     if not isinstance(content, dict):
         raise ValueError(f"holds a {type(content).__name__}, not a JSON object")
     found = content.pop(DIGEST, None)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from jaxcompare.config.comparison import Variant
-from jaxcompare.config.files import short
+from jaxcompare.config.files import safe
 from jaxcompare.planning.cadence import Arrays, measured_epochs
 from jaxcompare.planning.networks import layers
 from jaxcompare.planning.programs import Tile
@@ -61,7 +61,7 @@ class Log:
 
         self.summaries, self.folder, self.replicas = summaries, folder, replicas
         for name in (*experiments, PICTURES):
-            shutil.rmtree(folder / short(name), ignore_errors=True)
+            shutil.rmtree(folder / safe(name), ignore_errors=True)
         for path in folder.glob("events.out.*"):
             path.unlink()
         self.waiting: dict[str, dict[int, dict[int, dict[str, np.ndarray]]]] = {}  # by run, epoch and seed
@@ -172,4 +172,4 @@ def run_name(comparison: str, study: str, variant: Variant) -> str:
     folder = re.sub(r"[^\w.+=-]+", "-", label).strip("-.")
     if folder != label:  # another label may become the same folder
         folder = f"{folder}-{variant.variant_id}".lstrip("-")
-    return "/".join(short(part) for part in (comparison, study, variant.settings.dataset, folder))
+    return "/".join(safe(part) for part in (comparison, study, variant.settings.dataset, folder))

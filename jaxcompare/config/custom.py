@@ -1,0 +1,196 @@
+"""A user's own modules: imported by their files, and known by their sources. Standard library only.
+
+No folder of the user's is on `sys.path`: a file there would be run in place of an installed module of the same name.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import logging
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.registry import is_plugin, resolve
+from jaxcompare.config.settings import KEYS, Settings
+
+_LOG = logging.getLogger(__name__)
+_PACKAGE = Path(__file__).parent.parent
+_KINDS = tuple(key for key, setting in KEYS.items() if setting.metadata.get("plugin"))  # settings that take a function
+
+
+def functions(settings: Iterable[Settings]) -> list[tuple[str, str]]:
+    """Return kind and name of every custom function that some settings use, each once."""
+    used = [(kind, getattr(one, kind)) for one in settings for kind in _KINDS]
+    return [(kind, name) for kind, name in dict.fromkeys(used) if is_plugin(name)]
+
+
+@contextmanager
+def imported(comparisons: Iterable[Comparison], folders: Sequence[Path]) -> Iterator[None]:
+    """Import the custom functions of comparisons until the block ends, when their modules are forgotten.
+
+    A module is an installed one, if there is one of its name, else a file or a package in one of the folders. There it may
+    import other files of these folders by their names.
+
+    Args:
+        comparisons: checked.
+        folders: the first that has the module gives it.
+
+    Raises:
+        ConfigError: a module or function is missing, or the module's own code fails.
+    """
+    settings = [v.settings for comparison in comparisons for study in comparison.studies for v in study.variants]
+    found = functions(settings)
+    finder = _Finder([name for _, name in found], folders)
+    importlib.invalidate_caches()  # a file may be younger than the last import from its folder
+    sys.meta_path.append(finder)  # the last: what is installed comes first
+    try:
+        faults = []
+        for kind, name in found:
+            try:
+                resolve(name, {}, kind)
+            except ConfigError as error:
+                faults.append(str(error))
+        if faults:
+            raise ConfigError("\n".join(faults))
+        finder.say_unused()
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in finder.modules():
+            del sys.modules[name]
+
+
+class _Finder(MetaPathFinder):
+    """Finds a user's modules by their files: those of custom functions, and those that such a module's source imports.
+
+    Installed packages look for optional modules that are not there; they do not get a user's file of that name.
+    """
+
+    def __init__(self, names: Iterable[str], folders: Sequence[Path]) -> None:
+        self.wanted = {top(name.partition(":")[0]) for name in names}
+        self.folders = [str(folder) for folder in folders]
+        self.found: set[str] = set()
+
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where a module of no package lies; a module of a package is found by Python itself."""
+        if path is not None or (fullname not in self.wanted and fullname not in self._imported()):
+            return None
+        spec = PathFinder.find_spec(fullname, self.folders)
+        if spec is not None:
+            self.found.add(fullname)
+        return spec
+
+    def modules(self) -> list[str]:
+        """Return the names of the modules that were found here and imported."""
+        return [name for name in sys.modules if top(name) in self.found]
+
+    def _imported(self) -> set[str]:
+        """Return the names that these modules' sources import, those of modules that are being imported among them."""
+        return {top(name) for module in self.modules() for name in _imports(module, _source(module) or b"")}
+
+    def say_unused(self) -> None:
+        """Log each file that has the name of a custom function's module, and is not used."""
+        for name in sorted(self.wanted - self.found):
+            spec = PathFinder.find_spec(name, self.folders)
+            if spec is not None and spec.origin is not None and spec.origin != _origin(name):
+                _LOG.warning("%s is not used: an installed module is named %s; rename the file", spec.origin, name)
+
+
+def top(name: str) -> str:
+    """Return the name of the package that a module belongs to."""
+    return name.partition(".")[0]
+
+
+def sources(module: str) -> dict[str, bytes]:
+    """Return the sources of a user's module and of all modules of the user's that the module imports, by their names.
+
+    A package without a source has an empty one. Installed modules are left out.
+    """
+    found: dict[str, bytes] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or (source := _source(name)) is None:
+            continue
+        found[name] = source
+        parts = name.split(".")
+        waiting += [".".join(parts[:count]) for count in range(1, len(parts))]
+        waiting += [one for one in _imports(name, source) if one in sys.modules]
+    return found
+
+
+def file_of(module: str) -> Path | None:
+    """Return the file of a module, installed or not; None where there is no such module, or no file."""
+    origin = _origin(module)
+    return Path(origin) if origin and Path(origin).is_file() else None
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__spec__", None)
+    with suppress(ImportError, ValueError, AttributeError):
+        return importlib.util.find_spec(module)
+    return None
+
+
+def _origin(module: str) -> str | None:
+    spec = _spec(module)
+    return None if spec is None else spec.origin
+
+
+def _source(module: str) -> bytes | None:
+    """Return the source of a user's module; None of any other module."""
+    spec = _spec(module)
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    if spec.origin is None:  # a folder without __init__.py is a package, too
+        return b"" if folders and not any(map(_installed, folders)) else None
+    with suppress(OSError):
+        if spec.origin.endswith(".py") and not _installed(spec.origin):
+            return Path(spec.origin).read_bytes()
+    return None
+
+
+def _installed(path: str) -> bool:
+    """Return whether a file belongs to Python, to an installed package or to this one."""
+    if {"site-packages", "dist-packages"} & set(Path(path).parts):
+        return True
+    return any(Path(path).resolve().is_relative_to(folder) for folder in _folders())
+
+
+@cache
+def _folders() -> tuple[Path, ...]:
+    named = [sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")]
+    return (*(Path(path).resolve() for path in named), _PACKAGE)
+
+
+def _imports(module: str, source: bytes) -> list[str]:
+    """Return the names of the modules that a source imports, and of the packages around them."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    package = (_spec(module) or ModuleSpec(module, None)).parent
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            with suppress(ImportError):  # more points than packages
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+                names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    parts = [name.split(".") for name in names]
+    return list(dict.fromkeys(".".join(each[:count]) for each in parts for count in range(1, len(each) + 1)))
