@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from jaxcompare.data.download import CHILD
 from jaxcompare.system.stopping import SECONDS_TO_END
 
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -169,6 +170,14 @@ def test_workers_end_with_a_parent_that_is_killed(begin):
     process, workers = begin("sleep", workers=2)
     process.kill()
     assert are_gone(workers, within=3.0)
+
+
+def test_a_download_ends_with_its_parent(tmp_path):
+    """The parent holds the other end of stdin; a download that fails would say why."""
+    arguments = [sys.executable, "-P", str(CHILD), "fashion_mnist", str(tmp_path), "http://127.0.0.1:9/none"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, **PIPES) as process:
+        assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 1
 
 
 def test_ctrl_c_that_is_ignored_stays_so(begin):

@@ -24,6 +24,7 @@ from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.execution.training import SILENT, Callbacks, LocalTraining, Resources, Training
 from jaxcompare.execution.workers import Workers
 from jaxcompare.planning.programs import Program
+from jaxcompare.system.memory import give_back_freed_memory
 
 
 def train_comparisons(
@@ -113,6 +114,10 @@ def compare(
     sizes = TileSizes(places, limit=memory_limit)
     (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir), sizes)
     workers = None if executor is None else Workers(executor, "the executor")
-    resources = Resources(places, sizes, programs or ProgramCache(), TileCache(), workers)
-    frames = train_comparisons([comparison], plans, planner, resources)[name].frames
+    # No name here holds the resources: this call's own programs go when training ends.
+    frames = train_comparisons(
+        [comparison], plans, planner, Resources(places, sizes, programs or ProgramCache(), TileCache(), workers)
+    )[name].frames
+    if programs is None:
+        give_back_freed_memory()
     return {**frames, **analysis.results(frames, {name: comparison.target}, comparison.declared())}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from jaxcompare.system.cores import folders
@@ -19,6 +21,12 @@ def free_ram(root: Path = Path("/")) -> int | None:
     """Return the available RAM in bytes, within this process's cgroup limits; None where the system does not say."""
     available = _meminfo(root)
     return min((size for size in (available, *_cgroups(root)) if size is not None), default=None)
+
+
+def give_back_freed_memory() -> None:
+    """Give freed memory back to the system. The GNU C library keeps most of it: compilers free many small pieces."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library; Windows
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _meminfo(root: Path) -> int | None:
