@@ -4,6 +4,8 @@
 # make test-newest  the tests of equality with the newest Python that constraints.txt knows, in .venv313, where it is installed
 # make bench     measure the speed of training, beside PyTorch where it is installed (make bench TORCH=1 installs it)
 # make bench-gpu measure what only a GPU can show, in less than ten minutes, into gpu/; without network if JAX is installed
+# make soak      repeat and vary runs in one process for half an hour: does memory grow?
+# make torture   kill, signal, damage and crowd runs, and count what became of them; about an hour
 # ARGS is passed on: make results ARGS="--exp c --seeds 10", make test ARGS="-k sweep"
 
 VENV := .venv
@@ -23,7 +25,7 @@ EQUALITY := tests/test_initializers.py tests/test_sweep.py tests/test_models.py 
 	tests/test_places.py tests/test_program_cache.py \
 	-k "initializers or float64 or loop or bit or start_equal or whichever or half_precision or rounded_once or by_hand or whatever_the_devices or all_places"
 
-.PHONY: results data report validate bench bench-gpu test test-newest slow lint types format clean
+.PHONY: results data report validate bench bench-gpu soak torture test test-newest slow lint types format clean
 
 results: data
 	$(BIN)/python -m jaxcompare.run $(if $(findstring --exp,$(ARGS)),,--exp all) $(ARGS)
@@ -39,6 +41,9 @@ validate: data
 
 bench: $(INSTALLED) $(if $(TORCH),$(VENV)/.torch)
 	$(BIN)/python -m benchmarks --seconds 0.5 $(ARGS)
+
+soak torture: $(INSTALLED)
+	$(BIN)/python -m benchmarks.$@ $(ARGS)
 
 # Use a Python that has the packages, so that nothing is fetched: .venv's, or else the first one.
 bench-gpu: $(if $(TORCH),$(VENV)/.torch)
