@@ -36,6 +36,7 @@ from jaxcompare.engine import sweep
 from jaxcompare.execution.fingerprint import code_digest, flags, processor_of, versions
 from jaxcompare.execution.places import local_devices, local_places, start_jax
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
+from jaxcompare.execution.tile_cache import TileCache
 from jaxcompare.execution.training import SILENT, Callbacks, Held, Resources, Training, Work, out_of_memory, train_tile
 from jaxcompare.execution.unchecked import unchecked
 from jaxcompare.execution.workers import Letters, Post, Workers
@@ -67,6 +68,7 @@ class Task(NamedTuple):
     modules: Mapping[str, bytes]  # the sources of custom functions, by the name of their module
     topic: str  # of the letters that tell how far the tile is
     keeps: bool  # whether checkpoints are kept
+    limit: int | None  # bytes that may be used of each device; None: what is free
 
 
 class Answer(NamedTuple):
@@ -124,7 +126,8 @@ class RemoteTraining(Training):
             if self.stopped:
                 return
             number, keeps = next(self.numbers), self.resources.tiles.folder is not None
-            task = Task(number, _without_data(tile), self.identity, _modules(tile.program), self.topic, keeps)
+            sent, modules, limit = _without_data(tile), _modules(tile.program), self.resources.sizes.limit
+            task = Task(number, sent, self.identity, modules, self.topic, keeps, limit)
             self.tiles[number] = tile
             options = self.workers.options(int(work.order[0]))
             future = self.workers.executor.submit(train_task, task, self.held[id(material)][1], **options)
@@ -163,6 +166,7 @@ class RemoteTraining(Training):
                 work, tile, future = self.sent.pop(number)
                 done = self.steps.pop(number, 0)
             if self.stopped:
+                _save(self.resources.tiles, tile, future)
                 continue
             try:
                 self._take(work, tile, future, done)
@@ -208,6 +212,14 @@ class RemoteTraining(Training):
 
 
 GOES_ON = "finished tiles are kept, and the same command goes on from there"
+
+
+def _save(tiles: TileCache, tile: Tile, future: Future) -> None:
+    """Keep the measurements that came back while a run was ending."""
+    with contextlib.suppress(Exception, CancelledError):  # a worker's error; the run has its own
+        answer = future.result(timeout=0)
+        if answer.arrays is not None:
+            tiles.put(tile, answer.arrays)
 
 
 def _without_data(tile: Tile) -> Tile:
@@ -302,7 +314,8 @@ def train_task(task: Task, material: Material) -> Answer:
     with _places().one() as (place, held):
         try:
             compiled, seconds = _places().programs.get(program, place)
-            free, needed = memory.free_bytes([place]), compiled.memory and compiled.memory.total
+            free = memory.free_bytes([place]) if task.limit is None else task.limit
+            needed = compiled.memory and compiled.memory.total
             if free is not None and needed is not None and needed > free:
                 return Answer(too_large=f"RESOURCE_EXHAUSTED: {needed} bytes are needed, {free} are free")
             data = held.put(place, program)
