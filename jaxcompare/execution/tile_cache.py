@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,16 @@ from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Tile, identity
 from jaxcompare.system.files import write_atomically
 
-DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)  # what reading a damaged archive raises
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+)  # what reading a damaged archive raises
 
 
 class TileCache:
