@@ -114,7 +114,7 @@ class Torture:
             yield f"{time.monotonic() - began:.0f} s" if slow else f"code {process.returncode}"
 
     def together(self, count: int) -> Iterator[str]:
-        """Two comparisons go into one folder at once: both are there afterwards, or one was told to wait."""
+        """Two comparisons go into one folder at once: both are there afterwards, or one is refused."""
         for _ in range(count):
             out = self.fresh("together")
             both = [self.start(out, name) for name in RATES]

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from jaxcompare.config import custom, outputs, overrides
 from jaxcompare.config.comparison import Comparison
-from jaxcompare.config.errors import ConfigError, InputError
+from jaxcompare.config.errors import ConfigError, InputError, brief
 from jaxcompare.config.identity import asked
 from jaxcompare.config.load import load, shipped
 from jaxcompare.config.parse import parse, quick
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.request import Request, parse_bytes
+from jaxcompare.config.request import Request, parse_bytes, parse_mesh
 from jaxcompare.system.command import command, tell
 from jaxcompare.system.messages import shown_on_stderr
 from jaxcompare.system.text import readable
@@ -41,6 +41,9 @@ study.NAME.roles.KEY, study.NAME.claims, study.NAME.confirm, title, question or 
 """
 
 
+MOST_LINES = 50  # of errors
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with the nearest option in its errors."""
 
@@ -55,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line, without the usage, and exit with code 2."""
-        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+        self.exit(2, f"{self.prog}: error: {brief(message, 500)} (--help lists the options)\n")
 
 
 class _Once(argparse.Action):
@@ -153,12 +156,19 @@ def read_request(arguments: argparse.Namespace, command: str) -> Request:
     Raises:
         ConfigError: an option that cannot be.
     """
+    for option in ("exp", "out", "data_dir", "mesh", "cluster", "memory"):
+        if getattr(arguments, option) == "":
+            raise ConfigError(f"--{option.replace('_', '-')} '': is empty; leave the option out for its default")
     out = Path(arguments.out)
     if arguments.memory is not None:
         parse_bytes(arguments.memory)
-    if out.exists() and not out.is_dir():
+    if arguments.mesh is not None:
+        parse_mesh(arguments.mesh)
+    if _exists("--out", out) and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file, not a folder")
-    if arguments.data_dir is not None and not Path(arguments.data_dir).is_dir():
+    if arguments.data_dir is not None and not (
+        _exists("--data-dir", data := Path(arguments.data_dir)) and data.is_dir()
+    ):
         raise ConfigError(f"--data-dir {arguments.data_dir}: there is no such folder")
     return Request(
         out=out,
@@ -172,6 +182,18 @@ def read_request(arguments: argparse.Namespace, command: str) -> Request:
         quick=arguments.quick,
         command=command,
     )
+
+
+def _exists(option: str, path: Path) -> bool:
+    """Return whether a path exists; raise ConfigError where no file can have the name."""
+    try:
+        return path.stat() is not None
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{option} {brief(str(path))}: cannot be used: {getattr(error, 'strerror', error)}"
+        ) from error
 
 
 @partial(command, stopped="stopped; finished training is kept, and the same command goes on from there")
@@ -207,7 +229,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 outcome = pipeline.run(comparisons, configs, request)
         tell(outcome.text)
     except InputError as error:
-        tell(f"jaxcompare: error: {error}", "stderr")
+        lines = str(error).splitlines()
+        rest = [f"... and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+        tell("\n".join(f"jaxcompare: error: {line}" for line in [*lines[:MOST_LINES], *rest]), "stderr")
         return 2
     return 1 if outcome.failures else 0
 

@@ -133,10 +133,10 @@ WRONG = {
     "options": (config({"options": {"b1": [0.9]}}), "options.b1 is for a custom optimizer"),
     "claim": (claiming(factor="los"), "factor = 'los' does not vary; did you mean loss"),
     "claim of what is tuned": (claiming(factor="learning_rate"), "factor = 'learning_rate' is tuned"),
-    "claim's key": (claiming(worse="mse"), "claim 1: no key 'worse'; known: factor, better, than"),
+    "claim's key": (claiming(worse="mse"), "claims.1: no key 'worse'; known: factor, better, than"),
     "claim's level": (claiming(than="mse_logits"), "than = 'mse_logits' is not in the grid; known: cross_entropy, mse"),
     "claim's name": (claiming(better="cross"), "no loss 'cross'; did you mean cross_entropy"),
-    "claim without a side": ({"study": [{"claims": [{"factor": "loss"}]}]}, "claim 1: better is missing"),
+    "claim without a side": ({"study": [{"claims": [{"factor": "loss"}]}]}, "claims.1: better is missing"),
     "claim against itself": (claiming(than="cross_entropy"), "better = than = 'cross_entropy'"),
     "claims": (config({}, claims="cross_entropy > mse"), "claims = 'cross_entropy > mse' is not a list of tables"),
     "confirm": (config({}, confirm=-1), "confirm = -1 is not a number of seeds"),
@@ -145,7 +145,7 @@ WRONG = {
     "target": ({**config(), "target": 85}, "target = 85 is not an accuracy"),
     "no variants": ({"study": [{"grid": []}]}, r"grid = \[\] has no variants"),
     "init scale": (config({"init_scale": [0.1, 0.2]}), "init_scale = 0.1 has no effect on init 'he_normal'"),
-    "two names": ({"study": [{"name": "s"}, {"name": "s"}]}, "study name 's'"),
+    "two names": ({"study": [{"name": "s"}, {"name": "s"}]}, "name = 's' is not a unique word"),
 }
 
 
@@ -212,7 +212,7 @@ def test_a_wrong_value_is_named_before_it_is_changed(key, written, shown, place,
     assert command(tmp_path, place.format(key, written), *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("jaxcompare: error: mine: ")
-    assert f"base: {key} = {shown}" in line
+    assert f"base.{key} = {shown}" in line
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_micro_batches_need_less_memory():
 
 
 def test_micro_batches_that_cannot_be_are_errors():
-    with pytest.raises(ConfigError, match="x: study 'main': micro_batches = 3 does not divide batch_size = 128"):
+    with pytest.raises(ConfigError, match=r"x: study\.1: micro_batches = 3 does not divide batch_size = 128"):
         parse("x", {"base": {"micro_batches": 3}, "study": [{}]})
     with pytest.raises(ConfigError, match=r"micro_batches = 7 does not divide batch_size = 32"):
         comparison(grid={"micro_batches": [1, 7]})

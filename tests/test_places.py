@@ -11,9 +11,10 @@ import pytest
 
 from jaxcompare import compare
 from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.request import MeshShape, parse_mesh
 from jaxcompare.config.settings import Settings
 from jaxcompare.execution import places
-from jaxcompare.execution.places import MeshShape, local_places, parse_mesh
+from jaxcompare.execution.places import local_places
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def test_a_comparison_trains_with_auto():
             "grid.precision = ['auto', 'float32']: \"auto\" cannot be in a grid",
         ),
         ({"precision": "float61"}, {}, "did you mean float16?"),
-        ({"loss_scale_floor": 2.0}, {"precision": ["float32"]}, "base: loss_scale_floor = 2.0 has no effect"),
+        ({"loss_scale_floor": 2.0}, {"precision": ["float32"]}, "base.loss_scale_floor = 2.0 has no effect"),
         ({}, {"loss_scale_factor": [2.0, 4.0]}, "loss_scale_factor = 2.0 has no effect on precision 'float32'"),
         ({"precision": "float16", "loss_scale_initial": 1.0, "loss_scale_floor": 2.0}, {}, "loss_scale_initial = 1"),
         ({"clip_norm": -1.0}, {}, "clip_norm = -1.0 is out of range"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxcompare.config.comparison import Claim
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, every, shown
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import KEYS
 from jaxcompare.config.values import check_value
@@ -26,12 +26,15 @@ def check_roles(roles: Any, varied: Iterable[str], where: str) -> dict[str, str]
     """
     varied = tuple(varied)
     if not isinstance(roles, Mapping):
-        raise ConfigError(f"{where}: roles = {roles!r} is not a table")
-    for key, role in roles.items():
+        raise ConfigError(f"{where}.roles = {shown(roles)} is not a table")
+
+    def check(key: str, role: Any) -> None:
         if key not in KEYS and key not in varied:
-            raise ConfigError(f"{where}: roles: no key {key!r}; {nearest(key, [*KEYS, *varied])}")
+            raise ConfigError(f"{where}.roles: no key {shown(key)}; {nearest(key, [*KEYS, *varied])}")
         if role not in ROLES:
-            raise ConfigError(f"{where}: roles.{key} = {role!r}; {nearest(role, ROLES)}")
+            raise ConfigError(f"{where}.roles.{key} = {shown(role)}; {nearest(role, ROLES)}")
+
+    every(check, roles.keys(), roles.values())
     return {key: DEFAULT_ROLES.get(key, "scientific") for key in varied} | dict(roles)
 
 
@@ -52,13 +55,12 @@ def check_claims(
     """
     if not isinstance(claims, list | tuple) or not all(isinstance(claim, Mapping) for claim in claims):
         example = '[{ factor = "loss", better = "cross_entropy", than = "mse" }]'
-        raise ConfigError(f"{where}: claims = {claims!r} is not a list of tables; {example} for example")
-    checked: list[Claim] = []
-    for number, table in enumerate(claims, start=1):
-        claim = _check_claim(table, levels, roles, f"{where}: claim {number}")
-        if claim in checked:
-            raise ConfigError(f"{where}: claim {number}: {dict(table)} is repeated")
-        checked.append(claim)
+        raise ConfigError(f"{where}.claims = {shown(claims)} is not a list of tables; {example} for example")
+    numbers = range(1, len(claims) + 1)
+    checked = every(lambda n, table: _check_claim(table, levels, roles, f"{where}.claims.{n}"), numbers, claims)
+    for number, claim in zip(numbers, checked, strict=True):
+        if claim in checked[: number - 1]:
+            raise ConfigError(f"{where}.claims.{number} = {shown(dict(claims[number - 1]))} is repeated")
     return tuple(checked)
 
 
@@ -67,7 +69,7 @@ def _check_claim(
 ) -> Claim:
     for key in claim:
         if key not in CLAIM_KEYS:
-            raise ConfigError(f"{where}: no key {key!r}; {nearest(key, CLAIM_KEYS)}")
+            raise ConfigError(f"{where}: no key {shown(key)}; {nearest(key, CLAIM_KEYS)}")
     for key in CLAIM_KEYS:
         if key not in claim:
             raise ConfigError(f"{where}: {key} is missing; a claim has {', '.join(CLAIM_KEYS)}")
@@ -77,13 +79,15 @@ def _check_claim(
         reason = (
             "is tuned (its role is nuisance); no claim can be about it" if factor in list(levels) else "does not vary"
         )
-        raise ConfigError(f"{where}: factor = {factor!r} {reason}; {nearest(str(factor), comparable)}")
+        raise ConfigError(f"{where}.factor = {shown(factor)} {reason}; {nearest(str(factor), comparable)}")
     sides = {}
     for key in ("better", "than"):
-        sides[key] = check_value(factor, claim[key], where)
+        sides[key] = check_value(factor, claim[key], f"{where}.{key}")
         if sides[key] not in levels[factor]:
             known = [str(level) for level in levels[factor]]
-            raise ConfigError(f"{where}: {key} = {claim[key]!r} is not in the grid; {nearest(str(claim[key]), known)}")
+            raise ConfigError(
+                f"{where}.{key} = {shown(claim[key])} is not in the grid; {nearest(str(claim[key]), known)}"
+            )
     if sides["better"] == sides["than"]:
-        raise ConfigError(f"{where}: better = than = {claim['than']!r}; a claim needs two levels")
+        raise ConfigError(f"{where}: better = than = {shown(claim['than'])}; a claim needs two levels")
     return Claim(factor, **sides)

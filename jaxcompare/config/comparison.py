@@ -14,6 +14,8 @@ from jaxcompare.config.settings import Settings, keys_of
 
 SHORT = {"learning_rate": "rate", "batch_size": "batch", "clip_norm": "clip", "weight_decay": "decay"}  # for labels
 
+RUN_KEYS = keys_of("run")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -80,7 +82,7 @@ class Comparison:
 
 def choices(settings: Settings) -> dict[str, Any]:
     """Return the settings that decide a replica's numbers; the number of seeds is not among them."""
-    return {key: value for key, value in asdict(settings).items() if key not in keys_of("run")}
+    return {key: value for key, value in asdict(settings).items() if key not in RUN_KEYS}
 
 
 def digest(content: Any) -> str:

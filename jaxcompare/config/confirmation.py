@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from jaxcompare.config.comparison import Comparison, Study, value_of
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, shown
+from jaxcompare.config.limits import MOST_SEEDS
 
-MOST_SEEDS = 10_000
 CONFIRMED = (
     "-confirm"  # ends the id of a variant that is trained again; its study's name ends with an underscore instead
 )
@@ -22,10 +22,10 @@ def check_confirm(confirm: Any, study: str, studies: Iterable[str], where: str) 
         ConfigError: not a whole number in its range, or another study has the name that the confirmation needs.
     """
     if isinstance(confirm, bool) or not isinstance(confirm, int) or not 0 <= confirm <= MOST_SEEDS:
-        raise ConfigError(f"{where}: confirm = {confirm!r} is not a number of seeds; it must be 0 to {MOST_SEEDS}")
+        raise ConfigError(f"{where}.confirm = {shown(confirm)} is not a number of seeds; it must be 0 to {MOST_SEEDS}")
     if confirm and confirming_name(study) in studies:
         raise ConfigError(
-            f"{where}: confirm = {confirm} needs the study name {confirming_name(study)!r}; rename that study"
+            f"{where}.confirm = {confirm} needs the study name {confirming_name(study)!r}; rename that study"
         )
     return confirm
 

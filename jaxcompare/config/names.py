@@ -81,6 +81,9 @@ DATASETS: dict[str, dict[str, float]] = {
 # The data sets of square grey images, with their side in pixels: a cnn can be trained on these.
 IMAGES = {"fashion_mnist": 28, "digits": 8}
 
+# How many training and validation examples the data sets have that are not generated.
+EXAMPLES = {"fashion_mnist": 60_000, "digits": 1797}
+
 INPUT_SCALINGS = ("unit", "standardised", "none")
 
 # Languages of pictures and reports, as HTML names them.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxcompare.config import names
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, brief
 from jaxcompare.config.registry import nearest
 
 BOTH = "both"
@@ -68,5 +68,5 @@ def parse(
 
 def _known(option: str, value: str, choices: Sequence[str], kind: str) -> str:
     if value not in choices:
-        raise ConfigError(f"{option} {value}: no such {kind}; {nearest(value, choices)}")
+        raise ConfigError(f"{option} {brief(value) or repr(value)}: no such {kind}; {nearest(value, choices)}")
     return value

@@ -10,7 +10,8 @@ from typing import Any
 
 from jaxcompare.config.claims import CLAIM_KEYS
 from jaxcompare.config.comparison import key_of
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, brief, shown
+from jaxcompare.config.load import toml
 from jaxcompare.config.parse import STUDY_KEYS, TOP_KEYS, studies_of
 from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import KEYS
@@ -31,16 +32,18 @@ def parse_assignment(text: str) -> tuple[list[str], Any]:
     >>> parse_assignment("base.optimizer=sgd")
     (['base', 'optimizer'], 'sgd')
     """
+    if len(text.splitlines()) > 1:
+        raise ConfigError(f"--set {brief(text)}: has more than one line; write one --set for each key")
     key, equals, value = text.partition("=")
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):
-        raise ConfigError(f"--set {text}: not of the form KEY=VALUE, base.epochs=3 for example")
+        raise ConfigError(f"--set {brief(text)}: not of the form KEY=VALUE, base.epochs=3 for example")
     try:
-        return path, tomllib.loads(f"value = {value}")["value"]
+        return path, toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError as error:
         word = value.strip()
         if word[:1] in ("[", "{"):
-            raise ConfigError(f"--set {text}: {_unquoted(key, word)} ({error})") from error
+            raise ConfigError(f"--set {brief(text)}: {_unquoted(key, word)} ({brief(str(error))})") from error
         return path, float(word) if PLAIN_NUMBER.fullmatch(word) else word
 
 
@@ -49,10 +52,10 @@ def _unquoted(key: str, value: str) -> str:
     kind = "list" if value[0] == "[" else "table"
     quoted = BARE_WORD.sub(r'"\1"', value)
     try:
-        tomllib.loads(f"value = {quoted}")
+        toml(f"value = {quoted}")
     except tomllib.TOMLDecodeError:
         return f"is not a {kind} in TOML; names need double quotes, and the shell needs single quotes around the whole"
-    return f"is not a {kind} in TOML; were the quotes taken by the shell? Write --set '{key}={quoted}'"
+    return f"is not a {kind} in TOML; were the quotes taken by the shell? Write --set '{brief(f'{key}={quoted}')}'"
 
 
 def apply(
@@ -75,7 +78,7 @@ def apply(
         errors = []
         for name in chosen:
             try:
-                _assign(changed[name], path, value, f"--set {text}")
+                _assign(changed[name], path, value, f"--set {brief(text)}")
                 if path[0] == "study" and path[2:3] == ["grid"]:
                     for message in _drop_claims(changed[name], path):
                         warn(f"{name}: {message}")
@@ -133,7 +136,7 @@ def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str)
         studies = [study["name"] for study in studies_of(config, where)]
         near = {**dict.fromkeys(TOP_KEYS), **{f"base.{key}": None for key in KEYS}}
         hint = f"did you mean study.{'.'.join(path)}?" if head in studies and rest else nearest(head, near)
-        raise ConfigError(f"{where}: no {head!r}; {hint}")
+        raise ConfigError(f"{where}: no {shown(head)}; {hint}")
     if head == "base":
         _assign_base(config, rest, value, where)
     elif head == "study":
@@ -147,7 +150,7 @@ def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str)
 def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:
     key = _key(rest, where)
     if key not in KEYS and not key.startswith("options."):
-        raise ConfigError(f"{where}: no key {key!r} in base; {nearest(key, KEYS)}")
+        raise ConfigError(f"{where}: no key {shown(key)} in base; {nearest(key, KEYS)}")
     for study in studies_of(config, where):
         if any(key in grid for grid in study["grid"]):
             raise _ElsewhereError(
@@ -169,9 +172,9 @@ def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where
     name, part, *inner = rest
     study = next((study for study in studies if study["name"] == name), None)
     if study is None:
-        raise _ElsewhereError(f"{where}: no study {name!r}; {nearest(name, [study['name'] for study in studies])}")
+        raise _ElsewhereError(f"{where}: no study {shown(name)}; {nearest(name, [study['name'] for study in studies])}")
     if part not in STUDY_KEYS[1:]:
-        raise ConfigError(f"{where}: no {part!r} in a study; {nearest(part, STUDY_KEYS[1:])}")
+        raise ConfigError(f"{where}: no {shown(part)} in a study; {nearest(part, STUDY_KEYS[1:])}")
     config["study"] = studies
     if part in WHOLE:
         if inner:
@@ -180,7 +183,7 @@ def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where
         return
     target = study[part]
     if part == "grid":
-        number = int(inner.pop(0)) if inner[0].isdecimal() else 1 if len(target) == 1 else 0
+        number = int(inner.pop(0)[:9]) if inner[0].isdecimal() else 1 if len(target) == 1 else 0
         if not 1 <= number <= len(target) or not inner:
             raise ConfigError(f"{where}: study {name!r} has {len(target)} grids; name one, grid.1.KEY for example")
         target = target[number - 1]

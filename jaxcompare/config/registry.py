@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import LONGEST, ConfigError
 
 MANY = 24  # an error lists all known names up to this number, and the closest names beyond
 
@@ -19,9 +19,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("adam_w", ["sgd", "adamw"])
     'did you mean adamw? (known: sgd, adamw)'
     """
-    known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    few = known if len(known) <= MANY else difflib.get_close_matches(str(name), known, n=5, cutoff=0.0)
+    known, name = list(known), str(name)[:LONGEST]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    few = known if len(known) <= MANY else difflib.get_close_matches(name, known, n=5, cutoff=0.0)
     listed = f"known: {', '.join(few)}{'' if few is known else ', ...'}"
     return f"did you mean {close[0]}? ({listed})" if close else listed
 

@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxcompare.config import names
+from jaxcompare.config.limits import (
+    MOST_EPOCHS,
+    MOST_EXAMPLES,
+    MOST_LAYERS,
+    MOST_SEEDS,
+    MOST_UNITS,
+    MOST_WHOLE,
+)
 
 AUTO = 0  # `batch_size = "auto"`, until the free memory is known
 
@@ -41,16 +49,21 @@ def _key(
     high: float = math.inf,
     open_low: bool = False,
     open_high: bool = False,
+    longest: int = 0,
     words: Mapping[str, int] | None = None,
 ) -> Any:
-    """Declare a setting; `plugin` allows a user's own function, `words` are texts that may replace a number."""
+    """Declare a setting; `plugin` allows a user's own function, `longest` is of a list.
+
+    `words` are texts that may replace a number.
+    """
     rule = {
         "kind": kind,
         "use": use,
         "choices": tuple(choices),
         "plugin": plugin,
         "low": low,
-        "high": high,
+        "high": MOST_WHOLE if kind is int and high == math.inf else high,
+        "longest": longest,
         "open_low": open_low,
         "open_high": open_high,
         "words": words or {},
@@ -65,18 +78,19 @@ class Settings:
     dataset: str = _key("fashion_mnist", str, use="data", choices=names.DATASETS)
     validation_fraction: float = _key(0.1, float, use="data", low=0, high=1, open_high=True)
     data_seed: int = _key(0, int, use="data.source", low=0, high=2**31 - 1)  # of generated sets and of every split
-    samples: int | None = _key(None, int, use="data.source", low=10)  # training and validation, of a generated set
-    test_samples: int | None = _key(None, int, use="data.source", low=10)
-    noise: float | None = _key(None, float, use="data.source", low=0)
+    # Training and validation examples of a generated set.
+    samples: int | None = _key(None, int, use="data.source", low=10, high=MOST_EXAMPLES)
+    test_samples: int | None = _key(None, int, use="data.source", low=10, high=MOST_EXAMPLES)
+    noise: float | None = _key(None, float, use="data.source", low=0, high=1e6)
     # The radius of the inner circle over the outer circle's.
     factor: float | None = _key(None, float, use="data.source", low=0, high=1, open_low=True, open_high=True)
     input_scaling: str = _key("unit", str, use="data", choices=names.INPUT_SCALINGS)
 
     model: str = _key("mlp", str, use="static", choices=names.MODELS)
-    hidden: tuple[int, ...] = _key((256, 128), tuple, use="static", low=1)
+    hidden: tuple[int, ...] = _key((256, 128), tuple, use="static", low=1, high=MOST_UNITS, longest=MOST_LAYERS)
     # The widths of a cnn's convolutions, each followed by 2x2 pooling.
-    channels: tuple[int, ...] | None = _key(None, tuple, use="static", low=1)
-    kernel_size: int | None = _key(None, int, use="static", low=1)
+    channels: tuple[int, ...] | None = _key(None, tuple, use="static", low=1, high=MOST_UNITS, longest=MOST_LAYERS)
+    kernel_size: int | None = _key(None, int, use="static", low=1, high=1000)
     init: str = _key("he_normal", str, use="static", choices=names.INITIALIZERS)
     init_scale: float = _key(0.05, float, use="static", low=0, open_low=True)  # deviation of truncated_normal
     bias_init: str = _key("zeros", str, use="static", choices=names.BIAS_INITIALIZERS)
@@ -115,8 +129,8 @@ class Settings:
     micro_batches: int = _key(1, int, use="static", low=1)  # parts of a batch that the network sees in turn
     learning_rate_rule: str = _key("fixed", str, use="traced", choices=names.LEARNING_RATE_RULES)
     reference_batch_size: int = _key(128, int, use="traced", low=1)  # at which every rule gives learning_rate itself
-    epochs: int = _key(10, int, use="static.length", low=1)
-    seeds: int = _key(5, int, use="run", low=1, high=10_000)  # the number of seeds
+    epochs: int = _key(10, int, use="static.length", low=1, high=MOST_EPOCHS)
+    seeds: int = _key(5, int, use="run", low=1, high=MOST_SEEDS)  # the number of seeds
     first_seed: int = _key(0, int, use="run", low=0, high=2**31 - 10_001)
 
     train_subset: int = _key(2000, int, use="measuring.examples", low=1)  # training examples evaluated after each epoch

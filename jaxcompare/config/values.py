@@ -10,7 +10,8 @@ from typing import Any
 
 from jaxcompare.config import names
 from jaxcompare.config.comparison import as_trained
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, every, shown
+from jaxcompare.config.limits import MOST_STEPS
 from jaxcompare.config.registry import is_plugin, nearest
 from jaxcompare.config.settings import AUTO, KEYS, OPTIONS, Settings
 
@@ -28,22 +29,25 @@ def check_value(key: str, value: Any, where: str) -> Any:
     if key.startswith("options."):
         return _check_number(key, value, float, ANY_NUMBER, where)
     if key not in KEYS:
-        raise ConfigError(f"{where}: no key {key!r}; {nearest(key, KEYS)}")
+        raise ConfigError(f"{where}: no key {shown(key)}; {nearest(key, KEYS)}")
     rule = KEYS[key].metadata
     kind = rule["kind"]
     if kind is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where}: {key} = {value!r} is not a table of numbers")
-        return {name: check_value(f"{key}.{name}", number, where) for name, number in value.items()}
+            raise ConfigError(f"{where}.{key} = {shown(value)} is not a table of numbers")
+        checked = every(lambda name: check_value(f"{key}.{name}", value[name], where), value)
+        return dict(zip(value, checked, strict=True))
     if kind is tuple:
         if not isinstance(value, list | tuple) or not value:  # diagnostics need at least one hidden layer
             raise ConfigError(
-                f"{where}: {key} = {value!r} is not a list of at least one whole number, [256, 128] for example"
+                f"{where}.{key} = {shown(value)} is not a list of at least one whole number, [256, 128] for example"
             )
-        return tuple(_check_number(key, number, int, rule, where) for number in value)
+        if len(value) > rule["longest"]:
+            raise ConfigError(f"{where}.{key} has {len(value)} layers; it must have at most {rule['longest']}")
+        return tuple(every(lambda number: _check_number(key, number, int, rule, where), value))
     if kind is bool:
         if not isinstance(value, bool):
-            raise ConfigError(f"{where}: {key} = {value!r} is neither true nor false")
+            raise ConfigError(f"{where}.{key} = {shown(value)} is neither true nor false")
         return value
     if kind is str:
         return _check_name(key, value, rule, where)
@@ -52,11 +56,13 @@ def check_value(key: str, value: Any, where: str) -> Any:
 
 def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str) -> str:
     if not isinstance(value, str):
-        raise ConfigError(f"{where}: {key} = {value!r} is not a name; {nearest(str(value), rule['choices'])}")
+        raise ConfigError(f"{where}.{key} = {shown(value)} is not a name; {nearest(str(value), rule['choices'])}")
     if value in rule["choices"] or (rule["plugin"] and is_plugin(value)):
         return value
     custom = ', or "package.module:attribute" for your own' if rule["plugin"] else ""
-    raise ConfigError(f"{where}: no {key} {value!r}; {nearest(value, rule['choices'])}{custom}")
+    raise ConfigError(
+        f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, rule['choices'])}{custom}"
+    )
 
 
 def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], where: str) -> Any:
@@ -67,7 +73,9 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         comma = "; write a point, not a comma" if COMMA.fullmatch(str(value)) and not whole else ""
-        raise ConfigError(f"{where}: {key} = {value!r} is not a {'whole ' if whole else ''}number{_or(words)}{comma}")
+        raise ConfigError(
+            f"{where}.{key} = {shown(value)} is not a {'whole ' if whole else ''}number{_or(words)}{comma}"
+        )
     low, high = rule["low"], rule["high"]
     given, value = value, value if whole else _in_float32(key, value, where)
     trained = as_trained(value)  # 0.99999999 trains as 1
@@ -76,7 +84,9 @@ def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], wher
     unordered = trained != trained  # NaN; math.isnan overflows for a long whole number
     if unordered or below or above:
         rounded = "" if trained == value or unordered else f", {trained:g} in float32,"
-        raise ConfigError(f"{where}: {key} = {given}{rounded} is out of range; it must be {_range(rule)}{_or(words)}")
+        raise ConfigError(
+            f"{where}.{key} = {shown(given)}{rounded} is out of range; it must be {_range(rule)}{_or(words)}"
+        )
     return value
 
 
@@ -88,7 +98,9 @@ def _in_float32(key: str, number: float, where: str) -> float:
     """
     if number in (0, math.inf, -math.inf) or number != number or LEAST <= abs(number) <= MOST:
         return float(number) + 0.0
-    raise ConfigError(f"{where}: {key} = {number} is not a number of float32, from {LEAST:.2g} to {MOST:.2g} or 0")
+    raise ConfigError(
+        f"{where}.{key} = {shown(number)} is not a number of float32, from {LEAST:.2g} to {MOST:.2g} or 0"
+    )
 
 
 def _or(words: Iterable[str]) -> str:
@@ -124,6 +136,7 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
     _check_images(settings, where)
     _check_scaling(settings, where)
     _check_micro_batches(settings, where)
+    _check_steps(settings, where)
     return settings
 
 
@@ -197,4 +210,15 @@ def _check_micro_batches(settings: Settings, where: str) -> None:
     if settings.batch_size % count:
         raise ConfigError(
             f"{where}: micro_batches = {count} does not divide batch_size = {settings.batch_size} into equal parts"
+        )
+
+
+def _check_steps(settings: Settings, where: str) -> None:
+    """Raise ConfigError for more steps than an int32 can count."""
+    examples = settings.samples or names.EXAMPLES[settings.dataset]
+    steps = settings.epochs * -(-examples // max(settings.batch_size, 1))
+    if settings.batch_size != AUTO and steps > MOST_STEPS:
+        raise ConfigError(
+            f"{where}: epochs = {settings.epochs} with batch_size = {settings.batch_size} and {examples} examples of "
+            f"{settings.dataset} are {steps} steps; it must be at most {MOST_STEPS}"
         )

@@ -18,18 +18,16 @@ from jaxcompare.config.comparison import Comparison, digest
 from jaxcompare.config.confirmation import confirming_share
 from jaxcompare.config.files import free, safe
 from jaxcompare.config.outputs import Outputs
-from jaxcompare.config.request import Request, parse_bytes
+from jaxcompare.config.request import EVERY_DEVICE, Request, parse_bytes, parse_mesh
 from jaxcompare.config.settings import AUTO
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor_of, versions
 from jaxcompare.execution.places import (
-    EVERY_DEVICE,
     check_batches,
     first_device,
     local_places,
-    parse_mesh,
     start_jax,
 )
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.config.registry import nearest
 from jaxcompare.config.settings import Settings
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import cache_folder
@@ -21,38 +20,6 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
 _LOG = logging.getLogger(__name__)
-
-
-class MeshShape(NamedTuple):
-    """What `--mesh` asks; None: every device."""
-
-    replica: int | None = None  # places; each trains its own tile
-    data: int = 1  # devices that share one tile, each with a part of every batch
-
-
-EVERY_DEVICE = MeshShape()
-
-
-def parse_mesh(text: str) -> MeshShape:
-    """Parse a MeshShape from `replica=4,data=2`; either part may be missing.
-
-    Raises:
-        ConfigError: an unknown axis, an axis given twice, or a number that is not one.
-
-    >>> parse_mesh("replica=4,data=2")
-    MeshShape(replica=4, data=2)
-    """
-    found: dict[str, int] = {}
-    for part in text.split(","):
-        axis, _, number = part.strip().partition("=")
-        if axis not in MeshShape._fields:
-            raise ConfigError(f"--mesh {text}: no axis {axis!r}; {nearest(axis, MeshShape._fields)}")
-        if axis in found:
-            raise ConfigError(f"--mesh {text}: {axis} is given twice")
-        if not number.isdecimal() or int(number) < 1:
-            raise ConfigError(f"--mesh {text}: {axis} = {number!r} is not a whole number of at least 1")
-        found[axis] = int(number)
-    return MeshShape(**found)
 
 
 def check_batches(data: int, every: Iterable[Settings]) -> None:

@@ -84,7 +84,7 @@ class TileCache:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def prune(self) -> None:
-        """Remove what is not needed once a run is complete: tiles of other versions of the code, and all but whole tiles.
+        """Remove what is not needed once a run is complete: tiles of other versions of the code, and what is no whole tile.
 
         Those are checkpoints of larger tiles that did not fit, what was set aside, and what a kill left half written.
         """

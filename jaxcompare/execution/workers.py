@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, brief
 from jaxcompare.system.cores import usable_cores
 
 KINDS = "tcp://HOST:PORT, tls://HOST:PORT, local:N or slurm:FILE"
@@ -68,8 +68,10 @@ def check_cluster(text: str, mesh: str | None) -> None:
             f"--cluster {text} cannot be combined with --mesh {mesh}: a worker trains each tile on one device"
         )
     if kind == "local":
-        if not rest.isdecimal() or not 1 <= int(rest) <= 1000:
-            raise ConfigError(f"--cluster {text}: {rest!r} is not a number of worker processes from 1 to 1000")
+        if not rest.isdecimal() or not 1 <= int(rest[:9]) <= 1000:
+            raise ConfigError(
+                f"--cluster {brief(text)}: {brief(rest)!r} is not a number of worker processes from 1 to 1000"
+            )
     elif kind == "slurm":
         _slurm_options(text, rest)
     elif kind not in ("tcp", "tls") or not rest.startswith("//") or not rest.rpartition(":")[2].isdecimal():

@@ -100,10 +100,13 @@ def build(
     check(found)
     arrays = dict(fields or {})
     told = records(manifest or {}, found["replicas"]["experiment"].unique())
-    found = _with_results(found, told)
-    patterns = patterns_of(told)
-    names = names_of(found, arrays, patterns)
-    shared, spoken = prepare(found, told), words_of(found, languages, told)
+    try:
+        found = _with_results(found, told)
+        patterns = patterns_of(told)
+        names = names_of(found, arrays, patterns)
+        shared, spoken = prepare(found, told), words_of(found, languages, told)
+    except Exception as error:  # of values that no run writes
+        raise ReportError(say("error.broken", name="tables", reason=failure("", error).error)) from error
     blocks = {
         language: content(
             *(found, told, by_experiment(names), words),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
+from pandas.api.types import is_hashable, is_numeric_dtype
 
 from jaxcompare.analysis import FIGURES, STEPS
 from jaxcompare.analysis.pairs import COLUMNS as CLAIMS
@@ -44,7 +47,11 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     ),
     "claims": CLAIMS,
 }
-BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pyarrow.ArrowException)
+TEXTS = {"replica_id", "variant_id", "experiment", "study", "label", "dataset", "data_digest"}  # columns of texts
+BROKEN = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, pyarrow.ArrowException),
+)
 
 
 class ReportError(InputError):
@@ -85,7 +92,7 @@ def _whole(folder: Path, name: Path, digests: Mapping[str, str]) -> bytes:
 
 
 def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
-    """Raise ReportError unless the required tables are there, with rows and the columns read by name."""
+    """Raise ReportError unless the required tables are there, with rows and the columns read by name, of texts or numbers."""
     for name in REQUIRED:
         if name not in tables:
             raise ReportError(say("error.tables", folder=folder, name=f"tables/{name}.parquet"))
@@ -95,6 +102,15 @@ def check(tables: dict[str, pd.DataFrame], folder: Path | str = "") -> None:
         for column in columns if name in tables and len(tables[name]) else ():
             if column not in tables[name]:
                 raise ReportError(say("error.columns", name=name, column=column))
+    for name, columns in REQUIRED.items():
+        for column in columns:
+            values = tables[name][column]
+            if not (_texts(values) if column in TEXTS else is_numeric_dtype(values)):
+                raise ReportError(say("error.values", name=name, column=column))
+
+
+def _texts(values: pd.Series) -> bool:
+    return all(isinstance(value, str) for value in values.unique()) if is_hashable(values.iloc[0]) else False
 
 
 def read_fields(folder: Path) -> dict[str, np.ndarray]:
