@@ -20,6 +20,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from jaxcompare.system.command import command, tell
 
 CONFIG = """
@@ -65,10 +67,10 @@ class Torture:
             [*run, "--out", str(self.folder / out), *more], env=self.environment, start_new_session=True, **streams
         )  # type: ignore[call-overload,no-any-return]
 
-    def tables(self, out: str) -> dict[str, bytes]:
-        """Return the tables without clock times, as bytes."""
-        paths = (self.folder / out / "tables").glob("*")
-        return {path.name: path.read_bytes() for path in paths if path.stem != "timing"}
+    def tables(self, out: str) -> dict[str, list[str]]:
+        """Return the rows of the tables without clock times, sorted: the comparison that came first has the first rows."""
+        paths = [path for path in (self.folder / out / "tables").glob("*.parquet") if path.stem != "timing"]
+        return {path.stem: sorted(map(repr, pd.read_parquet(path).to_numpy().tolist())) for path in paths}
 
     def ends_equal(self, out: str) -> str:
         """Finish both comparisons; return whether all is as if nothing had happened."""
