@@ -92,7 +92,7 @@ def test_the_older_of_two_checkpoints_serves_where_the_newer_is_damaged(tmp_path
     for content in (b"first", b"second", b"third"):
         tiles.put_checkpoint(tile, content)
         assert tiles.checkpoint(tile) == content
-    paths = sorted(tiles.folder.glob("*.checkpoint?"), key=lambda path: path.stat().st_mtime_ns)
+    paths = sorted(tiles.folder.glob("*.checkpoint*"), key=lambda path: path.stat().st_mtime_ns)
     assert len(paths) == 2
     whole = paths[1].read_bytes()
     for place in range(len(whole)):

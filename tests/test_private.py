@@ -94,7 +94,6 @@ def test_another_users_key_is_refused(tmp_path, other):
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])
 def test_a_file_that_is_no_key_is_refused(tmp_path, content, monkeypatch):
-    monkeypatch.setattr("jaxcompare.system.private.SECONDS_TO_WRITE", 0.05)
     path = tmp_path / "key"
     path.write_bytes(content)
     path.chmod(0o600)

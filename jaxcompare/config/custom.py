@@ -11,11 +11,11 @@ import importlib.util
 import logging
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,7 +54,7 @@ def imported(comparisons: Iterable[Comparison], folders: Sequence[Path]) -> Iter
     found = functions(settings)
     finder = _Finder([name for _, name in found], folders)
     importlib.invalidate_caches()  # a file may be younger than the last import from its folder
-    sys.meta_path.append(finder)  # the last: what is installed comes first
+    sys.meta_path.insert(0, finder)  # before Python's own, which would find the modules of a user's package
     try:
         faults = []
         for kind, name in found:
@@ -75,37 +75,71 @@ def imported(comparisons: Iterable[Comparison], folders: Sequence[Path]) -> Iter
 class _Finder(MetaPathFinder):
     """Finds a user's modules by their files: those of custom functions, and those that such a module's source imports.
 
-    Installed packages look for optional modules that are not there; they do not get a user's file of that name.
+    Installed packages look for optional modules that are not there; they do not get a user's file of that name. The sources are
+    read once: what is edited while a run goes on is not part of it.
     """
 
     def __init__(self, names: Iterable[str], folders: Sequence[Path]) -> None:
         self.wanted = {top(name.partition(":")[0]) for name in names}
         self.folders = [str(folder) for folder in folders]
-        self.found: set[str] = set()
+        self.found: dict[str, ModuleSpec] = {}  # modules and packages of no package
+        self.sources: dict[str, bytes] = {}  # by file
+        waiting = list(self.wanted)
+        while waiting:
+            name = waiting.pop()
+            if name in self.found or _spec(name) is not None:  # what is installed comes first
+                continue
+            spec = PathFinder.find_spec(name, self.folders)
+            if spec is not None:
+                self.found[name] = spec
+                files = {
+                    str(file) for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*.py")
+                }
+                for file in files | ({spec.origin} if spec.origin and spec.origin.endswith(".py") else set()):
+                    with suppress(OSError):
+                        self.sources[file] = Path(file).read_bytes()
+                        waiting += map(top, _imports(name, self.sources[file]))
 
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return where a module of no package lies; a module of a package is found by Python itself."""
-        if path is not None or (fullname not in self.wanted and fullname not in self._imported()):
+        """Return where a user's module lies."""
+        if top(fullname) not in self.found:
             return None
-        spec = PathFinder.find_spec(fullname, self.folders)
-        if spec is not None:
-            self.found.add(fullname)
+        spec = self.found[fullname] if path is None else PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.origin in self.sources:
+            spec.loader = _Loader(fullname, spec.origin, self.sources[spec.origin])
         return spec
 
     def modules(self) -> list[str]:
         """Return the names of the modules that were found here and imported."""
-        return [name for name in sys.modules if top(name) in self.found]
-
-    def _imported(self) -> set[str]:
-        """Return the names that these modules' sources import, those of modules that are being imported among them."""
-        return {top(name) for module in self.modules() for name in _imports(module, _source(module) or b"")}
+        return [name for name in list(sys.modules) if top(name) in self.found]
 
     def say_unused(self) -> None:
         """Log each file that has the name of a custom function's module, and is not used."""
-        for name in sorted(self.wanted - self.found):
+        for name in sorted(self.wanted - self.found.keys()):
             spec = PathFinder.find_spec(name, self.folders)
             if spec is not None and spec.origin is not None and spec.origin != _origin(name):
                 _LOG.warning("%s is not used: an installed module is named %s; rename the file", spec.origin, name)
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module from a source that was read before, never from compiled code beside the file."""
+
+    def __init__(self, fullname: str, path: str, source: bytes) -> None:
+        super().__init__(fullname, path)
+        self.source = source
+
+    def get_data(self, path: str) -> bytes:
+        """Return the source."""
+        if path != self.path:
+            raise OSError(f"{path}: not read")
+        return self.source
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        """Refuse: there is no compiled code."""
+        raise OSError(f"{path}: no compiled code")
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0) -> None:
+        """Write no compiled code."""
 
 
 def top(name: str) -> str:
@@ -127,7 +161,7 @@ def sources(module: str) -> dict[str, bytes]:
         found[name] = source
         parts = name.split(".")
         waiting += [".".join(parts[:count]) for count in range(1, len(parts))]
-        waiting += [one for one in _imports(name, source) if one in sys.modules]
+        waiting += _imports(name, source)
     return found
 
 
@@ -138,10 +172,18 @@ def file_of(module: str) -> Path | None:
 
 
 def _spec(module: str) -> ModuleSpec | None:
+    """Return where a module lies, without importing the packages around it; None where there is no such module."""
     if module in sys.modules:
         return getattr(sys.modules[module], "__spec__", None)
+    parent, _, _ = module.rpartition(".")
+    around = _spec(parent) if parent else None
+    path = None if around is None else around.submodule_search_locations
+    if parent and path is None:
+        return None
     with suppress(ImportError, ValueError, AttributeError):
-        return importlib.util.find_spec(module)
+        for finder in list(sys.meta_path):
+            if (spec := finder.find_spec(module, path)) is not None:
+                return spec
     return None
 
 
@@ -160,7 +202,7 @@ def _source(module: str) -> bytes | None:
         return b"" if folders and not any(map(_installed, folders)) else None
     with suppress(OSError):
         if spec.origin.endswith(".py") and not _installed(spec.origin):
-            return Path(spec.origin).read_bytes()
+            return spec.loader.source if isinstance(spec.loader, _Loader) else Path(spec.origin).read_bytes()
     return None
 
 

@@ -112,11 +112,11 @@ def _train_and_publish(
     comparisons, programs, planner, notes = prepare(comparisons, loaded, sizes)
     with ExitStack() as stack, ExitStack() as cluster:
         workers = cluster.enter_context(connected(request.cluster)) if request.cluster else None
-        folder.begin(run_digest, request.command)
-        sizes.save()
         tiles = TileCache(folder.run / "parts", _device_name(places[0]))
         if again:
-            tiles.clear()  # once: if this run is stopped, the same command resumes it
+            tiles.clear()  # before the run has begun: if it is stopped afterwards, the same command resumes it
+        folder.begin(run_digest, request.command)
+        sizes.save()
         resources = Resources(places, sizes, ProgramCache(default_folder()), tiles, workers)
         log = stack.enter_context(tensorboard.log_of(folder.out, list(programs), request.outputs.tensorboard))
         wall = time.perf_counter()
@@ -130,7 +130,7 @@ def _train_and_publish(
         }
         manifest = {"jaxcompare": __version__, "experiments": {**previous.get("experiments", {}), **records}}
         failures = _publish(folder, list(tables.values()), previous, manifest, request, drawn, log)
-    folder.complete(run_digest, request.command, request.outputs.written())
+    folder.complete(run_digest, request.command, request.outputs.written(), failures)
     tiles.prune()
     page = min(folder.out.glob("report*.html"), default=folder.out)
     return Outcome(f"done: {page}", failures)

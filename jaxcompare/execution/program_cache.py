@@ -30,7 +30,7 @@ from jax.sharding import Mesh
 from jaxcompare.config.comparison import digest
 from jaxcompare.config.settings import keys_of
 from jaxcompare.engine import sweep
-from jaxcompare.execution.fingerprint import code_digest, flags, processor, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor, versions
 from jaxcompare.planning.programs import STATIC, Program
 from jaxcompare.planning.recipes import lowered, tile_arrays
 from jaxcompare.system.files import cache_folder, write_atomically
@@ -160,6 +160,7 @@ class ProgramCache:
             "settings": {name: settings[name] for name in STATIC if name not in REPRESENTED},
             "traced": [program.losses, program.activations, program.schedules, program.clip],
             "options": [settings["options"], program.optimizer_options] if program.custom_functions else None,
+            "plugins": plugin_digests(variant.settings for variant in program.variants),
             "shapes": [
                 [jax.tree_util.keystr(path), leaf.shape, str(leaf.dtype)]
                 for path, leaf in jax.tree_util.tree_leaves_with_path(arrays)

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import cache, partial
@@ -92,7 +92,8 @@ class RemoteTraining(Training):
         self.held: dict[int, tuple[Material, Any]] = {}  # by the identity of the object, which stays alive here
         self.back: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.listening = contextlib.ExitStack()
-        self.listening.enter_context(workers.listen(self.topic, Post(self._heard, self._keep, self._kept)))
+        post = Post(*map(self._guarded, (self._heard, self._keep, self._kept)))
+        self.listening.enter_context(workers.listen(self.topic, post))
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
 
@@ -147,12 +148,20 @@ class RemoteTraining(Training):
             done, self.steps[number] = self.steps.get(number, 0), steps
         self.tell(self.callbacks.trained, tile.program.name, (steps - done) * tile.step_seconds, False)
 
+    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function whose error ends the run, and not the thread that calls it: the disk is full, say."""
+
+        def guarded(*given: Any) -> Any:
+            try:
+                return function(*given)
+            except BaseException as error:
+                self._fail(error)
+
+        return guarded
+
     def _keep(self, number: int, checkpoint: bytes) -> None:
         if number in self.sent:  # else its measurements are here already
-            try:
-                self.resources.tiles.put_checkpoint(self.tiles[number], checkpoint)
-            except OSError as error:  # the disk is full, say
-                self._fail(error)
+            self.resources.tiles.put_checkpoint(self.tiles[number], checkpoint)
 
     def _kept(self, number: int) -> bytes | None:
         return self.resources.tiles.checkpoint(self.tiles[number])

@@ -62,6 +62,7 @@ class RunFolder:
         state = self.state()
         written = state.get("written", {})
         there = all(set(values) <= set(written.get(name, ())) for name, values in (wanted or {}).items())
+        there = there and not state.get("failures")
         if not (state.get("complete") is True and state.get("digest") == run_digest and there):
             return False
         try:
@@ -104,7 +105,8 @@ class RunFolder:
 
     def concerns(self, error: OSError) -> bool:
         """Return whether an error says that a disk is full or fails, or that this folder cannot be written or is gone."""
-        inside = str(error.filename or "").startswith(str(self.out))
+        name = error.filename
+        inside = isinstance(name, str) and Path(name).resolve().is_relative_to(self.out.resolve())
         return inside or error.errno in DISK_FAULTS - {None}
 
     def _check_content(self, run_digest: str, *, force: bool) -> None:
@@ -141,9 +143,12 @@ class RunFolder:
         """Mark the folder, which was claimed, as this run's."""
         self._write({"digest": run_digest, "command": command, "complete": False})
 
-    def complete(self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Mark the run as finished, with the outputs that were written."""
-        self._write({"digest": run_digest, "command": command, "complete": True, "written": dict(written or {})})
+    def complete(
+        self, run_digest: str, command: str, written: Mapping[str, Sequence[str]] | None = None, failures: int = 0
+    ) -> None:
+        """Mark the run as finished, with the outputs that were written and the number of those that failed."""
+        done = {"complete": True, "written": dict(written or {}), "failures": failures}
+        self._write({"digest": run_digest, "command": command, **done})
 
     def _write(self, state: Mapping[str, Any]) -> None:
         state = {**state, "manifest": is_results(self.out)}  # a manifest that is gone later is no empty folder

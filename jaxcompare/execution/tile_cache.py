@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxcompare.config.comparison import digest
+from jaxcompare.execution.checkpoints import FORMAT
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.planning.cadence import Arrays
 from jaxcompare.planning.programs import Tile, identity
@@ -50,10 +51,6 @@ class TileCache:
         with np.load(io.BytesIO(content)) as arrays:
             return dict(arrays)
 
-    def has(self, tile: Tile) -> bool | None:
-        """Return True where a file of the tile exists, else None; the file may be damaged."""
-        return (self.folder is not None and self._path(self.folder, tile).is_file()) or None
-
     def put(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep a tile's measurements; its checkpoints are not needed any more."""
         if self.folder is not None:
@@ -65,8 +62,8 @@ class TileCache:
 
     def _checkpoints(self, folder: Path, tile: Tile) -> list[Path]:
         """Return the two files of a tile's checkpoints, the older one first."""
-        paths = [self._path(folder, tile).with_suffix(f".checkpoint{number}") for number in range(2)]
-        return sorted(paths, key=lambda path: path.stat().st_mtime_ns if path.exists() else 0)
+        paths = [self._path(folder, tile).with_suffix(f".checkpoint{FORMAT}-{number}") for number in range(2)]
+        return sorted(paths, key=_time_of)
 
     def put_checkpoint(self, tile: Tile, content: bytes) -> None:
         """Keep a checkpoint of a tile in work, and the one before: a kill while this one is written harms neither."""
@@ -81,7 +78,7 @@ class TileCache:
     def clear(self) -> None:
         """Remove every tile of this version of the code."""
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=not self.folder.exists())
 
     def prune(self) -> None:
         """Remove what is not needed once a run is complete: tiles of other versions of the code, and what is no whole tile.
@@ -94,6 +91,13 @@ class TileCache:
         for path in self.folder.iterdir() if self.folder is not None and self.folder.is_dir() else ():
             if path.suffix != SUFFIX or path.name.startswith("."):
                 path.unlink()
+
+
+def _time_of(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _read(path: Path) -> bytes | None:

@@ -15,7 +15,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -157,18 +157,25 @@ def _listening(client: Any, topic: str, post: Post) -> Iterator[None]:
     """Take the letters that tasks send, and answer those that ask for a checkpoint, until the block ends."""
     from distributed import Queue
 
+    # The scheduler forgets a queue, with all letters in it, once everybody has closed it.
     letters = Queue(topic, client=client)
 
+    def next_letter() -> Any:
+        with suppress(*GONE):
+            return letters.get()
+        return None  # the cluster is gone: the tasks say so
+
     def listen() -> None:
-        with suppress(*GONE):  # the cluster is gone: the tasks say so
-            while (letter := letters.get()) is not None:
-                kind, number, content = letter
-                if kind == STEPS:
-                    post.steps(number, content)
-                elif kind == CHECKPOINT:
-                    post.keep(number, content)
-                else:
-                    Queue(answer_of(topic, number), client=client).put(post.kept(number) or b"")
+        while (letter := next_letter()) is not None:
+            kind, number, content = letter
+            if kind == STEPS:
+                post.steps(number, content)
+            elif kind == CHECKPOINT:
+                post.keep(number, content)
+            else:
+                found = post.kept(number)
+                with suppress(*GONE), closing(Queue(content, client=client)) as answer:
+                    answer.put(found or b"")
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
@@ -178,10 +185,18 @@ def _listening(client: Any, topic: str, post: Post) -> Iterator[None]:
         with suppress(*GONE):
             letters.put(None, timeout=SECONDS_TO_ANSWER)
         thread.join(SECONDS_TO_ANSWER)
+        with suppress(*GONE):
+            letters.close()
+
+
+STEPS, CHECKPOINT, KEPT = "steps", "checkpoint", "kept"  # the kinds of letters
 
 
 class Letters:
-    """What a task sends home from a worker of Dask's; nothing from other workers, which have no way to."""
+    """What a task sends home from a worker of Dask's; nothing from other workers, which have no way to.
+
+    A letter that does not arrive costs what is in it: the task goes on.
+    """
 
     def __init__(self, topic: str, number: int) -> None:
         """Find the worker that this thread belongs to."""
@@ -194,7 +209,11 @@ class Letters:
 
     def _send(self, kind: str, content: Any) -> None:
         if self.client is not None:
-            sys.modules["distributed"].Queue(self.topic, client=self.client).put((kind, self.number, content))
+            with suppress(Exception), self._queue(self.topic) as letters:
+                letters.put((kind, self.number, content), timeout=SECONDS_TO_ANSWER)
+
+    def _queue(self, name: str) -> AbstractContextManager[Any]:
+        return closing(sys.modules["distributed"].Queue(name, client=self.client))
 
     def steps(self, steps: int) -> None:
         """Say how many steps are done."""
@@ -206,22 +225,12 @@ class Letters:
 
     def kept(self) -> bytes | None:
         """Ask for the last checkpoint of this task; None where there is none, or no answer."""
-        if self.client is None:
-            return None
-        answer = sys.modules["distributed"].Queue(answer_of(self.topic, self.number), client=self.client)
-        self._send(KEPT, 0)
-        try:
-            return answer.get(timeout=SECONDS_TO_ANSWER) or None
-        except TimeoutError:
-            return None
-
-
-STEPS, CHECKPOINT, KEPT = "steps", "checkpoint", "kept"  # the kinds of letters
-
-
-def answer_of(topic: str, number: int) -> str:
-    """Return the name of the queue that has the answer to a task."""
-    return f"{topic}-{number}"
+        name = f"{self.topic}-{uuid.uuid4()}"  # of this question alone: a late answer is to nobody
+        if self.client is not None:
+            with suppress(Exception), self._queue(name) as answer:
+                self._send(KEPT, name)
+                return answer.get(timeout=SECONDS_TO_ANSWER) or None
+        return None
 
 
 def _itself(data: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 import platformdirs
@@ -43,7 +44,7 @@ def sync(path: Path) -> None:
     """Wait until the disk has a file, or the names in a folder (not on Windows, which opens no folder)."""
     if path.is_dir() and os.name == "nt":
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows syncs what may be written
     try:
         os.fsync(descriptor)
     finally:
@@ -51,7 +52,9 @@ def sync(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that it is made again and can still be looked at; return its new name."""
+    """Rename a damaged file or folder, so that it is made again and can still be looked at; return its new name."""
     aside = path.with_name(f"{path.name}.damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
     path.replace(aside)
     return aside

@@ -35,8 +35,9 @@ def lock(folder: Path) -> Callable[[], Any]:
         LockedError: another process holds the lock.
         OSError: the folder cannot be written.
     """
+    path = folder / "lock"
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o666)  # less what umask takes
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)  # less what umask takes
     try:
         if fcntl is None:
             raise OSError("no locks")
@@ -47,7 +48,17 @@ def lock(folder: Path) -> Callable[[], Any]:
     except OSError:  # some network file systems: ENOTSUP, ENOLCK, EINVAL, ENOSYS
         os.close(descriptor)
         return _FileLock(folder / "lock.json").unlock
+    if not _is_at(path, descriptor):  # another process has just removed its folder: this lock would keep nobody out
+        os.close(descriptor)
+        return lock(folder)
     return lambda: os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 class _FileLock:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import time
+from contextlib import suppress
 from pathlib import Path
 
 KEY_BYTES = 32
-SECONDS_TO_WRITE = 1.0  # that another process may take between making the key's file and writing the key
 
 
 class NotPrivateError(Exception):
@@ -62,18 +61,20 @@ def private_key(path: Path) -> bytes:
         OSError: the file cannot be made or read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+        try:
+            with suppress(FileExistsError):  # another process was faster: its key counts
+                os.link(part, path)
+        finally:
+            part.unlink()
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> bytes:
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | flags, 0o600)
-    except FileExistsError:
-        return _read_key(path, flags)
-    with os.fdopen(made, "wb") as file:
-        key = secrets.token_bytes(KEY_BYTES)
-        file.write(key)
-    return key
-
-
-def _read_key(path: Path, flags: int) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
         if os.name == "posix":
             status = os.fstat(file.fileno())
@@ -81,9 +82,7 @@ def _read_key(path: Path, flags: int) -> bytes:
                 raise NotPrivateError(f"{path} belongs to another user (number {status.st_uid})")
             if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise NotPrivateError(f"other users can use {path} (mode {stat.S_IMODE(status.st_mode):04o})")
-        until = time.monotonic() + SECONDS_TO_WRITE
-        while len(key := file.read(KEY_BYTES + 1)) == 0 and time.monotonic() < until:
-            time.sleep(0.01)
+        key = file.read(KEY_BYTES + 1)
     if len(key) != KEY_BYTES:
         raise NotPrivateError(f"{path} is not a key of {KEY_BYTES} bytes; remove the file, and a new key is made")
     return key

@@ -9,15 +9,19 @@ A kill before the renaming leaves the old results; after it, whoever comes next 
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxcompare.system.files import sync
+from jaxcompare.system.files import set_aside, sync, write_atomically
 from jaxcompare.system.lock import LOCKS, lock
 from jaxcompare.system.manifest import MANIFEST, read_manifest
 
 RUN = ".run"
+_LOG = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -57,32 +61,63 @@ def publish(out: Path) -> None:
     """Publish what was staged, its manifest included. The caller has locked the folder.
 
     Files that only the last run wrote are removed; files that no run wrote stay.
+
+    Raises:
+        OSError: a file cannot be moved; the old results are there, or whoever comes next publishes the rest.
     """
     staging, ready = out / RUN / "staging", _ready(out)
     for path in staging.rglob("*"):
         sync(path)
+    shutil.rmtree(ready, ignore_errors=True)  # what could not be removed before
     staging.rename(ready)
     sync(ready.parent)
     finish(out)
 
 
 def finish(out: Path) -> None:
-    """Move what is left of results that were about to be published, if any. The caller has locked the folder."""
+    """Move what is left of results that were about to be published, if any. The caller has locked the folder.
+
+    Raises:
+        OSError: a file cannot be read or moved. Nothing is lost, and whoever comes next tries again.
+    """
     ready = _ready(out)
     if (ready / MANIFEST).is_file():
-        new = _names(ready)
+        try:
+            new = _names(ready)
+        except ValueError:
+            _LOG.warning("%s: damaged; what was being published is set aside as %s", ready / MANIFEST, set_aside(ready))
+            return
+        try:
+            old = _names(out)
+        except (FileNotFoundError, ValueError):
+            old = set()
         for name in sorted(new):
             if (ready / name).is_file():
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
-                (ready / name).replace(out / name)
-        for path in (out / name for name in _names(out) - new):
-            if path.is_file():
+                _move(ready / name, out / name)
+        there = [(out / name).stat() for name in new]
+        for path in (out / name for name in old - new):
+            # Where a file system takes Adam.png and adam.png for one file, the old name is the new file's.
+            if path.is_file() and not any(os.path.samestat(path.stat(), one) for one in there):
                 path.unlink()
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
-        (ready / MANIFEST).replace(out / MANIFEST)  # last: it says that the rest is there
+        for folder in {(out / name).parent for name in new}:
+            sync(folder)
+        _move(ready / MANIFEST, out / MANIFEST)  # last: it says that the rest is there
         sync(out)
     shutil.rmtree(ready, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a file; into a folder on another disk, which a link leads to, copy it first."""
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        write_atomically(target, source.read_bytes())
+        source.unlink()
 
 
 def _ready(out: Path) -> Path:
@@ -90,11 +125,13 @@ def _ready(out: Path) -> Path:
 
 
 def _names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder that its manifest has; anyone may have written a manifest."""
-    try:
-        names = {str(name).replace("\0", "") for name in read_manifest(folder)["files"]} - {MANIFEST}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+    """Return the names of the files in a folder that its manifest has; anyone may have written a manifest.
+
+    Raises:
+        OSError: the manifest cannot be read.
+        ValueError: it is damaged.
+    """
+    names = {str(name).replace("\0", "") for name in read_manifest(folder).get("files") or ()} - {MANIFEST}
     here = folder.resolve()
     paths = {name: (folder / name).resolve() for name in names}
     return {name for name, path in paths.items() if here in path.parents and here / RUN not in path.parents}
