@@ -11,6 +11,7 @@ import pytest
 import synthetic
 
 from jaxcompare.system.command import command, tell
+from jaxcompare.system.manifest import write_manifest
 from jaxcompare.system.text import readable
 
 TINY = """
@@ -160,6 +161,7 @@ def interruptible():
 def test_ctrl_c_while_drawing_is_one_line(tmp_path):
     """A terminal sends it to the workers too."""
     synthetic.save(tmp_path, synthetic.tables("a"), {})
+    write_manifest(tmp_path, synthetic.MANIFEST)  # with digests
     arguments = [sys.executable, "-m", "jaxcompare.report", tmp_path, "--workers", "2", "--formats", "png,svg,pdf"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(arguments, start_new_session=True, **pipes) as process:

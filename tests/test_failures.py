@@ -13,6 +13,7 @@ from jaxcompare.report import html, sections
 from jaxcompare.report.__main__ import main
 from jaxcompare.report.draw import Asked, Background, draw, draw_all, names_of
 from jaxcompare.report.failures import Failure
+from jaxcompare.system.manifest import read_manifest, write_manifest
 from jaxcompare.system.processes import Processes
 
 content = sys.modules["jaxcompare.report.content"]  # the package has a function of that name
@@ -49,6 +50,8 @@ def test_a_picture_that_raises_stops_nothing_else(results, capsys):
 
 def test_without_a_failure_the_exit_code_is_0(tmp_path, capsys):
     synthetic.save(tmp_path, synthetic.tables("mine"), {})
+    manifest = read_manifest(tmp_path)
+    write_manifest(tmp_path, manifest)
     assert main([str(tmp_path), "--workers", "1", "--lang", "en"]) == 0
     assert capsys.readouterr().err == ""
 

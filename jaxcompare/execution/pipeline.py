@@ -27,6 +27,7 @@ from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests,
 from jaxcompare.execution.places import (
     check_batches,
     first_device,
+    local_devices,
     local_places,
     start_jax,
 )
@@ -85,6 +86,8 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
 
     if is_complete():
         return already
+    start_jax()
+    local_devices()  # an error where there is none; processes of jax.distributed wait for each other here, not at the lock
     with folder.claimed(run_digest, force=request.force):
         if is_complete():  # another process has just finished it
             return already
@@ -104,7 +107,6 @@ def _train_and_publish(
         check_replaced(folder.out, comparisons, request.asked)
     previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
     loaded = load_datasets(comparisons, request.data_dir)
-    start_jax()
     places, state = local_places(shape.replica, data=shape.data), folder.state()
     again = request.again and (state.get("complete") or state.get("digest") != run_digest)
     limit = parse_bytes(request.memory) if request.memory else None

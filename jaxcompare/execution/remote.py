@@ -92,7 +92,7 @@ class RemoteTraining(Training):
         self.held: dict[int, tuple[Material, Any]] = {}  # by the identity of the object, which stays alive here
         self.back: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.listening = contextlib.ExitStack()
-        post = Post(*map(self._guarded, (self._heard, self._keep, self._kept)))
+        post = Post(self._guarded(self._heard), self._guarded(self._keep), self._guarded(self._kept))
         self.listening.enter_context(workers.listen(self.topic, post))
         self.collector = threading.Thread(target=self._collect, daemon=True)
         self.collector.start()
