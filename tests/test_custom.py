@@ -11,7 +11,9 @@ import pytest
 from jaxcompare.config import custom
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.parse import parse
+from jaxcompare.config.registry import resolve
 from jaxcompare.execution import remote
+from jaxcompare.execution.fingerprint import plugin_digests
 
 ROOT = Path(__file__).parent.parent
 TRAP = "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\nraise SystemExit('a trap was run')\n"
@@ -193,3 +195,24 @@ def test_a_function_that_ends_python_is_an_error_of_the_command(tmp_path):
     assert done.returncode == 2
     assert "ends:f cannot be used: SystemExit: 0" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_what_is_edited_while_a_run_goes_on_is_not_part_of_it(tmp_path, lazily):
+    """Tiles and digests belong to the sources that were imported, also of what a function imports when it is called."""
+    helper = "import jax.numpy as jnp\ndef factor():\n    return {}\n"
+    within = "def bent(x):\n    from helper import factor\n    return factor() * x\n"
+    (tmp_path / "mine.py").write_text(within if lazily else f"from helper import factor\n{within}")
+    (tmp_path / "helper.py").write_text(helper.format(1.0))
+    (made,) = [parse("tiny", {"base": {"activation": "mine:bent", "dataset": "moons"}, "study": [{}]})]
+    settings = [variant.settings for study in made.studies for variant in study.variants]
+    with custom.imported([made], [tmp_path]):
+        first = plugin_digests(settings)
+        assert set(first) == {"mine", "helper"}
+        (tmp_path / "helper.py").write_text(helper.format(2.0))
+        (tmp_path / "mine.py").write_text(within.replace("factor() * x", "x"))
+        assert plugin_digests(settings) == first
+        assert resolve("mine:bent", {}, "activation")(3.0) == 3.0
+    with custom.imported([made], [tmp_path]):
+        assert plugin_digests(settings).keys() == first.keys()
+        assert all(digest != first[name] for name, digest in plugin_digests(settings).items())

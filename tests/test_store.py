@@ -1,6 +1,8 @@
 """What is kept on disk: tiles, run state, publishing, merging."""
 
+import contextlib
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +225,46 @@ def test_a_manifest_cannot_remove_what_lies_elsewhere(tmp_path):
         (folder.out / "manifest.json").write_text(to_digested_json({**manifest, "files": files}))
         publish(folder, {"a": "2"})
         assert (tmp_path / "precious").exists()
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    events, synced, moved = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: events.append("sync") or synced(descriptor))
+    monkeypatch.setattr(Path, "replace", lambda path, to: events.append(Path(to).name) or moved(path, to))
+    write_atomically(tmp_path / "a", b"1")
+    assert events == ["sync", "a"]
+    staging = publishing.fresh_staging(tmp_path)
+    write_manifest(staging, OURS)
+    (staging / "b").write_bytes(b"2")  # a table, which NumPy or pandas writes
+    write_manifest(staging, OURS)
+    events.clear()
+    publishing.publish(tmp_path)
+    assert events.index("b") >= 2  # both files were synced before the first was moved
+    assert set(events[: events.index("b")]) == {"sync"}
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), ValueError("damaged")])
+def test_a_manifest_that_cannot_be_read_while_publishing_loses_nothing(tmp_path, monkeypatch, error):
+    folder = run_folder.RunFolder(tmp_path)
+    publish(folder, {"a": "1", "tables/b": "1"})
+    publish(folder, {"a": "2", "tables/b": "2"}, move=False)
+
+    def fails(of):
+        if of.name == "publishing":
+            raise error
+        return read_manifest(of)
+
+    monkeypatch.setattr(publishing, "read_manifest", fails)
+    with contextlib.suppress(OSError):
+        publishing.publish(tmp_path)
+    assert [(tmp_path / name).read_text() for name in ("a", "tables/b")] == ["1", "1"]
+    assert not damaged(tmp_path, read_manifest(tmp_path))
+    monkeypatch.undo()
+    with publishing.alone(tmp_path):
+        found = (tmp_path / "a").read_text()
+    assert found == ("2" if isinstance(error, OSError) else "1")  # published later; or set aside
+    publish(folder, {"a": "3"})
+    assert (tmp_path / "a").read_text() == "3"
 
 
 class KilledError(BaseException):
