@@ -30,6 +30,7 @@ TIMING = [
     "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
     "wall_seconds", "replica_steps_per_second", "tile_replicas", "argument_bytes", "temporary_bytes",
 ]  # fmt: skip
+NO_COLUMNS = ("seeds", "first_seed", "options", "data_options")  # settings that are no column of `replicas`
 UNCERTAIN = [
     "train_seconds",
     "evaluate_seconds",
@@ -110,7 +111,7 @@ def _replica_rows(tile: Tile, arrays: Arrays, study: Study) -> list[dict[str, An
     data = program.material.data
     for s, v, name, variant in _cells(tile):
         settings = variant.settings
-        factors = {key: getattr(settings, key) for key in KEYS if key not in ("seeds", "first_seed", "options")}
+        factors = {key: getattr(settings, key) for key in KEYS if key not in NO_COLUMNS}
         factors = {key: spell(value) if isinstance(value, tuple) else value for key, value in factors.items()}
         factors |= {f"options.{key}": value for key, value in settings.options.items()}
         step = int(arrays["first_nonfinite_step"][s, v])

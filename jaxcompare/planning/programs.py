@@ -17,6 +17,7 @@ from jaxcompare import data as datasets
 from jaxcompare.config import names
 from jaxcompare.config.comparison import Comparison, Study, Variant, choices, label
 from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.limits import MOST_STEPS
 from jaxcompare.config.registry import is_plugin
 from jaxcompare.config.settings import OPTIONS, Settings, keys_of
 from jaxcompare.data.loading import data_key
@@ -180,7 +181,7 @@ def programs_of(
         separate = [key for key in STATIC if key not in named and _split_by(key, firsts)]
         for group in groups.values():
             settings = group[0].settings
-            key = tuple(getattr(settings, name) for name in MATERIAL)
+            key = tuple(repr(getattr(settings, name)) for name in MATERIAL)
             if key not in materials:
                 materials[key] = _material(comparison.name, study.name, loaded, settings)
             program = _program(comparison.name, study, tuple(group), materials[key], platform)
@@ -188,6 +189,7 @@ def programs_of(
     shaped = []
     for program in _numbered(programs):
         _check_batch(program)
+        _check_custom_data(program)
         limit = tile_replicas or _tile_replicas(program)
         whole = _shaped(program, limit)
         a_seed = whole.seconds / len(whole.seeds)
@@ -212,6 +214,30 @@ def _check_batch(program: Program) -> None:
         raise ConfigError(
             f"{program.comparison}: study {program.study!r}: batch_size = {settings.batch_size} is more than the {size} "
             f"training examples of {settings.dataset}; it must be at most {size}"
+        )
+
+
+def _check_custom_data(program: Program) -> None:
+    """Raise ConfigError for a cnn on custom data that are no images, and for more steps than an int32 can count."""
+    settings, shape = program.settings, program.material.data.train.x.shape[1:]
+    where = f"{program.comparison}: study {program.study!r}"
+    if settings.channels is not None:
+        side = math.isqrt(math.prod(shape))
+        if len(shape) == 1 and side * side != shape[0]:
+            raise ConfigError(
+                f"{where}: model {settings.model!r} needs images, and an example of dataset {settings.dataset!r} has the "
+                f"shape {shape}; it must be (height, width), (height, width, channels), or flat and square"
+            )
+        least = min(shape[:2]) if len(shape) > 1 else side
+        if least >> len(settings.channels) == 0:
+            raise ConfigError(
+                f"{where}: channels = {list(settings.channels)} halves an image {len(settings.channels)} times, and images "
+                f"of {settings.dataset} have the shape {shape}; it must be at most {least.bit_length() - 1} long"
+            )
+    if program.total_steps > MOST_STEPS:
+        raise ConfigError(
+            f"{where}: epochs = {settings.epochs} with batch_size = {settings.batch_size} are {program.total_steps} steps on "
+            f"{settings.dataset}; it must be at most {MOST_STEPS}"
         )
 
 
