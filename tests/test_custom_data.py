@@ -6,6 +6,7 @@ import re
 from collections import namedtuple
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,9 @@ from jaxcompare.data import DataError, custom, scaling, split
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import pipeline
 from jaxcompare.planning.material import make_material
+from jaxcompare.planning.networks import parameters
+from jaxcompare.planning.programs import programs_of
+from jaxcompare.planning.recipes import make_recipe
 
 BASE = {
     "input_scaling": "standardised", "hidden": [8], "batch_size": 32, "epochs": 2, "seeds": 2, "snapshots": 2,
@@ -398,3 +402,88 @@ def test_the_report_has_classes_and_warnings(tmp_path, undrawn, quick_compilatio
     assert "s0, s1, s2" in page
     assert "csv:b.csv: 1 of 2 features are the same in all training examples (columns 1, counted from 0)" in page
     assert "특성 2개 중 1개는 모든 훈련 예제에서 값이 같다" in (tmp_path / "out" / "report.ko.md").read_text()
+
+
+# --- images
+
+
+def coloured(n=60):
+    """Images of 6 by 4 pixels in three colours, whose class is their colour."""
+    x = np.random.default_rng(0).random((n, 6, 4, 3)) / 2
+    y = np.arange(n) % 3
+    x[np.arange(n), :, :, y] += 0.5
+    return x, y
+
+
+def test_a_cnn_trains_on_images_of_any_size_and_channels(quick_compilation):
+    small = {"model": "cnn", "channels": [4], "kernel_size": 3, "batch_size": 8, "epochs": 10}
+    tables = compare(config("colours", **small), data={"colours": coloured()})
+    assert tables["summary"]["test_accuracy_mean"].max() > 0.8
+    # Kernels and biases: 3 * 3 * 3 * 4 + 4; pooled to 3 by 2 pixels, 3 * 2 * 4 * 8 + 8; 8 * 3 + 3.
+    assert set(tables["replicas"]["parameters"]) == {112 + 200 + 27}
+    assert list(tables["layers"]["layer"].unique()) == ["conv_1", "hidden_1", "output"]
+
+
+@pytest.mark.parametrize(("model", "shape"), [("mlp", (6, 4, 3)), ("cnn", (6, 4, 3)), ("cnn", (5, 7)), ("cnn", (49,))])
+def test_parameters_are_those_of_the_network(model, shape):
+    x = np.random.default_rng(0).random((30, *shape))
+    made = parse("x", config("m", model=model, batch_size=8), given={"dataset": ["m"]})
+    (program,) = programs_of(made, load_datasets([made], given={"m": (x, Y)}), platform="cpu")
+    params = make_recipe(program).model.init(jax.random.key(0), program.material.data.train.x[:1])
+    assert parameters(program.settings, shape, 3) == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def test_the_shape_of_an_example_is_nothing_to_a_perceptron(quick_compilation):
+    x, y = coloured()
+    whole, flat = (
+        compare(config("m", batch_size=8, optimizer="sgd"), data={"m": (one, y)})["summary"]
+        for one in (x, x.reshape(len(x), -1))
+    )
+    pd.testing.assert_frame_equal(whole, flat)
+
+
+# --- sets prepared by TFDS
+
+
+def test_a_prepared_set_is_read_with_its_splits_and_class_names(tmp_path, monkeypatch):
+    tfds, image = pytest.importorskip("tensorflow_datasets"), pytest.importorskip("PIL.Image")
+    from tensorflow_datasets.core import registered
+
+    def examples(x, y):
+        for number, (pixels, label) in enumerate(zip(x, y, strict=True)):
+            image.fromarray(pixels).save(file := io.BytesIO(), "png")
+            file.seek(0)
+            yield number, {"picture": file, "kind": int(label)}
+
+    x = (255 * coloured(36)[0]).astype(np.uint8)
+    y = coloured(36)[1]
+    with registered.skip_registration():
+
+        class Colours(tfds.core.GeneratorBasedBuilder):
+            VERSION = tfds.core.Version("1.0.0")
+
+            def _info(self):
+                features = {
+                    "picture": tfds.features.Image(shape=(6, 4, 3)),
+                    "kind": tfds.features.ClassLabel(names=["red", "green", "blue"]),
+                }
+                return tfds.core.DatasetInfo(
+                    builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=("picture", "kind")
+                )
+
+            def _split_generators(self, manager):
+                return {"train": examples(x[:18], y[:18]), "validation": examples(x[18:27], y[18:27]),
+                        "test": examples(x[27:], y[27:])}  # fmt: skip
+
+            def _generate_examples(self):
+                raise NotImplementedError
+
+    tfds.disable_progress_bar()
+    Colours(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    found = loaded("tfds:colours")
+    assert found.class_names == ("red", "green", "blue")
+    assert (found.x_train.shape, found.x_train.dtype) == ((18, 6, 4, 3), np.uint8)
+    assert [len(found.y_train), len(found.validation[1]), len(found.y_test)] == [18, 9, 9]
+    for part, label in zip(found.x_test, found.y_test, strict=True):  # TFDS shuffles
+        assert any(np.array_equal(part, whole) and label == kind for whole, kind in zip(x, y, strict=True))

@@ -127,7 +127,7 @@ def _replica_rows(tile: Tile, arrays: Arrays, study: Study) -> list[dict[str, An
                 **factors,
                 "seed": tile.seeds[s],
                 "steps_per_epoch": program.steps_per_epoch,
-                "parameters": parameters(settings, program.material.features, program.material.classes),
+                "parameters": parameters(settings, program.material.shape, program.material.classes),
                 "train_examples": len(data.train.y),
                 "validation_examples": len(data.validation.y),
                 "test_examples": len(data.test.y),
@@ -162,7 +162,7 @@ def _of_kind(arrays: Arrays, kind: str) -> Arrays:
 def _shapes(tile: Tile) -> list[LayerShape]:
     """Return the layers, first to last."""
     program = tile.program
-    return layers(program.settings, program.material.features, program.material.classes)
+    return layers(program.settings, program.material.shape, program.material.classes)
 
 
 def _layers(tile: Tile, arrays: Arrays) -> pd.DataFrame:

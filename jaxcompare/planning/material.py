@@ -38,6 +38,11 @@ class Material(NamedTuple):
     warnings: tuple[Warned, ...] = ()
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an example: (features,), or (height, width, channels) and the like of images."""
+        return self.data.train.x.shape[1:]
+
+    @property
     def bytes(self) -> int:
         """Size of the data set on a device."""
         return sum(leaf.nbytes for leaf in jax.tree.leaves(self.data))

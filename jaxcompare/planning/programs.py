@@ -143,7 +143,7 @@ class Program:
     @property
     def step_seconds(self) -> float:
         """Estimate the time of one step of one replica on one CPU core, measurements included."""
-        work = operations(self.settings, self.material.features, self.material.classes)
+        work = operations(self.settings, self.material.shape, self.material.classes)
         return 6 * work * self.settings.batch_size / CORE_OPERATIONS_A_SECOND + STEP_SECONDS
 
     @property
@@ -219,7 +219,7 @@ def _check_batch(program: Program) -> None:
 
 def _check_custom_data(program: Program) -> None:
     """Raise ConfigError for a cnn on custom data that are no images, and for more steps than an int32 can count."""
-    settings, shape = program.settings, program.material.data.train.x.shape[1:]
+    settings, shape = program.settings, program.material.shape
     where = f"{program.comparison}: study {program.study!r}"
     if settings.channels is not None:
         side = math.isqrt(math.prod(shape))
@@ -249,7 +249,7 @@ def _shaped(program: Program, limit: int) -> Program:
 def _tile_replicas(program: Program) -> int:
     """Return the largest number of replicas of this network in a tile, on this kind of device."""
     table = TILE_REPLICAS.get(program.platform, TILE_REPLICAS["gpu"])
-    size = parameters(program.settings, program.material.features, program.material.classes)
+    size = parameters(program.settings, program.material.shape, program.material.classes)
     return next(replicas for limit, replicas in table if size <= limit)
 
 
