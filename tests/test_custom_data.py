@@ -3,20 +3,24 @@
 import contextlib
 import io
 import re
+import tomllib
 from collections import namedtuple
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import datasets
 from sklearn.datasets import load_wine
 
 from jaxcompare import compare, run
+from jaxcompare.config import names
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.parse import parse
 from jaxcompare.config.request import Request
-from jaxcompare.data import DataError, custom, scaling, split
+from jaxcompare.data import DataError, custom, files, scaling, split
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import pipeline
 from jaxcompare.planning.material import make_material
@@ -440,6 +444,31 @@ def test_the_shape_of_an_example_is_nothing_to_a_perceptron(quick_compilation):
         for one in (x, x.reshape(len(x), -1))
     )
     pd.testing.assert_frame_equal(whole, flat)
+
+
+# --- the document
+
+
+def blocks(language):
+    """The code of the section on data."""
+    text = (Path(__file__).parent.parent / "docs" / "your_own.md").read_text()
+    return re.findall(
+        rf"```{language}\n(.*?)```", text.partition("\n## Data\n")[2].partition("\n## ")[0], flags=re.DOTALL
+    )
+
+
+def test_the_examples_of_the_document_run(tmp_path, capsys, quick_compilation):
+    (code,), (toml,) = blocks("python"), blocks("toml")
+    exec(compile(code, "your_own.md", "exec"), {})
+    assert "adam" in capsys.readouterr().out
+    (tmp_path / "flowers.csv").write_text(CSV)
+    (found,) = load_datasets([parse("x", tomllib.loads(toml))], folder=tmp_path).values()
+    assert found.class_names == ("s0", "s1", "s2")
+
+
+def test_names_of_sources_are_those_that_are_read():
+    assert tuple(files.SOURCES) == tuple(names.DATA_SOURCES)
+    assert all(hasattr(datasets, name) for name in names.SKLEARN_SETS)
 
 
 # --- sets prepared by TFDS
