@@ -271,6 +271,11 @@ def test_wrong_arrays_are_one_line(value, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_the_closest_name_of_a_caller_is_said():
+    with pytest.raises(ConfigError, match=r"base.dataset = 'wnie': no dataset 'wnie'; did you mean wine\?"):
+        compare(config("wnie"), data={"wine": few()})
+
+
 @pytest.mark.parametrize("name", ["moons", "csv:x", "", 3])
 def test_a_caller_gives_no_name_that_means_something_else(name):
     with pytest.raises(ConfigError, match=f"^data: {re.escape(repr(name))} is"):
@@ -319,6 +324,9 @@ REFUSED = {
     "no file": ("csv: ", "", "base.dataset = 'csv: ': no FILE after the colon"),
     "no such set": ("sklearn:load_wines", "", r"scikit-learn includes no such set with classes; did you mean load_wine\?"),
     "missing file": ("npz:mime.npz", "", r"dataset = 'npz:mime.npz': there is no file .*mime.npz; did you mean mine.npz\?"),
+    "no file at all": ("csv:empty/b.csv", "", "there is no file .*empty/b.csv; its folder has no .csv file"),
+    "a long name": (f"npz:{'n' * 300}", "", "nnn: cannot be read: File name too long"),
+    "a folder": ("npz:.", "", "there is no file"),
     "no set of TFDS": ("tfds:no_such_set", "", "dataset = 'tfds:no_such_set': no set of this name is prepared in "),
     "no module": ("no_such_module_at_all:rows", "", "dataset: cannot import 'no_such_module_at_all'"),
     "no function": ("functions_of_data:row", "", r"dataset: 'functions_of_data' has no 'row'; did you mean rows\?"),

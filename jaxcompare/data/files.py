@@ -127,10 +127,16 @@ SOURCES: dict[str, Callable[[str, Mapping[str, Any], Place], Any]] = {
 def _file(name: str, place: Place) -> Path:
     """Return the path of a file; raise DataError where there is none, with the closest name beside it."""
     path = place.folder / os.path.expanduser(name)
-    if not path.is_file():
-        beside = sorted(one.name for one in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
-        raise DataError(f"there is no file {path}; {nearest(path.name, beside) if beside else 'no such file is near'}")
-    return path
+    try:
+        if path.is_file():
+            return path
+        beside = sorted(one.name for one in path.parent.iterdir() if one.suffix == path.suffix)
+    except FileNotFoundError:
+        beside = []
+    except (OSError, ValueError) as error:  # a name that no file can have, a folder that cannot be read
+        raise DataError(f"{brief(str(path))}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    near = nearest(path.name, beside) if beside else f"its folder has no {path.suffix or 'such'} file"
+    raise DataError(f"there is no file {brief(str(path))}; {near}")
 
 
 def _column(frame: Any, column: Any, option: str) -> Any:
