@@ -210,19 +210,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         comparisons, configs = read_comparisons(arguments)
         if arguments.exp.endswith(".toml"):
             name, config = load(arguments.exp)
-            request = request._replace(asked={name: asked(name, config)})
+            folder = Path(arguments.exp).absolute().parent
+            request = request._replace(asked={name: asked(name, config)}, folder=folder)
         with shown_on_stderr():
             # These import JAX and pandas, so only after the config is checked.
             from jaxcompare.execution.places import import_jax
 
             import_jax()
             # A user's own functions may lie beside the config, or in the folder of the command.
-            beside = [Path(arguments.exp).absolute().parent] if arguments.exp.endswith(".toml") else []
+            beside = [request.folder] if request.folder is not None else []
             with custom.imported(comparisons, [*beside, Path.cwd()]):
                 if arguments.list:
                     from jaxcompare.execution.listing import listing
 
-                    tell(listing(comparisons, configs, request.data_dir))
+                    tell(listing(comparisons, configs, request.data_dir, request.folder))
                     return 0
                 from jaxcompare.execution import pipeline
 

@@ -410,16 +410,16 @@ def test_what_jax_is_told_that_changes_numbers_is_in_a_tiles_name_and_a_runs(tmp
     tile, request = of_shape((2, 8)).tiles[0], Request(out=tmp_path)
     made = [comparison()]
     TileCache(tmp_path, "cpu").put(tile, {"a": np.zeros(1)})
-    run, before = pipeline._run_digest(made, request), jax.config.values[name]
+    run, before = pipeline._run_digest(made, request, {}), jax.config.values[name]
     jax.config.update(name, NUMERIC[name])
     try:
         assert TileCache(tmp_path, "cpu").get(tile) is None
-        assert pipeline._run_digest(made, request) != run
+        assert pipeline._run_digest(made, request, {}) != run
         assert str(NUMERIC[name]).lower() in fingerprint.flags()[name.removeprefix("jax_")].lower()
     finally:
         jax.config.update(name, before)
     assert TileCache(tmp_path, "cpu").get(tile) is not None
-    assert pipeline._run_digest(made, request) == run
+    assert pipeline._run_digest(made, request, {}) == run
 
 
 @pytest.mark.parametrize(

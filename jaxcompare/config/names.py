@@ -78,6 +78,18 @@ DATASETS: dict[str, dict[str, float]] = {
     "circles": {"samples": 2000, "test_samples": 1000, "noise": 0.1, "factor": 0.5},
 }
 
+# Where a user's own data sets come from: the word before the colon of `"csv:FILE"` and so on, what follows, and the options.
+# `"package.module:function"` is a function that returns the arrays, and takes the options as its arguments.
+DATA_SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "npz": ("FILE", ()),
+    "csv": ("FILE", ("label", "drop", "header", "separator")),
+    "sklearn": ("load_wine", ()),
+    "tfds": ("NAME", ()),
+}
+
+# The data sets with classes that scikit-learn includes.
+SKLEARN_SETS = ("load_breast_cancer", "load_digits", "load_iris", "load_wine")
+
 # The data sets of square grey images, with their side in pixels: a cnn can be trained on these.
 IMAGES = {"fashion_mnist": 28, "digits": 8}
 

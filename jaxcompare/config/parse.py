@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -40,13 +40,20 @@ STUDY_KEYS = ("name", "base", "grid", "roles", "claims", "confirm")
 QUICK_EPOCHS, QUICK_SEEDS = 0.2, 2  # what --quick leaves: a share of the epochs, at least one; at most this many seeds
 
 
-def parse(name: str, config: Mapping[str, Any], *, precision: str = "float32") -> Comparison:
+def parse(
+    name: str,
+    config: Mapping[str, Any],
+    *,
+    precision: str = "float32",
+    given: Mapping[str, Collection[str]] = {},
+) -> Comparison:
     """Return the checked and expanded comparison.
 
     Args:
         name: a shipped comparison's name, or the stem of a user's file.
         config: as read from the file, or made in Python: NumPy's scalars and arrays count as numbers and lists.
         precision: the value of `precision = "auto"`.
+        given: key -> names that the caller gives a meaning, {"dataset": ["wine"]} for example.
 
     Raises:
         ConfigError: anything wrong with the config; the message names the field, the value and the nearest valid one.
@@ -56,12 +63,12 @@ def parse(name: str, config: Mapping[str, Any], *, precision: str = "float32") -
     base = config.get("base", {})
     _, _, target, texts, words, patterns, tables = together(
         lambda: known(config, TOP_KEYS, name),
-        lambda: _checked(base, f"{name}: base"),
+        lambda: _checked(base, f"{name}: base", given),
         lambda: _target(config.get("target"), f"{name}: target"),
         lambda: dict(zip(TEXTS, every(lambda key: _text(config.get(key, name), f"{name}: {key}"), TEXTS), strict=True)),
         lambda: _words(name, config),
         lambda: _files(name, config),
-        lambda: _checked_studies(name, config, base),
+        lambda: _checked_studies(name, config, base, given),
     )
     _check_replicas(tables)
     studies = tuple(every(lambda study: expand(name, study, precision), tables))
@@ -188,18 +195,20 @@ def _check_name(name: Any, given: Mapping[str, int], where: str) -> None:
         )
 
 
-def _checked_studies(name: str, config: Mapping[str, Any], base: Any) -> list[dict[str, Any]]:
+def _checked_studies(
+    name: str, config: Mapping[str, Any], base: Any, given: Mapping[str, Collection[str]]
+) -> list[dict[str, Any]]:
     """Return the study tables with every value checked: settings in `base`, those of [base] among them, and `grid`."""
     tables = studies_of(config, name)
-    given = [table["name"] for table in tables]
+    studies = [table["name"] for table in tables]
 
     def check(number: int, table: Mapping[str, Any]) -> dict[str, Any]:
         where = f"{name}: study.{number}"
         shared, own, _, grids = together(
-            lambda: _checked(base, f"{name}: base"),
-            lambda: _checked(table["base"], f"{where}.base"),
-            lambda: check_confirm(table["confirm"], table["name"], given, where),
-            lambda: every(lambda grid, place: _axes(grid, place), table["grid"], _places(table["grid"], where)),
+            lambda: _checked(base, f"{name}: base", given),
+            lambda: _checked(table["base"], f"{where}.base", given),
+            lambda: check_confirm(table["confirm"], table["name"], studies, where),
+            lambda: every(lambda grid, place: _axes(grid, place, given), table["grid"], _places(table["grid"], where)),
         )
         return {**table, "base": shared | own, "own": own, "grid": grids, "where": where}
 
@@ -331,14 +340,14 @@ def _cells(grids: Iterable[Mapping[str, Any]], shared: Mapping[str, Any], where:
     return every_cell
 
 
-def _checked(table: Any, where: str) -> dict[str, Any]:
+def _checked(table: Any, where: str, given: Mapping[str, Collection[str]]) -> dict[str, Any]:
     table = _table(table, where)
-    return dict(zip(table, every(lambda key: check_value(key, table[key], where), table), strict=True))
+    return dict(zip(table, every(lambda key: check_value(key, table[key], where, given), table), strict=True))
 
 
-def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[Any]]:
+def _axes(grid: Mapping[str, Any], where: str, given: Mapping[str, Collection[str]]) -> dict[str, list[Any]]:
     flat = flatten(grid)
-    return dict(zip(flat, every(lambda key: _axis(key, flat[key], where), flat), strict=True))
+    return dict(zip(flat, every(lambda key: _axis(key, flat[key], where, given), flat), strict=True))
 
 
 def flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
@@ -352,14 +361,14 @@ def flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _axis(key: str, values: Any, where: str) -> list[Any]:
-    if key in NOT_FACTORS:
+def _axis(key: str, values: Any, where: str, given: Mapping[str, Collection[str]]) -> list[Any]:
+    if key in NOT_FACTORS or key == "data_options":
         raise ConfigError(f"{where}.{key} = {shown(values)} cannot vary within a study; set it in [base]")
     if not isinstance(values, list) or not values:
         raise ConfigError(f"{where}.{key} = {shown(values)} is not a list of values, as in {key} = [...]")
     if len(values) > MOST_VARIANTS:
         raise ConfigError(f"{where}.{key} has {len(values)} values; a comparison may have {MOST_VARIANTS} variants")
-    checked = every(lambda value: check_value(key, value, where), values)
+    checked = every(lambda value: check_value(key, value, where, given), values)
     if (key == "batch_size" and AUTO in checked) or (key == "precision" and AUTO_PRECISION in checked):
         raise ConfigError(
             f'{where}.{key} = {shown(values)}: "auto" cannot be in a grid: its value depends on the machine, and may be '

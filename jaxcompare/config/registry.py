@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jaxcompare.config.errors import LONGEST, ConfigError
+from jaxcompare.config.names import DATA_SOURCES
 
 MANY = 24  # an error lists all known names up to this number, and the closest names beyond
 
@@ -27,10 +28,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def is_plugin(name: str) -> bool:
-    """Return whether `name` points at a user's own function, `"package.module:attribute"`."""
+    """Return whether `name` points at a user's own function, `"package.module:attribute"`; `"sklearn:load_wine"` does not."""
     module, colon, attribute = name.partition(":")
     parts = [*module.split("."), *attribute.split(".")]
-    return bool(colon) and all(part.isidentifier() for part in parts)
+    return bool(colon) and module not in DATA_SOURCES and all(part.isidentifier() for part in parts)
 
 
 def resolve(name: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:

@@ -55,6 +55,7 @@ class Request(NamedTuple):
 
     out: Path  # the folder of the results
     data_dir: str | None = None  # the folder that is searched first for data sets
+    folder: Path | None = None  # of data files with relative names: the config's; None: the current one
     mesh: str | None = None  # "replica=N,data=M"; None: a tile on every core, or GPU
     cluster: str | None = None  # "local:N", "tcp://HOST:PORT" or "slurm:FILE"; None: this process trains
     memory: str | None = None  # the bytes of each device to use, "2G" for example; None: all that is free

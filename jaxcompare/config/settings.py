@@ -45,6 +45,7 @@ def _key(
     use: str,
     choices: Iterable[str] = (),
     plugin: bool = False,
+    sources: Mapping[str, Any] | None = None,
     low: float = -math.inf,
     high: float = math.inf,
     open_low: bool = False,
@@ -54,13 +55,14 @@ def _key(
 ) -> Any:
     """Declare a setting; `plugin` allows a user's own function, `longest` is of a list.
 
-    `words` are texts that may replace a number.
+    `words` are texts that may replace a number. `sources` are the words that may precede a colon in a name.
     """
     rule = {
         "kind": kind,
         "use": use,
         "choices": tuple(choices),
         "plugin": plugin,
+        "sources": sources or {},
         "low": low,
         "high": MOST_WHOLE if kind is int and high == math.inf else high,
         "longest": longest,
@@ -75,7 +77,13 @@ def _key(
 class Settings:
     """A replica's choices except its seed; `None` means the default of the optimizer, the data set and so on."""
 
-    dataset: str = _key("fashion_mnist", str, use="data", choices=names.DATASETS)
+    dataset: str = _key(
+        "fashion_mnist", str, use="data", choices=names.DATASETS, plugin=True, sources=names.DATA_SOURCES
+    )
+    # The options of a custom data set: the arguments of its function, or those of its source in `names.DATA_SOURCES`.
+    data_options: dict[str, Any] = field(
+        default_factory=dict, metadata={"kind": dict, "use": "data.source", "any": True}
+    )
     validation_fraction: float = _key(0.1, float, use="data", low=0, high=1, open_high=True)
     data_seed: int = _key(0, int, use="data.source", low=0, high=2**31 - 1)  # of generated sets and of every split
     # Training and validation examples of a generated set.

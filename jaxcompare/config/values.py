@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from jaxcompare.config import names
@@ -20,8 +20,14 @@ ANY_NUMBER = {"low": -math.inf, "high": math.inf}
 LEAST, MOST = 2.0**-126, 2.0**128 - 2.0**104  # the ends of float32; smaller numbers are computed as 0
 
 
-def check_value(key: str, value: Any, where: str) -> Any:
+def check_value(key: str, value: Any, where: str, given: Mapping[str, Collection[str]] = {}) -> Any:
     """Return `value` in the key's own type.
+
+    Args:
+        key: a key of `KEYS`, or `options.NAME`.
+        value: as the config has it.
+        where: the table, for the error.
+        given: key -> names that are valid beside the built-in ones.
 
     Raises:
         ConfigError: an unknown key, a wrong type, an unknown name, or a number out of range.
@@ -34,7 +40,13 @@ def check_value(key: str, value: Any, where: str) -> Any:
     kind = rule["kind"]
     if kind is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where}.{key} = {shown(value)} is not a table of numbers")
+            raise ConfigError(
+                f"{where}.{key} = {shown(value)} is not a table{'' if rule.get('any') else ' of numbers'}"
+            )
+        if rule.get("any"):
+            return dict(
+                zip(value, every(lambda name: _check_any(f"{key}.{name}", value[name], where), value), strict=True)
+            )
         checked = every(lambda name: check_value(f"{key}.{name}", value[name], where), value)
         return dict(zip(value, checked, strict=True))
     if kind is tuple:
@@ -50,19 +62,44 @@ def check_value(key: str, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}.{key} = {shown(value)} is neither true nor false")
         return value
     if kind is str:
-        return _check_name(key, value, rule, where)
+        return _check_name(key, value, rule, where, given.get(key, ()))
     return _check_number(key, value, kind, rule, where)
 
 
-def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str) -> str:
+def _check_any(key: str, value: Any, where: str) -> Any:
+    """Return a text, a number, true, false, or a list of these."""
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, str | bool | int | float) or one != one or one in (math.inf, -math.inf):
+            raise ConfigError(
+                f"{where}.{key} = {shown(value)} is not a text, a finite number, true, false or a list of these"
+            )
+    return value
+
+
+def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str, given: Collection[str]) -> str:
+    choices = (*rule["choices"], *given)
     if not isinstance(value, str):
-        raise ConfigError(f"{where}.{key} = {shown(value)} is not a name; {nearest(str(value), rule['choices'])}")
-    if value in rule["choices"] or (rule["plugin"] and is_plugin(value)):
+        raise ConfigError(f"{where}.{key} = {shown(value)} is not a name; {nearest(str(value), choices)}")
+    if value in choices or (rule["plugin"] and is_plugin(value)):
         return value
-    custom = ', or "package.module:attribute" for your own' if rule["plugin"] else ""
-    raise ConfigError(
-        f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, rule['choices'])}{custom}"
-    )
+    source, colon, rest = value.partition(":")
+    if colon and source in rule["sources"]:
+        return _check_source(key, value, rest.strip(), rule["sources"][source][0], where)
+    forms = ['"package.module:attribute"', *(f'"{word}:{rest}"' for word, (rest, _) in rule["sources"].items())]
+    custom = f", or {' or '.join(forms)} for your own" if rule["plugin"] else ""
+    raise ConfigError(f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, choices)}{custom}")
+
+
+def _check_source(key: str, value: str, rest: str, form: str, where: str) -> str:
+    """Return `"csv:FILE"` and the like, where a name of a file or data set follows the colon."""
+    if not rest or any(sign < " " for sign in rest):
+        raise ConfigError(f"{where}.{key} = {shown(value)}: no {form} after the colon")
+    if value.startswith("sklearn:") and rest not in names.SKLEARN_SETS:
+        raise ConfigError(
+            f"{where}.{key} = {shown(value)}: scikit-learn includes no such set with classes; "
+            f"{nearest(rest, names.SKLEARN_SETS)}"
+        )
+    return value
 
 
 def _check_number(key: str, value: Any, kind: Any, rule: Mapping[str, Any], where: str) -> Any:
@@ -133,6 +170,8 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
     settings = dataclasses.replace(settings, **_options(settings, varied, where))
     _check_init(settings, varied, where)
     _check_custom_options(settings, where)
+    if settings.data_options:
+        settings = dataclasses.replace(settings, data_options=_data_options(settings, varied, where))
     _check_images(settings, where)
     _check_scaling(settings, where)
     _check_micro_batches(settings, where)
@@ -179,9 +218,36 @@ def _check_custom_options(settings: Settings, where: str) -> None:
         )
 
 
+def _data_options(settings: Settings, varied: Iterable[str], where: str) -> dict[str, Any]:
+    """Return the options of a custom data set; none where a built-in set is a level beside it.
+
+    Raises:
+        ConfigError: options of a built-in set, or one that the source lacks.
+    """
+    if settings.dataset in names.DATASETS:
+        if "dataset" in varied:
+            return {}
+        raise ConfigError(
+            f"{where}: data_options.{next(iter(settings.data_options))} is for a custom data set; the options of "
+            f"{settings.dataset} are keys: {', '.join(names.DATASETS[settings.dataset]) or 'it has none'}"
+        )
+    if not is_plugin(settings.dataset):  # the arguments of a function are known once it is imported
+        _, known = names.DATA_SOURCES.get(settings.dataset.partition(":")[0], ("", ()))
+        for name in settings.data_options:
+            if name not in known:
+                raise ConfigError(
+                    f"{where}: data_options.{name} has no effect on dataset {shown(settings.dataset)}; "
+                    f"{nearest(name, known) if known else 'it has no options'}"
+                )
+    return settings.data_options
+
+
 def _check_images(settings: Settings, where: str) -> None:
-    """Raise ConfigError for a cnn on data that are no images, or on images too small for its poolings."""
-    if settings.channels is None:
+    """Raise ConfigError for a cnn on data that are no images, or on images too small for its poolings.
+
+    The shape of custom data is known once they are loaded: `planning` checks it.
+    """
+    if settings.channels is None or settings.dataset not in names.DATASETS:
         return
     if settings.dataset not in names.IMAGES:
         raise ConfigError(
@@ -214,7 +280,9 @@ def _check_micro_batches(settings: Settings, where: str) -> None:
 
 
 def _check_steps(settings: Settings, where: str) -> None:
-    """Raise ConfigError for more steps than an int32 can count."""
+    """Raise ConfigError for more steps than an int32 can count; `planning` counts the steps of custom data."""
+    if settings.dataset not in names.DATASETS:
+        return
     examples = settings.samples or names.EXAMPLES[settings.dataset]
     steps = settings.epochs * -(-examples // max(settings.batch_size, 1))
     if settings.batch_size != AUTO and steps > MOST_STEPS:

@@ -22,15 +22,19 @@ class Dataset(NamedTuple):
     """A data set as its source gives it: before validation examples are taken, and before scaling."""
 
     name: str
-    x_train: Array  # [N, D] uint8 (fashion_mnist: D = 784, digits: D = 64) or float32 (moons, circles: D = 2)
+    # [N, D] uint8 (fashion_mnist: D = 784, digits: D = 64) or float32 (moons, circles: D = 2); custom sets: [N, ...]
+    x_train: Array
     y_train: Array  # [N] int32 classes
     x_test: Array  # [N, D], the dtype of `x_train`
     y_test: Array  # [N] int32 classes
     classes: int  # number of classes; labels are in [0, classes)
     class_names: tuple[str, ...]  # one per class
-    input_max: float  # the divisor that scales inputs to the unit interval
+    input_max: (
+        float | None
+    )  # the divisor that scales inputs to the unit interval; None: the training split's largest value
     source: str  # the origin, in words
-    digest: str  # sha256 in hex over the four arrays, see `digest`
+    digest: str  # sha256 in hex over the arrays, see `digest`
+    validation: tuple[Array, Array] | None = None  # x and y of the set's own validation split
 
 
 class Splits(NamedTuple):

@@ -47,10 +47,40 @@ def read(root: Path, name: str, verified: Callable[[Arrays], Arrays]) -> Arrays:
     raise DataError("; ".join(reasons))
 
 
+def read_splits(root: Path, name: str) -> dict[str, Any]:
+    """Read every split of the newest version of any set with inputs and classes, and the names of the classes.
+
+    Raises:
+        AbsentError: the folder has no prepared set of that name.
+        DataError: the set has no inputs with classes, or cannot be read.
+    """
+    return _readable(find_versions(root, name)[0], _read_all)
+
+
+def _read_all(folder: Path) -> dict[str, Any]:
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(folder)
+    keys: Any = builder.info.supervised_keys or ()
+    if len(keys) != 2:
+        raise DataError("the set has no inputs with classes (TFDS calls these supervised keys)")
+    splits: dict[str, Any] = {}
+    for split in builder.info.splits:
+        pairs = [(example[keys[0]], example[keys[1]]) for example in _examples(builder, split)]
+        splits[split] = [x for x, _ in pairs], [y for _, y in pairs]
+    return splits | {"class_names": getattr(builder.info.features[keys[1]], "names", None)}
+
+
 def _read(folder: Path) -> Arrays:
+    return _readable(folder, _read_version)
+
+
+def _readable(folder: Path, read: Callable[[Path], Any]) -> Any:
     try:
         with _quiet():
-            return _read_version(folder)
+            return read(folder)
+    except DataError:
+        raise
     except ImportError as error:
         raise DataError(f"reading the set needs {error.name}, which is not installed") from error
     except Exception as error:  # TFDS, array_record and Pillow each raise other kinds

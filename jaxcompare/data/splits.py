@@ -74,6 +74,8 @@ def stratified(labels: Array, *, classes: int, fraction: float, random: np.rando
 def split(dataset: Dataset, *, validation_fraction: float, seed: int) -> Splits:
     """Take validation examples from the training set, stratified by class; the test set is unchanged.
 
+    A data set with a validation split of its own keeps it at any fraction.
+
     Args:
         dataset: the data set, as `load` returns it.
         validation_fraction: the share of the training set to take, in [0, 1); 0 makes an empty validation split.
@@ -91,12 +93,12 @@ def split(dataset: Dataset, *, validation_fraction: float, seed: int) -> Splits:
         >>> [len(part.y) for part in data.split(moons, validation_fraction=0.2, seed=0)]
         [240, 60, 100]
     """
-    kept, taken = stratified(
-        dataset.y_train, classes=dataset.classes, fraction=validation_fraction, random=generator(seed, 0)
-    )
+    fraction = validation_fraction if dataset.validation is None else 0.0
+    kept, taken = stratified(dataset.y_train, classes=dataset.classes, fraction=fraction, random=generator(seed, 0))
+    validation = dataset.validation or (dataset.x_train[taken], dataset.y_train[taken])
     return Splits(
         train=_on_host(dataset.x_train[kept], dataset.y_train[kept]),
-        validation=_on_host(dataset.x_train[taken], dataset.y_train[taken]),
+        validation=_on_host(*validation),
         test=_on_host(dataset.x_test, dataset.y_test),
     )
 
@@ -106,14 +108,14 @@ def _on_host(x: Any, y: Any) -> Batch:
     return Batch(x, y)
 
 
-def scaling(x: ArrayLike, kind: str, input_max: float) -> tuple[Array, Array]:
+def scaling(x: ArrayLike, kind: str, input_max: float | None) -> tuple[Array, Array]:
     """Compute the scale and the shift of inputs; a network sees `x * scale + shift`.
 
     Args:
         x: [N, D] inputs of the training split alone: other splits must not influence the scaling.
         kind: "unit" divides by `input_max`. "standardised" gives mean 0 and standard deviation 1: over all pixels together
             for images (uint8), for each feature separately otherwise. "none" changes nothing.
-        input_max: the largest value that an input can take.
+        input_max: the largest value that an input can take; None: the largest magnitude in x.
 
     Returns:
         (scale, shift), both float32: scalars [], or [D] for standardised features.
@@ -132,11 +134,12 @@ def scaling(x: ArrayLike, kind: str, input_max: float) -> tuple[Array, Array]:
     return np.asarray(scale, np.float32), np.asarray(shift, np.float32)
 
 
-def _unit(x: Array, input_max: float) -> tuple[Array, Array]:
-    return np.asarray(1 / input_max), np.asarray(0.0)
+def _unit(x: Array, input_max: float | None) -> tuple[Array, Array]:
+    largest = float(np.abs(x).max(initial=0.0)) if input_max is None else input_max
+    return np.asarray(1 / (largest or 1.0)), np.asarray(0.0)
 
 
-def _standardised(x: Array, input_max: float) -> tuple[Array, Array]:
+def _standardised(x: Array, input_max: float | None) -> tuple[Array, Array]:
     if not len(x):
         raise DataError("an empty training split cannot standardise inputs")
     mean, deviation = _moments_of_pixels(x) if x.dtype == np.uint8 else _moments_of_features(x)
@@ -144,7 +147,7 @@ def _standardised(x: Array, input_max: float) -> tuple[Array, Array]:
     return 1 / deviation, -mean / deviation
 
 
-def _none(x: Array, input_max: float) -> tuple[Array, Array]:
+def _none(x: Array, input_max: float | None) -> tuple[Array, Array]:
     return np.asarray(1.0), np.asarray(0.0)
 
 

@@ -12,6 +12,8 @@ from jax.sharding import Mesh
 from jaxcompare import analysis
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming
+from jaxcompare.config.errors import ConfigError, shown
+from jaxcompare.config.names import DATASETS
 from jaxcompare.config.parse import parse
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution.places import local_places
@@ -79,6 +81,7 @@ def compare(
     config: Mapping[str, Any],
     *,
     name: str = "comparison",
+    data: Mapping[str, Any] = {},
     data_dir: str | None = None,
     places: Sequence[Mesh] | None = None,
     executor: Executor | None = None,
@@ -90,6 +93,7 @@ def compare(
     Args:
         config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`.
         name: the value of `experiment` in the tables.
+        data: arrays by the names that `dataset` has in the config: (x, y), or a table of splits (docs/your_own.md).
         data_dir: the folder that is searched first for data.
         places: of `local_places`, each trains its own tiles; None: one a CPU core, or one a GPU.
         executor: trains the tiles in other processes instead; `ProcessPoolExecutor` should have the context "spawn".
@@ -101,7 +105,7 @@ def compare(
 
     Raises:
         ConfigError: a fault in the config, with the field, the value and the nearest valid one.
-        DataError: a data set cannot be found.
+        DataError: a data set cannot be found, or its arrays are no data set.
 
     Example:
         >>> tables = compare({"base": {"dataset": "moons", "hidden": [8], "epochs": 1, "seeds": 2},
@@ -109,10 +113,11 @@ def compare(
         >>> list(tables["summary"]["label"])
         ['sgd', 'adam']
     """
-    places = places or local_places()
-    (comparison,), _ = settle_precision([parse(name, config)], {name: config}, lambda: places[0].devices.flat[0])
+    given = {"dataset": _names_of(data)}
+    comparison, places = parse(name, config, given=given), places or local_places()
+    (comparison,), _ = settle_precision([comparison], {name: config}, lambda: places[0].devices.flat[0], given)
     sizes = TileSizes(places, limit=memory_limit)
-    (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir), sizes)
+    (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir, given=data), sizes)
     workers = None if executor is None else Workers(executor, "the executor")
     # No name here holds the resources: this call's own programs go when training ends.
     frames = train_comparisons(
@@ -121,3 +126,12 @@ def compare(
     if programs is None:
         give_back_freed_memory()
     return {**frames, **analysis.results(frames, {name: comparison.target}, comparison.declared())}
+
+
+def _names_of(data: Mapping[str, Any]) -> list[str]:
+    """Return the names of a caller's data sets; raise ConfigError for one that means something else."""
+    for name in data:
+        if not isinstance(name, str) or not name.strip() or name in DATASETS or ":" in name:
+            used = "is a built-in data set" if name in DATASETS else "is not a name without a colon"
+            raise ConfigError(f"data: {shown(name)} {used}; choose another name, 'mine' for example")
+    return list(data)

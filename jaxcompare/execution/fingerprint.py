@@ -83,7 +83,8 @@ def plugin_digests(every: Iterable[Settings]) -> dict[str, str]:
     an error later, when the function is used.
     """
     digests: dict[str, str] = {}
-    for module in {name.partition(":")[0] for _, name in custom.functions(every)}:
+    # The arrays of a custom data set have a digest of their own.
+    for module in {name.partition(":")[0] for kind, name in custom.functions(every) if kind != "dataset"}:
         file = custom.file_of(module)
         found = custom.sources(module) or ({} if file is None else {module: file.read_bytes()})
         digests |= {name: hashlib.sha256(source).hexdigest() for name, source in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jaxcompare.config.comparison import Comparison
@@ -17,10 +18,15 @@ from jaxcompare.planning.recipes import check_custom_functions
 from jaxcompare.system.cores import usable_cores
 
 
-def listing(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], data_dir: str | None) -> str:
-    """Describe what would train, and check that it can."""
+def listing(
+    comparisons: Sequence[Comparison],
+    configs: Mapping[str, Mapping[str, Any]],
+    data_dir: str | None,
+    folder: Path | None = None,
+) -> str:
+    """Describe what would train, and check that it can; `folder` is that of data files with relative names."""
     comparisons, _ = settle_precision(comparisons, configs, first_device)
-    loaded = load_datasets(comparisons, data_dir)
+    loaded = load_datasets(comparisons, data_dir, folder=folder)
     cores, lines, whole = usable_cores(), [], 0.0
     for comparison in comparisons:
         comparison, _ = batches.resolve(comparison, loaded, [])

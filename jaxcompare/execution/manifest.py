@@ -58,18 +58,28 @@ def record(
         "flags": flags(),
         "device": _device(sizes, request.cluster),
         "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),
-        "data": {
-            program.settings.dataset: {
-                "source": program.material.source,
-                "digest": program.material.digest,
-                "train": len(program.material.data.train.y),
-                "validation": len(program.material.data.validation.y),
-                "test": len(program.material.data.test.y),
-            }
-            for program in programs
-        },
+        "data": _data(programs),
         "programs": [_program(program, sizes) for program in programs],
     }
+
+
+def _data(programs: Sequence[Program]) -> dict[str, Any]:
+    """Return source, classes, sizes and warnings of each data set by name."""
+    found: dict[str, Any] = {}
+    for program in programs:
+        material, name = program.material, program.settings.dataset
+        warned = [one._asdict() for one in material.warnings]
+        before = found.get(name, {}).get("warnings", [])  # of programs with another scaling
+        found[name] = {
+            "source": material.source,
+            "digest": material.digest,
+            "classes": list(material.class_names),
+            "train": len(material.data.train.y),
+            "validation": len(material.data.validation.y),
+            "test": len(material.data.test.y),
+            "warnings": before + [one for one in warned if one not in before],
+        }
+    return found
 
 
 def _device(sizes: TileSizes, cluster: str | None) -> dict[str, Any]:

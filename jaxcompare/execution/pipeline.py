@@ -20,7 +20,7 @@ from jaxcompare.config.files import free, safe
 from jaxcompare.config.outputs import Outputs
 from jaxcompare.config.request import EVERY_DEVICE, Request, parse_bytes, parse_mesh
 from jaxcompare.config.settings import AUTO
-from jaxcompare.data.loading import load_datasets
+from jaxcompare.data.loading import Loaded, load_built_in, load_custom
 from jaxcompare.execution import manifest as manifests
 from jaxcompare.execution.compare import train_comparisons
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor_of, versions
@@ -78,7 +78,9 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     comparisons, chosen = settle_precision(comparisons, configs, first_device)
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     check_batches(shape.data, every)
-    folder, run_digest = RunFolder(request.out), _run_digest(comparisons, request)
+    # Of custom data, the content decides whether a run is complete.
+    custom = load_custom(comparisons, request.data_dir, folder=request.folder)
+    folder, run_digest = RunFolder(request.out), _run_digest(comparisons, request, custom)
     already = Outcome(f"{folder.out}: complete already, nothing to train (--again trains it again)")
 
     def is_complete() -> bool:
@@ -91,11 +93,12 @@ def run(comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, An
     with folder.claimed(run_digest, force=request.force):
         if is_complete():  # another process has just finished it
             return already
-        return _train_and_publish(comparisons, request, folder, run_digest, shape, chosen)
+        return _train_and_publish(comparisons, custom, request, folder, run_digest, shape, chosen)
 
 
 def _train_and_publish(
     comparisons: list[Comparison],
+    custom: Loaded,
     request: Request,
     folder: RunFolder,
     run_digest: str,
@@ -106,7 +109,7 @@ def _train_and_publish(
     if not request.force:
         check_replaced(folder.out, comparisons, request.asked)
     previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
-    loaded = load_datasets(comparisons, request.data_dir)
+    loaded = {**custom, **load_built_in(comparisons, request.data_dir)}
     places, state = local_places(shape.replica, data=shape.data), folder.state()
     again = request.again and (state.get("complete") or state.get("digest") != run_digest)
     limit = parse_bytes(request.memory) if request.memory else None
@@ -138,14 +141,15 @@ def _train_and_publish(
     return Outcome(f"done: {page}", failures)
 
 
-def _run_digest(comparisons: Sequence[Comparison], request: Request) -> str:
+def _run_digest(comparisons: Sequence[Comparison], request: Request, custom: Loaded) -> str:
     """Return the digest of all that decides a run's results."""
     every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
     plugins = plugin_digests(every)
     described = [comparison.as_dict() for comparison in comparisons]
     # Where memory decides the training itself, another amount of memory is another run.
     amount = [request.memory] if any(settings.batch_size == AUTO for settings in every) else []
-    return digest([described, plugins, versions(), flags(), code_digest(), __version__, *amount])
+    data = [[dataset.digest, dataset.class_names] for dataset in custom.values()]
+    return digest([described, plugins, versions(), flags(), code_digest(), __version__, *amount, *data])
 
 
 def _device_name(place: Mesh) -> str:

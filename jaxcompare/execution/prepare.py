@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,16 +27,22 @@ Planner = Callable[[Comparison], list[Program]]
 
 
 def settle_precision(
-    comparisons: Sequence[Comparison], configs: Mapping[str, Mapping[str, Any]], device: Callable[[], jax.Device]
+    comparisons: Sequence[Comparison],
+    configs: Mapping[str, Mapping[str, Any]],
+    device: Callable[[], jax.Device],
+    given: Mapping[str, Collection[str]] = {},
 ) -> tuple[list[Comparison], Notes]:
-    """Expand the comparisons again that leave a precision to the device; `device` is asked only where one does."""
+    """Expand the comparisons again that leave a precision to the device; `device` is asked only where one does.
+
+    `given` is that of `parse`.
+    """
     settled, notes = [], {}
     for comparison in comparisons:
         name = comparison.name
         if asks_precision(configs[name]):
             where = device()
             value = precision.fastest(where)
-            comparison = parse(name, configs[name], precision=value)
+            comparison = parse(name, configs[name], precision=value, given=given)
             notes[name] = [{"key": "precision", "value": value, "device": where.device_kind}]
             _LOG.info("%s: %s", name, say("auto.precision", **notes[name][0]))
         settled.append(comparison)

@@ -30,6 +30,7 @@ TIMING = [
     "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
     "wall_seconds", "replica_steps_per_second", "tile_replicas", "argument_bytes", "temporary_bytes",
 ]  # fmt: skip
+NO_COLUMNS = ("seeds", "first_seed", "options", "data_options")  # settings that are no column of `replicas`
 UNCERTAIN = [
     "train_seconds",
     "evaluate_seconds",
@@ -110,7 +111,7 @@ def _replica_rows(tile: Tile, arrays: Arrays, study: Study) -> list[dict[str, An
     data = program.material.data
     for s, v, name, variant in _cells(tile):
         settings = variant.settings
-        factors = {key: getattr(settings, key) for key in KEYS if key not in ("seeds", "first_seed", "options")}
+        factors = {key: getattr(settings, key) for key in KEYS if key not in NO_COLUMNS}
         factors = {key: spell(value) if isinstance(value, tuple) else value for key, value in factors.items()}
         factors |= {f"options.{key}": value for key, value in settings.options.items()}
         step = int(arrays["first_nonfinite_step"][s, v])
@@ -126,7 +127,7 @@ def _replica_rows(tile: Tile, arrays: Arrays, study: Study) -> list[dict[str, An
                 **factors,
                 "seed": tile.seeds[s],
                 "steps_per_epoch": program.steps_per_epoch,
-                "parameters": parameters(settings, program.material.features, program.material.classes),
+                "parameters": parameters(settings, program.material.shape, program.material.classes),
                 "train_examples": len(data.train.y),
                 "validation_examples": len(data.validation.y),
                 "test_examples": len(data.test.y),
@@ -161,7 +162,7 @@ def _of_kind(arrays: Arrays, kind: str) -> Arrays:
 def _shapes(tile: Tile) -> list[LayerShape]:
     """Return the layers, first to last."""
     program = tile.program
-    return layers(program.settings, program.material.features, program.material.classes)
+    return layers(program.settings, program.material.shape, program.material.classes)
 
 
 def _layers(tile: Tile, arrays: Arrays) -> pd.DataFrame:

@@ -11,7 +11,9 @@ from jax.sharding import Mesh
 
 from jaxcompare import data as datasets
 from jaxcompare.config.comparison import Comparison, Study, check_ids, digest, variant_id
+from jaxcompare.config.names import DATASETS
 from jaxcompare.config.settings import AUTO, Settings
+from jaxcompare.data.loading import data_key
 from jaxcompare.planning import memory
 from jaxcompare.planning.programs import Program, programs_of
 from jaxcompare.planning.recipes import check_custom_functions
@@ -51,7 +53,10 @@ def resolve(
         asking = [variant for variant in study.variants if variant.settings.batch_size == AUTO]
         for dataset in dict.fromkeys(variant.settings.dataset for variant in asking):
             mine = tuple(variant for variant in asking if variant.settings.dataset == dataset)
-            key = digest([[variant.variant_id for variant in mine], device, limit])[:32]
+            custom = sorted(
+                {loaded[data_key(variant.settings)].digest for variant in mine} if dataset not in DATASETS else ()
+            )
+            key = digest([[variant.variant_id for variant in mine], device, limit, *custom])[:32]
             if key not in chosen:
                 alone = replace(comparison, studies=(replace(study, variants=mine),))
                 chosen[key] = _largest(alone, loaded, places, limit)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
 
 from jaxcompare import data as datasets
+from jaxcompare.config.errors import brief
 from jaxcompare.config.settings import Settings
 from jaxcompare.engine import segment
 from jaxcompare.types import Batch
 
 FIELD_POINTS = 64  # width and height of a decision field, in points
 FIELD_MARGIN = 0.1  # around the training points, as a share of their extent
+
+
+class Warned(NamedTuple):
+    """What a reader must know of a data set: a key of the catalogue of words with its values."""
+
+    key: str
+    values: dict[str, Any]
 
 
 class Material(NamedTuple):
@@ -25,6 +34,13 @@ class Material(NamedTuple):
     chance: float  # the share of the test set's largest class
     digest: str
     source: str
+    class_names: tuple[str, ...]
+    warnings: tuple[Warned, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an example: (features,), or (height, width, channels) and the like of images."""
+        return self.data.train.x.shape[1:]
 
     @property
     def bytes(self) -> int:
@@ -57,10 +73,37 @@ def make_material(dataset: datasets.Dataset, settings: Settings) -> Material:
         Batch(*splits.test),
         head(settings.probe_size),
         cast(Any, (np.asarray(factor, np.float32), np.asarray(shift, np.float32))),
-        cast(Any, field_grid(splits.train.x)) if features == 2 and dataset.classes == 2 else None,
+        cast(Any, field_grid(splits.train.x)) if splits.train.x.shape[1:] == (2,) and dataset.classes == 2 else None,
     )
     chance = float(np.bincount(splits.test.y).max() / len(splits.test.y))
-    return Material(data, dataset.classes, features, chance, dataset.digest, dataset.source)
+    found = (
+        *_missing_classes(splits, dataset.class_names),
+        *_constant_features(splits.train.x, settings.input_scaling),
+    )
+    return Material(
+        data, dataset.classes, features, chance, dataset.digest, dataset.source, dataset.class_names, warnings=found
+    )
+
+
+def _missing_classes(splits: datasets.Splits, class_names: Sequence[str]) -> list[Warned]:
+    """Return a warning for each split with examples that lacks a class."""
+    found = []
+    for split, examples in splits._asdict().items():
+        missing = sorted(set(range(len(class_names))) - set(np.unique(examples.y).tolist()))
+        if missing and len(examples.y):
+            names = brief(", ".join(class_names[label] for label in missing))
+            found.append(Warned("data.missing_class", {"split": split, "count": len(missing), "names": names}))
+    return found
+
+
+def _constant_features(x: Any, input_scaling: str) -> list[Warned]:
+    """Return a warning where standardisation meets features that are equal in all training examples."""
+    if input_scaling != "standardised" or x.dtype == np.uint8:  # pixels share one scale
+        return []
+    flat = x.reshape(len(x), -1)
+    constant = np.flatnonzero(flat.max(0) == flat.min(0))
+    values = {"count": len(constant), "of": flat.shape[1], "places": brief(", ".join(map(str, constant[:50])))}
+    return [Warned("data.constant_features", values)] if len(constant) else []
 
 
 def field_axes(points: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ def planned_bytes(program: Program) -> int:
         carry = segment.init_carry(recipe, jnp.int32(0), hparams, data)
         return carry, train_step.forward(recipe, carry.state.params, x, hparams)
 
-    x = jax.ShapeDtypeStruct((examples, material.features), np.float32)
+    x = jax.ShapeDtypeStruct((examples, *material.shape), np.float32)
     carry, (logits, layers) = jax.eval_shape(held, material.data, x)
     # The state as it is and as it will be, the gradients, and the updates made of them; the features raw and scaled.
     state = 2 * _bytes(carry) + 2 * _bytes(carry.state.params)

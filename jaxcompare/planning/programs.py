@@ -17,6 +17,7 @@ from jaxcompare import data as datasets
 from jaxcompare.config import names
 from jaxcompare.config.comparison import Comparison, Study, Variant, choices, label
 from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.limits import MOST_STEPS
 from jaxcompare.config.registry import is_plugin
 from jaxcompare.config.settings import OPTIONS, Settings, keys_of
 from jaxcompare.data.loading import data_key
@@ -142,7 +143,7 @@ class Program:
     @property
     def step_seconds(self) -> float:
         """Estimate the time of one step of one replica on one CPU core, measurements included."""
-        work = operations(self.settings, self.material.features, self.material.classes)
+        work = operations(self.settings, self.material.shape, self.material.classes)
         return 6 * work * self.settings.batch_size / CORE_OPERATIONS_A_SECOND + STEP_SECONDS
 
     @property
@@ -180,7 +181,7 @@ def programs_of(
         separate = [key for key in STATIC if key not in named and _split_by(key, firsts)]
         for group in groups.values():
             settings = group[0].settings
-            key = tuple(getattr(settings, name) for name in MATERIAL)
+            key = tuple(repr(getattr(settings, name)) for name in MATERIAL)
             if key not in materials:
                 materials[key] = _material(comparison.name, study.name, loaded, settings)
             program = _program(comparison.name, study, tuple(group), materials[key], platform)
@@ -188,6 +189,7 @@ def programs_of(
     shaped = []
     for program in _numbered(programs):
         _check_batch(program)
+        _check_custom_data(program)
         limit = tile_replicas or _tile_replicas(program)
         whole = _shaped(program, limit)
         a_seed = whole.seconds / len(whole.seeds)
@@ -215,6 +217,30 @@ def _check_batch(program: Program) -> None:
         )
 
 
+def _check_custom_data(program: Program) -> None:
+    """Raise ConfigError for a cnn on custom data that are no images, and for more steps than an int32 can count."""
+    settings, shape = program.settings, program.material.shape
+    where = f"{program.comparison}: study {program.study!r}"
+    if settings.channels is not None:
+        side = math.isqrt(math.prod(shape))
+        if len(shape) == 1 and side * side != shape[0]:
+            raise ConfigError(
+                f"{where}: model {settings.model!r} needs images, and an example of dataset {settings.dataset!r} has the "
+                f"shape {shape}; it must be (height, width), (height, width, channels), or flat and square"
+            )
+        least = min(shape[:2]) if len(shape) > 1 else side
+        if least >> len(settings.channels) == 0:
+            raise ConfigError(
+                f"{where}: channels = {list(settings.channels)} halves an image {len(settings.channels)} times, and images "
+                f"of {settings.dataset} have the shape {shape}; it must be at most {least.bit_length() - 1} long"
+            )
+    if program.total_steps > MOST_STEPS:
+        raise ConfigError(
+            f"{where}: epochs = {settings.epochs} with batch_size = {settings.batch_size} are {program.total_steps} steps on "
+            f"{settings.dataset}; it must be at most {MOST_STEPS}"
+        )
+
+
 def _shaped(program: Program, limit: int) -> Program:
     at_once = TILES_AT_ONCE.get(program.platform, 1)
     return replace(program, shape=tile_shape(len(program.variants), len(program.seeds), limit, at_once=at_once))
@@ -223,7 +249,7 @@ def _shaped(program: Program, limit: int) -> Program:
 def _tile_replicas(program: Program) -> int:
     """Return the largest number of replicas of this network in a tile, on this kind of device."""
     table = TILE_REPLICAS.get(program.platform, TILE_REPLICAS["gpu"])
-    size = parameters(program.settings, program.material.features, program.material.classes)
+    size = parameters(program.settings, program.material.shape, program.material.classes)
     return next(replicas for limit, replicas in table if size <= limit)
 
 

@@ -156,7 +156,7 @@ def check_custom_functions(program: Program) -> None:
     settings = program.settings
     hparams = make_hparams(program, settings)
     shapes: Any = (
-        jax.ShapeDtypeStruct((settings.batch_size, program.material.features), np.float32),
+        jax.ShapeDtypeStruct((settings.batch_size, *program.material.shape), np.float32),
         jax.ShapeDtypeStruct((settings.batch_size,), np.int32),
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 import pandas as pd
 
-from jaxcompare.report.blocks import Block, Code, Details, Heading, Paragraph, Table
+from jaxcompare.report.blocks import Block, Code, Details, Heading, Note, Paragraph, Table
 from jaxcompare.report.cells import Cell, each, number, numbers, size, table
 from jaxcompare.system.memory import spell_bytes
 from jaxcompare.words import Words
@@ -20,6 +20,7 @@ TIMING = (
     *("program", "experiment", "replicas", "steps", *SECONDS),
     *("wall_seconds", "replica_steps_per_second", "seconds_a_replica"),
 )
+MOST_CLASSES = 12  # whose names the report lists
 DIGEST = 12  # signs of a digest that the report shows; the manifest has all
 BYTES = ("argument_bytes", "temporary_bytes")
 APART = ("driver", "cuda", "memory", "host_memory")  # of the device's record: they have rows of their own
@@ -99,17 +100,33 @@ def environment(
 
 
 def data_sets(words: Words, told: Told) -> list[Block]:
-    """Return source and split of the data; a data set has two rows where comparisons made it in different ways."""
+    """Return source, classes, split and warnings of the data; a data set that comparisons made differently has two rows."""
     none = words.say("number.none")
     names = ("source", "digest", "train", "validation", "test")
+    every = [(key, about) for one in told.values() for key, about in (one.get("data") or {}).items()]
     data = [
-        {name: str(about.get(name, none))[: DIGEST if name == "digest" else None] for name in names} | {"dataset": key}
-        for one in told.values()
-        for key, about in (one.get("data") or {}).items()
+        {name: str(about.get(name, none))[: DIGEST if name == "digest" else None] for name in names}
+        | {"dataset": key, "classes": _classes(about.get("classes")) or none}
+        for key, about in every
     ]
     columns: dict[str, Cell] = {"dataset": lambda row: words.level(row["dataset"])}
-    columns |= {name: itemgetter(name) for name in names}
-    return [table(words, pd.DataFrame(data).drop_duplicates(), columns, words.say("report.data"))] if data else []
+    listed = any(about.get("classes") for _, about in every)  # older manifests have no classes
+    columns |= {name: itemgetter(name) for name in (*names, *(["classes"] if listed else []))}
+    warned = dict.fromkeys(_warning(words, key, one) for key, about in every for one in about.get("warnings") or ())
+    tables = [table(words, pd.DataFrame(data).drop_duplicates(), columns, words.say("report.data"))] if data else []
+    return [*tables, *map(Note, warned)]
+
+
+def _classes(names: Sequence[str] | None) -> str:
+    """Return the names of few classes, and the number of many."""
+    return ", ".join(names or ()) if len(names or ()) <= MOST_CLASSES else str(len(names or ()))
+
+
+def _warning(words: Words, dataset: str, warned: Mapping[str, Any]) -> str:
+    values = dict(warned["values"])
+    if "split" in values:
+        values["split"] = words.say(f"column.{values['split']}")
+    return words.say(warned["key"], dataset=words.level(dataset), **values)
 
 
 def _total(parts: pd.Series) -> float:

@@ -26,7 +26,7 @@ RECORD = {
     "config": {"study": [STUDY]},
     "asked": {"title": str, "question": str, "studies": {ANY: [{ANY: []}]}},
     "versions": {},
-    "data": {ANY: {}},
+    "data": {ANY: {"classes": [str], "warnings": [{"key": str, "values": {}}]}},
     "programs": [{"tile": {"seeds": int, "variants": int}}],
     "auto": [{"key": str}],
 }

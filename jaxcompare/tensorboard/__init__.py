@@ -100,7 +100,7 @@ class Log:
     def _take(self, tile: Tile, epochs: range, arrays: Arrays) -> None:
         """Keep a tile's measurements until the other seeds have theirs; write the epochs that every seed has reached."""
         program = tile.program
-        names = [shape.name for shape in layers(program.settings, program.material.features, program.material.classes)]
+        names = [shape.name for shape in layers(program.settings, program.material.shape, program.material.classes)]
         measured = measured_epochs(program.settings, epochs)
         for v, variant in enumerate(tile.variants):
             run = run_name(program.comparison, program.study, variant)

@@ -58,7 +58,8 @@ class Words:
         if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
             return self.say(f"layer.{stem}", index=index)
         title = self.titles.get(str(value)) if kind == "experiment" else None
-        return known or title or str(value).replace("_", " ")
+        text = str(value)  # the name of a custom function or a file keeps its underscores
+        return known or title or (text if ":" in text else text.replace("_", " "))
 
     def value(self, value: object, kind: str) -> str:
         """Return a value's name for a place that does not show the factor: a number follows its factor's name."""
