@@ -360,10 +360,42 @@ def resolve_schedule(name: str) -> ScheduleFunction:
     return registry.resolve(name, SCHEDULES, "schedule")
 
 
-def options_of(function: Callable[..., Any]) -> tuple[str, ...]:
+def options_of(function: Callable[..., Any], *, required: bool = False) -> tuple[str, ...]:
     """Return the names of the options of an optimizer or a schedule: its arguments after the first.
 
-    >>> options_of(momentum)
-    ('momentum', 'weight_decay')
+    Args:
+        function: an optimizer or a schedule.
+        required: leave out the options with a default.
+
+    Example:
+        >>> options_of(momentum)
+        ('momentum', 'weight_decay')
     """
-    return tuple(inspect.signature(function).parameters)[1:]
+    named = [one for one in _parameters(function)[1:] if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    return tuple(one.name for one in named if not required or one.default is one.empty)
+
+
+def takes_any_option(function: Callable[..., Any]) -> bool:
+    """Return whether a function takes options of any name, `**options`, or does not say which options it takes.
+
+    >>> takes_any_option(momentum), takes_any_option(lambda rate, **options: optax.sgd(rate))
+    (False, True)
+    """
+    parameters = _parameters(function)
+    return not parameters or any(one.kind is one.VAR_KEYWORD for one in parameters)
+
+
+def first_argument(function: Callable[..., Any]) -> str:
+    """Return the name of a function's first argument, empty where the function does not say.
+
+    >>> first_argument(cosine)
+    'progress'
+    """
+    return next((one.name for one in _parameters(function)), "")
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:  # written in C, say
+        return []

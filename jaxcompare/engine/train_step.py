@@ -181,7 +181,14 @@ def forward(
 
 def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hparams) -> jax.Array:
     labels = losses.smooth_labels(y, recipe.model.classes, hparams.label_smoothing)
-    return activations.select(hparams.loss, recipe.losses, logits, labels)
+    values = [loss(logits, labels) for loss in recipe.losses]
+    for value in values:
+        # A mean over the batch would train, and evaluate wrongly: evaluation pads the last chunk.
+        if value.shape != y.shape:
+            raise ValueError(
+                f"a loss gives {list(value.shape)}; it must give a number for each example, {list(y.shape)}"
+            )
+    return activations.select(hparams.loss, [lambda value=value: value for value in values])
 
 
 class _Found(NamedTuple):
