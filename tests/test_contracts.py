@@ -117,7 +117,7 @@ BAD = {
     },
     "optimizer": {
         "not_an_optimizer": "it must give an optax.GradientTransformation",
-        "flat": "gives updates of another structure than the parameter",
+        "flat": "gives updates of another structure than the parameters",
         "transposed": "gives updates float32 [8, 2] at 'hidden_1.kernel'; it must be float32 [2, 8]",
         "restless": "gives state float32 [] at 'value'; it must be int32 []",
         "growing": "gives state of another structure",

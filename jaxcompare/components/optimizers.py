@@ -11,6 +11,7 @@ A new optimizer or schedule is a row in its registry, and a name with its defaul
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
 from jaxcompare.config import registry
 
@@ -358,6 +360,20 @@ def resolve_schedule(name: str) -> ScheduleFunction:
         True
     """
     return registry.resolve(name, SCHEDULES, "schedule")
+
+
+def evaluation_params_of(factory: OptimizerFactory, opt_state: Any) -> Callable[[Any, Any], Any] | None:
+    """Return the function (opt_state, params) -> params of an optimizer that is evaluated at other parameters; else None.
+
+    Args:
+        factory: the optimizer; its attribute `evaluation_params` is the function, through `functools.partial` too.
+        opt_state: its state; that of Optax's schedule-free optimizers says enough.
+    """
+    while isinstance(factory, functools.partial) and not hasattr(factory, "evaluation_params"):
+        factory = factory.func
+    if isinstance(opt_state, optax.contrib.ScheduleFreeState):
+        return getattr(factory, "evaluation_params", optax.contrib.schedule_free_eval_params)
+    return getattr(factory, "evaluation_params", None)
 
 
 def options_of(function: Callable[..., Any], *, required: bool = False) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxcompare.components import optimizers
 from jaxcompare.config.errors import ConfigError, every
@@ -131,13 +133,25 @@ def _optimizer_fault(factory: Callable, hparams: Hparams, params: Any) -> str:
             )
             return None
         state = made.init(params)
-        return state, *made.update(params, state, params)
+        asked = {"value": jnp.float32(0), "grad": params, "value_fn": _sum_of_squares}
+        updates, after = optax.with_extra_args_support(made).update(params, state, params, **asked)
+        read = optimizers.evaluation_params_of(factory, state)
+        return state, updates, after, params if read is None else read(state, params)
 
     result = jax.eval_shape(update, params, hparams.learning_rate)
     if faults:
         return faults[0]
-    before, updates, after = result
-    return _difference("updates", "parameter", updates, params) or _difference("state", "state before", after, before)
+    before, updates, after, evaluated = result
+    return (
+        _difference("updates", "parameters", updates, params)
+        or _difference("state", "state before", after, before)
+        or _difference("evaluation_params", "parameters", evaluated, params)
+    )
+
+
+def _sum_of_squares(params: Any) -> jax.Array:
+    """Compute a number from parameters, in place of the loss."""
+    return jnp.sum(jnp.stack([jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)]))
 
 
 def _missing(function: Callable, given: Iterable[str]) -> str:
