@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jaxcompare.engine.train_step import (
         Recipe,
         evaluate,
+        evaluation_params,
         init_state,
         make_hparams,
         make_recipe,
@@ -51,7 +52,7 @@ _WHERE = {
     "data.base": ("DataError",),
     "engine.sweep": ("init_states", "make_step", "stack_hparams"),
     "engine.train_step": (
-        *("Recipe", "evaluate", "init_state", "make_hparams", "make_recipe"),
+        *("Recipe", "evaluate", "evaluation_params", "init_state", "make_hparams", "make_recipe"),
         *("make_train_step", "observe", "predict"),
     ),
     "execution.compare": ("compare",),

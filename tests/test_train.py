@@ -89,6 +89,16 @@ def test_clipping_at_infinity_changes_no_bit():
     jax.tree.map(np.testing.assert_array_equal, after[0].params, after[1].params)
 
 
+@pytest.mark.parametrize("extra", [(), (losses.mse,)])
+def test_a_loss_that_is_not_of_each_example_is_an_error(extra):
+    def mean_loss(logits, labels):
+        return jnp.mean(losses.mse(logits, labels))
+
+    made = recipe()._replace(losses=(mean_loss, *extra))
+    with pytest.raises(ValueError, match=r"a loss gives \[\]; it must give a number for each example"):
+        train_step.make_train_step(made)(start(made), blobs(), train_step.make_hparams(0.1))
+
+
 def test_divergence_is_marked_once_and_the_update_applied():
     made, batch = recipe(optimizer="sgd", loss="mse_logits"), blobs()
     hparams = train_step.make_hparams(1e8)

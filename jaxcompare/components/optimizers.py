@@ -11,6 +11,7 @@ A new optimizer or schedule is a row in its registry, and a name with its defaul
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
 from jaxcompare.config import registry
 
@@ -360,10 +362,56 @@ def resolve_schedule(name: str) -> ScheduleFunction:
     return registry.resolve(name, SCHEDULES, "schedule")
 
 
-def options_of(function: Callable[..., Any]) -> tuple[str, ...]:
+def evaluation_params_of(factory: OptimizerFactory, opt_state: Any) -> Callable[[Any, Any], Any] | None:
+    """Return the function (opt_state, params) -> params of an optimizer that is evaluated at other parameters; else None.
+
+    Args:
+        factory: the optimizer; its attribute `evaluation_params` is the function, through `functools.partial` too.
+        opt_state: its state; that of Optax's schedule-free optimizers says enough.
+    """
+    while isinstance(factory, functools.partial) and not hasattr(factory, "evaluation_params"):
+        factory = factory.func
+    if isinstance(opt_state, optax.contrib.ScheduleFreeState):
+        return getattr(factory, "evaluation_params", optax.contrib.schedule_free_eval_params)
+    return getattr(factory, "evaluation_params", None)
+
+
+def options_of(function: Callable[..., Any], *, required: bool = False) -> tuple[str, ...]:
     """Return the names of the options of an optimizer or a schedule: its arguments after the first.
 
-    >>> options_of(momentum)
-    ('momentum', 'weight_decay')
+    Args:
+        function: an optimizer or a schedule.
+        required: leave out the options with a default.
+
+    Example:
+        >>> options_of(momentum)
+        ('momentum', 'weight_decay')
     """
-    return tuple(inspect.signature(function).parameters)[1:]
+    named = [one for one in _parameters(function)[1:] if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    return tuple(one.name for one in named if not required or one.default is one.empty)
+
+
+def takes_any_option(function: Callable[..., Any]) -> bool:
+    """Return whether a function takes options of any name, `**options`, or does not say which options it takes.
+
+    >>> takes_any_option(momentum), takes_any_option(lambda rate, **options: optax.sgd(rate))
+    (False, True)
+    """
+    parameters = _parameters(function)
+    return not parameters or any(one.kind is one.VAR_KEYWORD for one in parameters)
+
+
+def first_argument(function: Callable[..., Any]) -> str:
+    """Return the name of a function's first argument, empty where the function does not say.
+
+    >>> first_argument(cosine)
+    'progress'
+    """
+    return next((one.name for one in _parameters(function)), "")
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:  # written in C, say
+        return []

@@ -201,7 +201,8 @@ def _figures(recipe: train_step.Recipe, steps_per_epoch: int, carry: Carry, data
     found = {"train_loss": carry.loss_sum / steps_per_epoch, "train_accuracy": carry.accuracy_sum / steps_per_epoch}
     names = ("train_subset", "validation", "test")
     splits = [getattr(data, name) for name in names]
-    results = train_step.evaluate(recipe, state.params, splits, hparams, data.scaling)
+    params = train_step.evaluation_params(recipe, state)
+    results = train_step.evaluate(recipe, params, splits, hparams, data.scaling)
     for name, result in zip(names, results, strict=True):
         found |= {f"{name}_{figure}": value for figure, value in result.items()}
     scale = state.loss_scale
@@ -219,7 +220,8 @@ def _inside(
     layers = diagnostics.gradient_flow(observed) | diagnostics.activation_statistics(observed.layers, ranges.bounds)
     if recipe.policy.compute is not None:
         layers |= diagnostics.underflow(train_step.full_gradients(recipe, state, batch, hparams), observed.gradients)
-    snapshot = _where_wanted(level, SNAPSHOT, partial(_snapshot, recipe), observed, data, hparams, ranges)
+    evaluated = observed._replace(params=train_step.evaluation_params(recipe, state))
+    snapshot = _where_wanted(level, SNAPSHOT, partial(_snapshot, recipe), evaluated, data, hparams, ranges)
     return {"layers": _known(state, layers), "snapshot": snapshot}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -181,7 +181,22 @@ def forward(
 
 def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hparams) -> jax.Array:
     labels = losses.smooth_labels(y, recipe.model.classes, hparams.label_smoothing)
-    return activations.select(hparams.loss, recipe.losses, logits, labels)
+    values = [loss(logits, labels) for loss in recipe.losses]
+    for value in values:
+        # A mean over the batch would train, and evaluate wrongly: evaluation pads the last chunk.
+        if value.shape != y.shape:
+            raise ValueError(
+                f"a loss gives {list(value.shape)}; it must give a number for each example, {list(y.shape)}"
+            )
+    return activations.select(hparams.loss, [lambda value=value: value for value in values])
+
+
+def _mean_loss(
+    recipe: Recipe, params: Params, *, batch: Batch, hparams: Hparams
+) -> tuple[jax.Array, tuple[jax.Array, dict[str, Layer]]]:
+    """Return the mean loss [] over a batch, which is what training minimises, and (logits, hidden layers)."""
+    logits, layers = forward(recipe, params, batch.x, hparams, for_gradient=True)
+    return jnp.mean(_example_losses(recipe, logits, batch.y, hparams)), (logits, layers)
 
 
 class _Found(NamedTuple):
@@ -197,10 +212,7 @@ class _Found(NamedTuple):
 def _gradients(
     recipe: Recipe, params: Params, batch: Batch, hparams: Hparams, loss_scale: precision.LossScale | None
 ) -> _Found:
-    def mean_loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, dict[str, Layer]]]:
-        logits, layers = forward(recipe, params, batch.x, hparams, for_gradient=True)
-        return jnp.mean(_example_losses(recipe, logits, batch.y, hparams)), (logits, layers)
-
+    mean_loss = partial(_mean_loss, recipe, batch=batch, hparams=hparams)
     if loss_scale is None:
         (loss, (logits, layers)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
         finite = jnp.ones((), bool)  # every update is applied as it is, so that divergence shows
@@ -230,10 +242,6 @@ def _batch_gradients(
     if size % count:
         raise ValueError(f"micro_batches = {count} do not divide a batch of {size} examples")
 
-    def part(leaf: jax.Array) -> jax.Array:
-        # Every count-th example: devices that share a batch then have a share of each part.
-        return leaf.reshape(size // count, count, *leaf.shape[1:]).swapaxes(0, 1)
-
     def one(micro: Batch) -> _Found:
         return _gradients(recipe, params, micro, hparams, loss_scale)._replace(layers={})
 
@@ -245,13 +253,55 @@ def _batch_gradients(
         scale = jax.tree.map(partial(jnp.where, earlier), so_far.loss_scale, found.loss_scale)
         return _Found(gradients, metrics, {}, so_far.finite & found.finite, scale), None
 
-    parts = jax.tree.map(part, batch)
+    parts = _micro_batches(recipe, batch)
     shapes = jax.eval_shape(one, jax.tree.map(lambda leaf: leaf[0], parts))
     zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), (shapes.gradients, shapes.metrics))
     nothing = _Found(zeros[0], zeros[1], {}, jnp.ones((), bool), loss_scale)
     sums, _ = jax.lax.scan(add, nothing, parts)
     gradients, metrics = jax.tree.map(lambda leaf: leaf / count, (sums.gradients, sums.metrics))
     return sums._replace(gradients=gradients, metrics=metrics)
+
+
+def _micro_batches(recipe: Recipe, batch: Batch) -> Batch:
+    """Return a batch in equal parts, [micro_batches, B / micro_batches, ...]."""
+    count = recipe.micro_batches
+
+    def part(leaf: jax.Array) -> jax.Array:
+        # Every count-th example: devices that share a batch then have a share of each part.
+        return leaf.reshape(leaf.shape[0] // count, count, *leaf.shape[1:]).swapaxes(0, 1)
+
+    return jax.tree.map(part, batch)
+
+
+def _batch_loss(recipe: Recipe, params: Params, *, batch: Batch, hparams: Hparams) -> jax.Array:
+    """Return the mean loss [] over a batch, which goes through the network in the recipe's micro-batches."""
+
+    @jax.checkpoint  # a line search takes gradients of it, and only one part's activations are to be held at a time
+    def one(micro: Batch) -> jax.Array:
+        return _mean_loss(recipe, params, batch=micro, hparams=hparams)[0]
+
+    if recipe.micro_batches == 1:
+        return _mean_loss(recipe, params, batch=batch, hparams=hparams)[0]
+    return jnp.mean(jax.lax.map(one, _micro_batches(recipe, batch)))
+
+
+def _updates(
+    recipe: Recipe,
+    state: TrainState,
+    hparams: Hparams,
+    found: _Found,
+    value_fn: Callable[[Params], jax.Array],
+    step: jax.Array,
+) -> tuple[Params, Any]:
+    """Return the optimizer's updates and its next state.
+
+    An optimizer may ask for the batch's loss `value`, its gradient `grad` before clipping, and the loss as a function of the
+    parameters, `value_fn`: line searches and Polyak's step sizes need these.
+    """
+    gradients = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
+    optimizer = optax.with_extra_args_support(_optimizer(recipe, hparams, step))
+    asked = {"value": found.metrics["loss"], "grad": found.gradients, "value_fn": value_fn}
+    return optimizer.update(gradients, state.opt_state, state.params, **asked)
 
 
 def _clip(gradients: Params, clip_norm: jax.Array) -> Params:
@@ -290,8 +340,8 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
 
     def step(state: TrainState, batch: Batch, hparams: Hparams) -> tuple[TrainState, Metrics]:
         found = _batch_gradients(recipe, state.params, batch, hparams, state.loss_scale)
-        gradients = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
-        updates, opt_state = _optimizer(recipe, hparams, state.step).update(gradients, state.opt_state, state.params)
+        value_fn = partial(_batch_loss, recipe, batch=batch, hparams=hparams)
+        updates, opt_state = _updates(recipe, state, hparams, found, value_fn, state.step)
         params = optax.apply_updates(state.params, updates)
         diverged = ~jnp.isfinite(found.metrics["loss"])
         if found.loss_scale is not None:
@@ -306,6 +356,23 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch, Hparams], tu
         return TrainState(state.step + 1, params, opt_state, first, found.loss_scale), metrics
 
     return step
+
+
+def evaluation_params(recipe: Recipe, state: TrainState) -> Params:
+    """Return the parameters to evaluate a network at: those that train, except where the optimizer gives others.
+
+    An optimizer gives others through its attribute `evaluation_params`, a function (opt_state, params) -> params: an average
+    over the steps, for example. Optax's schedule-free optimizers need no attribute.
+
+    Args:
+        recipe: the static choices.
+        state: of the replica.
+
+    Returns:
+        Parameters of the same shapes.
+    """
+    read = optimizers.evaluation_params_of(recipe.optimizer, state.opt_state)
+    return state.params if read is None else read(state.opt_state, state.params)
 
 
 def evaluate(
@@ -362,19 +429,23 @@ def observe(recipe: Recipe, state: TrainState, batch: Batch, hparams: Hparams) -
         hparams: the traced choices.
 
     Returns:
-        Parameters, gradients, updates and hidden layers, in full precision. Where a gradient overflows at the loss scale, the
-        next step is skipped: gradients and updates are NaN then, in all layers.
+        Parameters, gradients and updates of training, and hidden layers at `evaluation_params`, in full precision. Where a
+        gradient overflows at the loss scale, the next step is skipped: gradients and updates are NaN then, in all layers.
     """
     found = _gradients(recipe, state.params, batch, hparams, state.loss_scale)
     if state.loss_scale is not None:  # an overflow may leave some layers finite beside others that are not
         gradients = jax.tree.map(lambda leaf: jnp.where(found.finite, leaf, jnp.nan), found.gradients)
         found = found._replace(gradients=gradients)
+    layers = found.layers
+    if optimizers.evaluation_params_of(recipe.optimizer, state.opt_state) is not None:
+        _, layers = forward(recipe, evaluation_params(recipe, state), batch.x, hparams)
     # The transformation of the gradient sorted the layers by name.
-    layers = {name: found.layers[name] for name in layer_names(found.layers)}
-    clipped = _clip(found.gradients, hparams.clip_norm) if recipe.clip else found.gradients
+    layers = {name: layers[name] for name in layer_names(layers)}
     # After the last step there is no next step, and a schedule may have come to zero: use the last step's rate.
     step = jnp.minimum(state.step, hparams.total_steps - 1)
-    updates, _ = _optimizer(recipe, hparams, step).update(clipped, state.opt_state, state.params)
+    whole = recipe._replace(micro_batches=1)  # the probe batch has another size
+    value_fn = partial(_batch_loss, whole, batch=batch, hparams=hparams)
+    updates, _ = _updates(recipe, state, hparams, found, value_fn, step)
     return Observation(state.params, found.gradients, updates, recipe.policy.to_full(layers))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming_share
+from jaxcompare.config.errors import every
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution.places import first_device
 from jaxcompare.execution.prepare import settle_precision
@@ -32,8 +33,7 @@ def listing(
         comparison, _ = batches.resolve(comparison, loaded, [])
         lines.append(f"{comparison.name}: {comparison.title} - {comparison.question}")
         programs = programs_of(comparison, loaded, platform="cpu")
-        for program in programs:
-            check_custom_functions(program)
+        every(check_custom_functions, programs)
         for study in comparison.studies:
             own = [program for program in programs if program.study == study.name]
             seconds = sum(COMPILE_SECONDS + program.seconds / cores for program in own) * (1 + confirming_share(study))

@@ -11,6 +11,7 @@ import jax
 from jaxcompare import data as datasets
 from jaxcompare.components import precision
 from jaxcompare.config.comparison import Comparison
+from jaxcompare.config.errors import every
 from jaxcompare.config.parse import asks_precision, parse
 from jaxcompare.execution.places import check_batches
 from jaxcompare.execution.tile_sizes import TileSizes
@@ -81,8 +82,7 @@ def prepare(
 
     def plan(comparison: Comparison) -> list[Program]:
         programs = programs_of(comparison, loaded, platform=platform)
-        for program in programs:
-            check_custom_functions(program)
+        every(check_custom_functions, programs)
         return programs
 
     @unchecked()

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxcompare import data as datasets
 from jaxcompare.config.comparison import Comparison, Study, check_ids, digest, variant_id
+from jaxcompare.config.errors import every
 from jaxcompare.config.names import DATASETS
 from jaxcompare.config.settings import AUTO, Settings
 from jaxcompare.data.loading import data_key
@@ -93,8 +94,7 @@ def _largest(
     programs = programs_of(_with_least_sizes(comparison), loaded, platform=platform, tile_replicas=1)
     bottom = max(least(program.settings) for program in programs)
     most = min(LARGEST, *(len(program.material.data.train.y) for program in programs))
-    for program in programs:
-        check_custom_functions(program)  # before they are compiled
+    every(check_custom_functions, programs)  # before they are compiled
     sizes = memory.powers_of_two(bottom, most) or [bottom]
     if not places:
         return sizes[0]

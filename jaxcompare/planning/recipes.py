@@ -15,6 +15,7 @@ from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import nearest, reason
 from jaxcompare.config.settings import OPTIONS, Settings
 from jaxcompare.engine import segment, sweep, train_step
+from jaxcompare.planning import contracts
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.types import Batch, Hparams
 
@@ -68,7 +69,7 @@ def make_recipe(program: Program) -> train_step.Recipe:
 def _check_options(kind: str, name: str, function: Any, options: Sequence[str]) -> None:
     taken = optimizers.options_of(function)
     for option in options:
-        if option not in taken:
+        if option not in taken and not optimizers.takes_any_option(function):
             raise ConfigError(f"{kind} {name!r} has no option {option!r}; {nearest(option, taken)}")
 
 
@@ -145,7 +146,7 @@ def lowered(program: Program, place: Mesh) -> tuple[Any, Any]:
 
 
 def check_custom_functions(program: Program) -> None:
-    """Trace a step of a program that has custom functions, so that their errors come before any training.
+    """Trace the custom functions of a program and a step with them, so that their errors come before any training.
 
     Raises:
         ConfigError: a custom function is missing, cannot be called as the built-in ones are, or gives the wrong shape.
@@ -159,6 +160,11 @@ def check_custom_functions(program: Program) -> None:
         jax.ShapeDtypeStruct((settings.batch_size, *program.material.shape), np.float32),
         jax.ShapeDtypeStruct((settings.batch_size,), np.int32),
     )
+    # Without custom functions: their errors are found one by one.
+    plain = recipe._replace(optimizer=optimizers.sgd, schedules=(optimizers.constant,))
+    first = hparams._replace(optimizer_options={})
+    start = jax.eval_shape(lambda x: train_step.init_state(jax.random.key(0), plain, first, x), shapes[0])
+    contracts.check_contracts(program, recipe, hparams, start.params)
 
     def one_step(batch: Batch) -> Any:
         state = train_step.init_state(jax.random.key(0), recipe, hparams, batch.x)
