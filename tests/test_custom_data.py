@@ -23,6 +23,7 @@ from jaxcompare.config.request import Request
 from jaxcompare.data import DataError, custom, files, scaling, split
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution import pipeline
+from jaxcompare.execution.program_cache import ProgramCache
 from jaxcompare.planning.material import make_material
 from jaxcompare.planning.networks import parameters
 from jaxcompare.planning.programs import programs_of
@@ -70,10 +71,10 @@ def written(folder):
 
 
 def test_wine_is_the_same_set_from_everywhere(tmp_path, quick_compilation):
-    summaries = []
+    summaries, programs = [], ProgramCache()  # one network: compiled once
     for name, base in written(tmp_path).items():
         data = {name: load_wine(return_X_y=True)} if name == "wine" else {}
-        summary = compare(config(name, **base), data=data)["summary"]
+        summary = compare(config(name, **base), data=data, programs=programs)["summary"]
         assert set(summary["dataset"]) == {name}
         summaries.append(summary.drop(columns=["dataset", "variant_id"]))
     for other in summaries[1:]:
