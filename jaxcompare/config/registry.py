@@ -33,17 +33,21 @@ def is_plugin(name: str) -> bool:
     return bool(colon) and all(part.isidentifier() for part in parts)
 
 
-def resolve(name: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
+def resolve(
+    name: str | Callable[..., Any], registry: Mapping[str, Callable[..., Any]], kind: str
+) -> Callable[..., Any]:
     """Return the function called `name`.
 
     Args:
-        name: a key of `registry`, or `"package.module:attribute"`, which is imported.
+        name: a key of `registry`, or `"package.module:attribute"`, which is imported. A function is returned as it is.
         registry: the built-in functions.
         kind: the kind of function in words, for the error.
 
     Raises:
         ConfigError: no such name, module or attribute, the module's own code fails, or the attribute cannot be called.
     """
+    if callable(name):
+        return name
     if name in registry:
         return registry[name]
     if not is_plugin(name):

@@ -10,8 +10,11 @@ import pandas as pd
 from jax.sharding import Mesh
 
 from jaxcompare import analysis
+from jaxcompare.config import custom
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming
+from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.given import is_given, named
 from jaxcompare.config.parse import parse
 from jaxcompare.data.loading import load_datasets
 from jaxcompare.execution.places import local_places
@@ -88,7 +91,8 @@ def compare(
     """Train a comparison and return its tables, without files.
 
     Args:
-        config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`.
+        config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`. A function may take a name's
+            place: `"optimizer": ["adam", optax.adabelief]`.
         name: the value of `experiment` in the tables.
         data_dir: the folder that is searched first for data.
         places: of `local_places`, each trains its own tiles; None: one a CPU core, or one a GPU.
@@ -109,8 +113,23 @@ def compare(
         >>> list(tables["summary"]["label"])
         ['sgd', 'adam']
     """
-    places = places or local_places()
+    with named(config) as config:
+        return _compare(config, name, data_dir, places or local_places(), executor, memory_limit, programs)
+
+
+def _compare(
+    config: Mapping[str, Any],
+    name: str,
+    data_dir: str | None,
+    places: Sequence[Mesh],
+    executor: Executor | None,
+    memory_limit: int | None,
+    programs: ProgramCache | None,
+) -> dict[str, pd.DataFrame]:
+    """Train a comparison whose functions all have names."""
     (comparison,), _ = settle_precision([parse(name, config)], {name: config}, lambda: places[0].devices.flat[0])
+    if executor is not None:
+        _check_sendable(comparison)
     sizes = TileSizes(places, limit=memory_limit)
     (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir), sizes)
     workers = None if executor is None else Workers(executor, "the executor")
@@ -121,3 +140,14 @@ def compare(
     if programs is None:
         give_back_freed_memory()
     return {**frames, **analysis.results(frames, {name: comparison.target}, comparison.declared())}
+
+
+def _check_sendable(comparison: Comparison) -> None:
+    """Raise ConfigError for functions that other processes cannot find by their names."""
+    settings = [variant.settings for study in comparison.studies for variant in study.variants]
+    for kind, name in custom.functions(settings):
+        if is_given(name):
+            raise ConfigError(
+                f"{comparison.name}: {kind} = {name!r} has no name by which an executor's processes can import it; define it "
+                "with def at the top of a module"
+            )
