@@ -71,7 +71,7 @@ def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str) -> st
         return value
     custom = ', or "package.module:attribute" for your own' if rule["plugin"] else ""
     raise ConfigError(
-        f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, rule['choices'])}{custom}"
+        f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, rule['choices'], key)}{custom}"
     )
 
 
