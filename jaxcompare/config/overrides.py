@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxcompare.config.claims import CLAIM_KEYS
+from jaxcompare.config.claims import CLAIM_KEYS, against_each
 from jaxcompare.config.comparison import key_of
 from jaxcompare.config.errors import ConfigError, brief, shown
 from jaxcompare.config.load import toml
@@ -116,6 +116,7 @@ def _drop_claims(config: dict[str, Any], path: Sequence[str]) -> list[str]:
     def lost(claim: Mapping[str, Any]) -> bool:
         return claim["factor"] == factor and not {key_of(claim["better"]), key_of(claim["than"])} <= levels
 
+    claims = [one for claim in claims for one in against_each(claim)]
     messages = [
         f"study {study['name']!r}: the claim {factor}: {claim['better']} better than {claim['than']} is left out, "
         "since --set changed its grid"
