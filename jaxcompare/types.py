@@ -34,6 +34,8 @@ class Hparams(NamedTuple):
     schedule: jax.Array  # [] int32, index into the recipe's schedules
     schedule_options: dict[str, jax.Array]  # each [] float32
     optimizer_options: dict[str, jax.Array]  # each [] float32
+    loss_options: dict[str, jax.Array] = {}  # noqa: RUF012 - a NamedTuple's; each [] float32, of custom losses
+    activation_options: dict[str, jax.Array] = {}  # noqa: RUF012 - the same, of custom activations
 
 
 class TrainState(NamedTuple):

@@ -147,7 +147,7 @@ nothing = "x"
 epochs = "ten"
 seeds = 0
 hidden = [8, 0, "wide"]
-options = { a = "x", b = 1 }
+options = { a = [1], b = 1 }
 [[study]]
 name = "first"
 confirm = -1
@@ -175,7 +175,7 @@ FAULTS = [
     "mine: base.seeds = 0 is out of range",
     "mine: base.hidden = 0 is out of range",
     "mine: base.hidden = 'wide' is not a whole number",
-    "mine: base.options.a = 'x' is not a number",
+    "mine: base.options.a = [1] is not a number, a text, true or false",
     "mine: study.1.confirm = -1 is not",
     "mine: study.1.grid.learning_rate = 'fast' is not a number",
     "mine: study.1.grid.learning_rate = nan is out of range",

@@ -471,6 +471,48 @@ def test_a_comma_for_a_decimal_point_is_named():
         parse("mine", {"base": {"learning_rate": "0,1"}, "study": [{}]})
 
 
+@pytest.mark.parametrize(
+    ("factor", "levels", "than"),
+    [
+        ("optimizer", ["lion", "sgd", "adamw"], ["sgd", "adamw"]),
+        ("learning_rate", [0.3, 0.1, 0.2], [0.1, 0.2]),
+        ("hidden", [[8], [16], [16, 8]], [[16], [16, 8]]),
+    ],
+)
+def test_a_claim_against_many_is_a_claim_against_each(factor, levels, than):
+    roles = {factor: "scientific"}
+    one = {"name": "main", "grid": {factor: levels}, "roles": roles}
+    better = levels[0]
+    many = {**one, "claims": [{"factor": factor, "better": better, "than": than}]}
+    each = {**one, "claims": [{"factor": factor, "better": better, "than": level} for level in than]}
+    found = parse("x", {"study": [many]}).studies[0].claims
+    assert len(found) == 2
+    assert found == parse("x", {"study": [each]}).studies[0].claims
+
+
+@pytest.mark.parametrize(
+    ("than", "message"),
+    [
+        (["sgd", "adam_w"], "claims.1.than.optimizer = 'adam_w': no optimizer 'adam_w'; did you mean adamw?"),
+        (["sgd", "lion"], "better = than = 'lion'"),
+        (["sgd", "sgd"], "'than': 'sgd'} is repeated"),
+        ([], "claims.1.than.optimizer = [] is not a name"),
+    ],
+)
+def test_a_wrong_level_among_many_is_named(than, message):
+    claim = {"factor": "optimizer", "better": "lion", "than": than}
+    with pytest.raises(ConfigError) as caught:
+        parse("x", {"study": [{"grid": {"optimizer": ["lion", "sgd", "adamw"]}, "claims": [claim]}]})
+    assert message in str(caught.value)
+
+
+def test_an_override_takes_away_one_level_of_a_claim_against_many():
+    claim = {"factor": "optimizer", "better": "lion", "than": ["sgd", "adamw"]}
+    one = {"study": [{"name": "main", "grid": {"optimizer": ["lion", "sgd", "adamw"]}, "claims": [claim]}]}
+    changed = overrides.apply({"x": one}, ["study.main.grid.optimizer=['lion', 'adamw']"])["x"]
+    assert changed["study"][0]["claims"] == [{**claim, "than": "adamw"}]
+
+
 def test_claims_about_levels_that_an_override_takes_away_go_with_them():
     claims = [
         {"factor": "optimizer", "better": "momentum", "than": "sgd"},

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from jaxcompare.config import custom
@@ -216,3 +217,24 @@ def test_what_is_edited_while_a_run_goes_on_is_not_part_of_it(tmp_path, lazily):
     with custom.imported([made], [tmp_path]):
         assert plugin_digests(settings).keys() == first.keys()
         assert all(digest != first[name] for name, digest in plugin_digests(settings).items())
+
+
+def test_more_seeds_after_an_edit_of_a_helper_train_all_again_and_say_why(tmp_path):
+    (tmp_path / "mine.py").write_text(f"from helper import SHARE\n{ACTIVATION.replace('0.1', 'SHARE')}")
+    (tmp_path / "tiny.toml").write_text(CONFIG.format(base='activation = "mine:bent"'))
+    command = ("-m", "jaxcompare.run", "--exp", "tiny.toml", "--out", "out", "--lang", "en")
+
+    def losses():
+        history = pd.read_parquet(tmp_path / "out" / "tables" / "history.parquet")
+        return history[history["epoch"] == 1].set_index("replica_id")["validation_loss"]
+
+    (tmp_path / "helper.py").write_text("SHARE = 0.1\n")
+    assert "edited" not in python(tmp_path, *command).stderr
+    before = losses()
+    (tmp_path / "helper.py").write_text("SHARE = 0.7\n")
+    done = python(tmp_path, *command, "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "tiny: edited since the results in out: helper; every replica that uses it is trained again" in done.stderr
+    after = losses()
+    assert len(after) == 2 * len(before) == 4
+    assert (after[before.index] != before).all()

@@ -50,11 +50,11 @@ GRADIENT_RANGE = (-10.0, 2.0)  # of log10 of the absolute gradient entries
 DEFAULT_RANGE = (-6.0, 6.0)  # for custom activations
 
 
-def resolve(name: str) -> ActivationFunction:
+def resolve(name: str | ActivationFunction) -> ActivationFunction:
     """Return the activation called `name`.
 
     Args:
-        name: a key of `ACTIVATIONS`, or `"package.module:attribute"` for a custom activation.
+        name: a key of `ACTIVATIONS`, or `"package.module:attribute"` for a custom activation, or the function itself.
 
     Returns:
         An elementwise function of one array.

@@ -123,11 +123,11 @@ LOSSES: dict[str, LossFunction] = {
 }
 
 
-def resolve(name: str) -> LossFunction:
+def resolve(name: str | LossFunction) -> LossFunction:
     """Return the loss called `name`.
 
     Args:
-        name: a key of `LOSSES`, or `"package.module:attribute"` for a custom loss.
+        name: a key of `LOSSES`, or `"package.module:attribute"` for a custom loss, or the function itself.
 
     Returns:
         A function `(logits [..., C], labels [..., C]) -> loss [...]`.

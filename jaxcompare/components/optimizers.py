@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -324,11 +324,11 @@ SCHEDULES: dict[str, ScheduleFunction] = {
 }
 
 
-def resolve_optimizer(name: str) -> OptimizerFactory:
+def resolve_optimizer(name: str | OptimizerFactory) -> OptimizerFactory:
     """Return the optimizer called `name`.
 
     Args:
-        name: a key of `OPTIMIZERS`, or `"package.module:attribute"` for a custom optimizer.
+        name: a key of `OPTIMIZERS`, or `"package.module:attribute"` for a custom optimizer, or the function itself.
 
     Returns:
         A factory `(learning_rate, **options) -> optax.GradientTransformation`.
@@ -343,11 +343,11 @@ def resolve_optimizer(name: str) -> OptimizerFactory:
     return registry.resolve(name, OPTIMIZERS, "optimizer")
 
 
-def resolve_schedule(name: str) -> ScheduleFunction:
+def resolve_schedule(name: str | ScheduleFunction) -> ScheduleFunction:
     """Return the schedule called `name`.
 
     Args:
-        name: a key of `SCHEDULES`, or `"package.module:attribute"` for a custom schedule.
+        name: a key of `SCHEDULES`, or `"package.module:attribute"` for a custom schedule, or the function itself.
 
     Returns:
         A function `(progress, **options) -> factor`.
@@ -376,19 +376,45 @@ def evaluation_params_of(factory: OptimizerFactory, opt_state: Any) -> Callable[
     return getattr(factory, "evaluation_params", None)
 
 
-def options_of(function: Callable[..., Any], *, required: bool = False) -> tuple[str, ...]:
+def options_of(function: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names of the options of an optimizer or a schedule: its arguments after the first.
 
-    Args:
-        function: an optimizer or a schedule.
-        required: leave out the options with a default.
-
-    Example:
-        >>> options_of(momentum)
-        ('momentum', 'weight_decay')
+    >>> options_of(momentum)
+    ('momentum', 'weight_decay')
     """
     named = [one for one in _parameters(function)[1:] if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    return tuple(one.name for one in named if not required or one.default is one.empty)
+    return tuple(one.name for one in named)
+
+
+NEEDED = inspect.Parameter.empty  # in place of the default that an option lacks
+
+
+def defaults_of(function: Callable[..., Any], arguments: int = 1) -> dict[str, Any] | None:
+    """Return a function's options with their defaults, or None where the function takes options of any name.
+
+    Args:
+        function: an optimizer, schedule, loss or activation.
+        arguments: the number of arguments before the options.
+
+    Example:
+        >>> defaults_of(momentum)
+        {'momentum': 0.9, 'weight_decay': 0.0}
+    """
+    if takes_any_option(function):
+        return None
+    named = _parameters(function)[arguments:]
+    return {one.name: one.default for one in named if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+
+
+def bound(functions: Sequence[Callable[..., Any]], options: Mapping[str, Any]) -> list[Callable[..., Any]]:
+    """Return functions with the options that each has; functions stay as they are where there are no options."""
+
+    def bind(function: Callable[..., Any]) -> Callable[..., Any]:
+        known = options if takes_any_option(function) else options_of(function)
+        given = {name: value for name, value in options.items() if name in known}
+        return functools.partial(function, **given) if given else function
+
+    return [bind(function) for function in functions] if options else list(functions)
 
 
 def takes_any_option(function: Callable[..., Any]) -> bool:

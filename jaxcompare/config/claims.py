@@ -56,12 +56,27 @@ def check_claims(
     if not isinstance(claims, list | tuple) or not all(isinstance(claim, Mapping) for claim in claims):
         example = '[{ factor = "loss", better = "cross_entropy", than = "mse" }]'
         raise ConfigError(f"{where}.claims = {shown(claims)} is not a list of tables; {example} for example")
-    numbers = range(1, len(claims) + 1)
-    checked = every(lambda n, table: _check_claim(table, levels, roles, f"{where}.claims.{n}"), numbers, claims)
-    for number, claim in zip(numbers, checked, strict=True):
-        if claim in checked[: number - 1]:
-            raise ConfigError(f"{where}.claims.{number} = {shown(dict(claims[number - 1]))} is repeated")
+    numbered = [(number, one) for number, claim in enumerate(claims, start=1) for one in against_each(claim)]
+    checked = every(lambda one: _check_claim(one[1], levels, roles, f"{where}.claims.{one[0]}"), numbered)
+    for place, (number, table) in enumerate(numbered):
+        if checked[place] in checked[:place]:
+            raise ConfigError(f"{where}.claims.{number} = {shown(dict(table))} is repeated")
     return tuple(checked)
+
+
+def against_each(claim: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a claim of one level against many, `than = ["sgd", "adamw"]`, as a claim against each.
+
+    >>> [one["than"] for one in against_each({"factor": "optimizer", "better": "lion", "than": ["sgd", "adamw"]})]
+    ['sgd', 'adamw']
+    """
+    than = claim.get("than")
+    factor = KEYS.get(str(claim.get("factor")))
+    # A level may itself be a list: the widths of layers.
+    inner = list | tuple if factor is not None and factor.metadata["kind"] is tuple else object
+    if isinstance(than, list | tuple) and than and all(isinstance(level, inner) for level in than):
+        return [{**claim, "than": level} for level in than]
+    return [dict(claim)]
 
 
 def _check_claim(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.config.settings import Settings, keys_of
+from jaxcompare.config.settings import OPTION_TABLES, Settings, keys_of
 
 SHORT = {"learning_rate": "rate", "batch_size": "batch", "clip_norm": "clip", "weight_decay": "decay"}  # for labels
 
@@ -82,7 +82,9 @@ class Comparison:
 
 def choices(settings: Settings) -> dict[str, Any]:
     """Return the settings that decide a replica's numbers; the number of seeds is not among them."""
-    return {key: value for key, value in asdict(settings).items() if key not in RUN_KEYS}
+    # A table of options that is empty is left out, so that variants without options keep their names.
+    tables = [table for table in OPTION_TABLES.values() if table != "options" and not getattr(settings, table)]
+    return {key: value for key, value in asdict(settings).items() if key not in (*RUN_KEYS, *tables)}
 
 
 def digest(content: Any) -> str:
@@ -113,7 +115,8 @@ def check_ids(comparison: str, studies: Iterable[Study]) -> None:
 
 def value_of(settings: Settings, key: str) -> Any:
     """Return the value of a setting, or of an option `options.NAME`."""
-    return settings.options.get(key.removeprefix("options.")) if "." in key else getattr(settings, key)
+    table, point, name = key.partition(".")
+    return getattr(settings, table).get(name) if point else getattr(settings, key)
 
 
 def label(settings: Settings, keys: Iterable[str], levels: Mapping[str, Sequence[Any]] | None = None) -> str:
@@ -122,7 +125,7 @@ def label(settings: Settings, keys: Iterable[str], levels: Mapping[str, Sequence
     for key in keys:
         value = value_of(settings, key)
         if value is not None:
-            name = SHORT.get(key, key.replace("_", " "))
+            name = SHORT.get(key, key.rpartition(".")[2].replace("_", " "))
             text = spell(value, (levels or {}).get(key, ()))
             words.append(value if isinstance(value, str) else f"{name} {text}")
     return ", ".join(words) or "the only variant"

@@ -8,13 +8,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxcompare.config.claims import CLAIM_KEYS
+from jaxcompare.config.claims import CLAIM_KEYS, against_each
 from jaxcompare.config.comparison import key_of
 from jaxcompare.config.errors import ConfigError, brief, shown
 from jaxcompare.config.load import toml
 from jaxcompare.config.parse import STUDY_KEYS, TOP_KEYS, studies_of
 from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import KEYS
+from jaxcompare.config.settings import KEYS, is_option
 
 WHOLE = ("claims", "confirm")  # parts of a study without keys of their own
 # `.5`, `5.` and `.5e-3`, which TOML does not take.
@@ -109,13 +109,14 @@ def _drop_claims(config: dict[str, Any], path: Sequence[str]) -> list[str]:
         isinstance(claim, Mapping) and {*CLAIM_KEYS} <= claim.keys() for claim in claims
     ):
         return []  # an earlier assignment to `claims`: the whole config is checked at the end
-    factor = path[-1] if "options" not in path else ".".join(path[-2:])
+    factor = ".".join(path[-2:]) if is_option(".".join(path[-2:])) else path[-1]
     values = [grid[factor] for grid in study["grid"] if isinstance(grid.get(factor), list)]
     levels = {key_of(level) for each in values for level in each}
 
     def lost(claim: Mapping[str, Any]) -> bool:
         return claim["factor"] == factor and not {key_of(claim["better"]), key_of(claim["than"])} <= levels
 
+    claims = [one for claim in claims for one in against_each(claim)]
     messages = [
         f"study {study['name']!r}: the claim {factor}: {claim['better']} better than {claim['than']} is left out, "
         "since --set changed its grid"
@@ -149,7 +150,7 @@ def _assign(config: dict[str, Any], path: Sequence[str], value: Any, where: str)
 
 def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:
     key = _key(rest, where)
-    if key not in KEYS and not key.startswith("options."):
+    if key not in KEYS and not is_option(key):
         raise ConfigError(f"{where}: no key {shown(key)} in base; {nearest(key, KEYS)}")
     for study in studies_of(config, where):
         if any(key in grid for grid in study["grid"]):
@@ -158,11 +159,12 @@ def _assign_base(config: dict[str, Any], rest: Sequence[str], value: Any, where:
             )
     config.setdefault("base", {})[key] = value
     for study in config.get("study", []):
-        own, option = study.get("base", {}), key.removeprefix("options.")
+        own = study.get("base", {})
+        table, _, option = key.partition(".")
         if key in own:
             own[key] = value
-        if key != option and option in own.get("options", {}):
-            own["options"][option] = value
+        if is_option(key) and option in own.get(table, {}):
+            own[table][option] = value
 
 
 def _assign_study(config: dict[str, Any], rest: Sequence[str], value: Any, where: str) -> None:

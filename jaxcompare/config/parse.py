@@ -30,9 +30,9 @@ from jaxcompare.config.confirmation import check_confirm
 from jaxcompare.config.errors import ConfigError, every, shown, together
 from jaxcompare.config.limits import MOST_DEPTH, MOST_REPLICAS, MOST_VARIANTS
 from jaxcompare.config.names import AUTO_PRECISION
-from jaxcompare.config.registry import nearest
-from jaxcompare.config.settings import AUTO, KEYS, NOT_FACTORS, Settings
-from jaxcompare.config.values import check_value, resolve_defaults
+from jaxcompare.config.registry import is_plugin, nearest
+from jaxcompare.config.settings import AUTO, KEYS, NOT_FACTORS, OPTION_TABLES, Settings
+from jaxcompare.config.values import check_value, custom_only, resolve_defaults
 
 TOP_KEYS = ("title", "question", "target", "words", "files", "base", "study")
 TEXTS = ("title", "question")
@@ -73,6 +73,7 @@ def parse(
     _check_replicas(tables)
     studies = tuple(every(lambda study: expand(name, study, precision), tables))
     _check_scaling(name, base, tables, studies)
+    _check_options(name, base, tables, studies)
     check_ids(name, studies)
     return Comparison(name, **texts, target=target, studies=studies, words=words, files=patterns)
 
@@ -288,6 +289,20 @@ def _check_scaling(name: str, base: Mapping[str, Any], tables: Iterable[Any], st
                 raise ConfigError(f"{where}.{key} = {given[key]} has no effect: no variant has precision 'float16'")
 
 
+def _check_options(name: str, base: Mapping[str, Any], tables: Iterable[Any], studies: Iterable[Study]) -> None:
+    """Raise ConfigError for options of custom functions that are in a base, where no variant has such a function."""
+    own = [(f"{table['where']}.base", table["own"], [study]) for table, study in zip(tables, studies, strict=True)]
+    for where, given, belonging in [(f"{name}: base", base, list(studies)), *own]:
+        for kind, table in OPTION_TABLES.items():
+            keys = [
+                *(f"{table}.{key}" for key in given.get(table, {})),
+                *(k for k in given if k.startswith(f"{table}.")),
+            ]
+            used = [getattr(variant.settings, kind) for study in belonging for variant in study.variants]
+            if keys and not any(map(is_plugin, used)):
+                raise ConfigError(f"{where}: {custom_only(kind, used[0], keys[0])}")
+
+
 def expand(comparison: str, study: Mapping[str, Any], precision: str = "float32") -> Study:
     """Return a study with its variants: the union of the products of its grids.
 
@@ -351,11 +366,11 @@ def _axes(grid: Mapping[str, Any], where: str, given: Mapping[str, Collection[st
 
 
 def flatten(grid: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a grid with `options = {b1 = [...]}` as `options.b1`."""
+    """Return a grid with `options = {b1 = [...]}` as `options.b1`, the tables of other custom functions too."""
     flat: dict[str, Any] = {}
     for key, value in grid.items():
-        if key == "options" and isinstance(value, Mapping):
-            flat |= {f"options.{name}": values for name, values in value.items()}
+        if key in OPTION_TABLES.values() and isinstance(value, Mapping):
+            flat |= {f"{key}.{name}": values for name, values in value.items()}
         else:
             flat[key] = value
     return flat

@@ -8,20 +8,27 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from jaxcompare.config.elsewhere import closest, full_name
 from jaxcompare.config.errors import LONGEST, ConfigError
 from jaxcompare.config.names import DATA_SOURCES
 
 MANY = 24  # an error lists all known names up to this number, and the closest names beyond
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], kind: str = "") -> str:
     """Return the end of an error message: the closest known name, then all known names, or the closest of many.
 
-    >>> nearest("adam_w", ["sgd", "adamw"])
-    'did you mean adamw? (known: sgd, adamw)'
+    Args:
+        name: that is not known.
+        known: the names there are.
+        kind: of a custom function: names of Optax and JAX count too.
+
+    Example:
+        >>> nearest("adam_w", ["sgd", "adamw"]), nearest("muon", ["sgd", "momentum"], "optimizer")
+        ('did you mean adamw? (known: sgd, adamw)', 'did you mean optax.contrib:muon? (known: sgd, momentum)')
     """
     known, name = list(known), str(name)[:LONGEST]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = [found] if (found := closest(kind, name, known)) else []
     few = known if len(known) <= MANY else difflib.get_close_matches(name, known, n=5, cutoff=0.0)
     listed = f"known: {', '.join(few)}{'' if few is known else ', ...'}"
     return f"did you mean {close[0]}? ({listed})" if close else listed
@@ -34,32 +41,37 @@ def is_plugin(name: str) -> bool:
     return bool(colon) and module not in DATA_SOURCES and all(part.isidentifier() for part in parts)
 
 
-def resolve(name: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
+def resolve(
+    name: str | Callable[..., Any], registry: Mapping[str, Callable[..., Any]], kind: str
+) -> Callable[..., Any]:
     """Return the function called `name`.
 
     Args:
-        name: a key of `registry`, or `"package.module:attribute"`, which is imported.
+        name: a key of `registry`, or `"package.module:attribute"`, which is imported. A function is returned as it is.
         registry: the built-in functions.
         kind: the kind of function in words, for the error.
 
     Raises:
         ConfigError: no such name, module or attribute, the module's own code fails, or the attribute cannot be called.
     """
+    if callable(name):
+        return name
     if name in registry:
         return registry[name]
     if not is_plugin(name):
-        raise ConfigError(f"{kind}: no {name!r}; {nearest(name, registry)}")
+        raise ConfigError(f"{kind}: no {name!r}; {nearest(name, registry, kind)}")
     module, _, attribute = name.partition(":")
     try:
-        found = importlib.import_module(module)
+        holder = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a user's module may raise anything
-        raise ConfigError(f"{kind}: cannot import {module!r} for {name!r}: {reason(error)}") from error
+        hint = f"; did you mean {found}?" if (found := full_name(kind, attribute)) else ""
+        raise ConfigError(f"{kind}: cannot import {module!r} for {name!r}: {reason(error)}{hint}") from error
     try:
-        function = functools.reduce(getattr, attribute.split("."), found)
+        function = functools.reduce(getattr, attribute.split("."), holder)
     except AttributeError as error:
-        raise ConfigError(
-            f"{kind}: {module!r} has no {attribute!r}; {nearest(error.name or attribute, public(error.obj))}"
-        ) from error
+        place = full_name(kind, attribute)
+        hint = f"did you mean {place}?" if place else nearest(error.name or attribute, public(error.obj))
+        raise ConfigError(f"{kind}: {module!r} has no {attribute!r}; {hint}") from error
     if not callable(function):
         raise ConfigError(f"{kind}: {name!r} is a {type(function).__name__} and cannot be called")
     return function

@@ -73,6 +73,10 @@ def _key(
     return field(default=default, metadata=rule)
 
 
+# The arguments of a custom function, `TABLE.NAME` in a grid; the function's defaults decide which are traced.
+_TABLE = {"kind": dict, "use": "traced"}
+
+
 @dataclass(frozen=True)
 class Settings:
     """A replica's choices except its seed; `None` means the default of the optimizer, the data set and so on."""
@@ -104,8 +108,10 @@ class Settings:
     bias_init: str = _key("zeros", str, use="static", choices=names.BIAS_INITIALIZERS)
     remat: bool = _key(False, bool, use="static")  # recompute activations for the gradient instead of keeping them
     activation: str = _key("relu", str, use="traced", choices=names.ACTIVATIONS, plugin=True)
+    activation_options: dict[str, Any] = field(default_factory=dict, metadata=_TABLE)
 
     loss: str = _key("cross_entropy", str, use="traced", choices=names.LOSSES, plugin=True)
+    loss_options: dict[str, Any] = field(default_factory=dict, metadata=_TABLE)
     label_smoothing: float = _key(0.0, float, use="traced", low=0, high=1, open_high=True)
 
     optimizer: str = _key("momentum", str, use="static", choices=names.OPTIMIZERS, plugin=True)
@@ -116,8 +122,7 @@ class Settings:
     rms_decay: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
     epsilon: float | None = _key(None, float, use="traced", low=0)
     weight_decay: float | None = _key(None, float, use="traced", low=0)
-    # The arguments of a custom optimizer; `options.NAME` in a grid.
-    options: dict[str, float] = field(default_factory=dict, metadata={"kind": dict, "use": "traced"})
+    options: dict[str, Any] = field(default_factory=dict, metadata=_TABLE)  # of a custom optimizer
     clip_norm: float = _key(math.inf, float, use="traced", low=0, open_low=True)
 
     precision: str = _key("float32", str, use="static.precision", choices=(*names.PRECISIONS, names.AUTO_PRECISION))
@@ -128,6 +133,7 @@ class Settings:
     matmul_precision: str = _key("float32", str, use="static.precision", choices=names.MATMUL_PRECISIONS)
 
     schedule: str = _key("constant", str, use="traced", choices=names.SCHEDULES, plugin=True)
+    schedule_options: dict[str, Any] = field(default_factory=dict, metadata=_TABLE)
     final_factor: float | None = _key(None, float, use="traced", low=0, high=1)
     warmup_fraction: float | None = _key(None, float, use="traced", low=0, high=1, open_high=True)
     step_interval: float | None = _key(None, float, use="traced", low=0, open_low=True, high=1)
@@ -203,3 +209,21 @@ OPTIONS = {
         ("precision", names.PRECISIONS),
     )
 }
+
+# The tables of a custom function's options, by its kind.
+OPTION_TABLES = {
+    "optimizer": "options",
+    "loss": "loss_options",
+    "activation": "activation_options",
+    "schedule": "schedule_options",
+}
+
+
+def is_option(key: str) -> bool:
+    """Return whether a key is of a custom function's option.
+
+    >>> is_option("loss_options.gamma"), is_option("momentum")
+    (True, False)
+    """
+    table, point, _ = key.partition(".")
+    return bool(point) and table in OPTION_TABLES.values()

@@ -13,7 +13,7 @@ from jaxcompare.config.comparison import as_trained
 from jaxcompare.config.errors import ConfigError, every, shown
 from jaxcompare.config.limits import MOST_STEPS
 from jaxcompare.config.registry import is_plugin, nearest
-from jaxcompare.config.settings import AUTO, KEYS, OPTIONS, Settings
+from jaxcompare.config.settings import AUTO, KEYS, OPTION_TABLES, OPTIONS, Settings, is_option
 
 COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 ANY_NUMBER = {"low": -math.inf, "high": math.inf}
@@ -32,8 +32,8 @@ def check_value(key: str, value: Any, where: str, given: Mapping[str, Collection
     Raises:
         ConfigError: an unknown key, a wrong type, an unknown name, or a number out of range.
     """
-    if key.startswith("options."):
-        return _check_number(key, value, float, ANY_NUMBER, where)
+    if is_option(key):
+        return _check_option(key, value, where)
     if key not in KEYS:
         raise ConfigError(f"{where}: no key {shown(key)}; {nearest(key, KEYS)}")
     rule = KEYS[key].metadata
@@ -41,7 +41,7 @@ def check_value(key: str, value: Any, where: str, given: Mapping[str, Collection
     if kind is dict:
         if not isinstance(value, Mapping):
             raise ConfigError(
-                f"{where}.{key} = {shown(value)} is not a table{'' if rule.get('any') else ' of numbers'}"
+                f"{where}.{key} = {shown(value)} is not a table{'' if rule.get('any') else ' of options'}"
             )
         if rule.get("any"):
             return dict(
@@ -76,6 +76,16 @@ def _check_any(key: str, value: Any, where: str) -> Any:
     return value
 
 
+def _check_option(key: str, value: Any, where: str) -> Any:
+    """Return an option of a custom function as it is: a number, a text, true or false."""
+    if isinstance(value, bool | str):
+        return value
+    if not isinstance(value, int | float):
+        raise ConfigError(f"{where}.{key} = {shown(value)} is not a number, a text, true or false")
+    checked = _check_number(key, value, float, ANY_NUMBER, where)
+    return value if isinstance(value, int) else checked
+
+
 def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str, given: Collection[str]) -> str:
     choices = (*rule["choices"], *given)
     if not isinstance(value, str):
@@ -87,7 +97,9 @@ def _check_name(key: str, value: Any, rule: Mapping[str, Any], where: str, given
         return _check_source(key, value, rest.strip(), rule["sources"][source][0], where)
     forms = ['"package.module:attribute"', *(f'"{word}:{rest}"' for word, (rest, _) in rule["sources"].items())]
     custom = f", or {' or '.join(forms)} for your own" if rule["plugin"] else ""
-    raise ConfigError(f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, choices)}{custom}")
+    raise ConfigError(
+        f"{where}.{key} = {shown(value)}: no {key} {shown(value)}; {nearest(value, choices, key)}{custom}"
+    )
 
 
 def _check_source(key: str, value: str, rest: str, form: str, where: str) -> str:
@@ -164,12 +176,15 @@ def resolve_defaults(given: Mapping[str, Any], varied: Iterable[str], where: str
     Raises:
         ConfigError: a varied option without an effect, or settings that contradict each other.
     """
-    values = {key: value for key, value in given.items() if not key.startswith("options.")}
-    options = {key.removeprefix("options."): value for key, value in given.items() if key.startswith("options.")}
-    settings = Settings(**values | {"options": {**values.get("options", {}), **options}})
+    values = {key: value for key, value in given.items() if not is_option(key)}
+    for key, value in given.items():
+        if is_option(key):
+            table, _, name = key.partition(".")
+            values[table] = {**values.get(table, {}), name: value}
+    settings = Settings(**values)
     settings = dataclasses.replace(settings, **_options(settings, varied, where))
     _check_init(settings, varied, where)
-    _check_custom_options(settings, where)
+    settings = _custom_options(settings, varied, where)
     if settings.data_options:
         settings = dataclasses.replace(settings, data_options=_data_options(settings, varied, where))
     _check_images(settings, where)
@@ -208,14 +223,30 @@ def _check_init(settings: Settings, varied: Iterable[str], where: str) -> None:
         raise ConfigError(f"{where}: init_scale = {settings.init_scale} has no effect on init {settings.init!r}")
 
 
-def _check_custom_options(settings: Settings, where: str) -> None:
-    """Raise ConfigError for `options` of a built-in optimizer: its options are keys."""
-    if settings.options and settings.optimizer in names.OPTIMIZERS:
-        option = next(iter(settings.options))
-        raise ConfigError(
-            f"{where}: options.{option} is for a custom optimizer; the options of {settings.optimizer} are keys: "
-            f"{nearest(option, names.OPTIMIZERS[settings.optimizer])}"
-        )
+def _custom_options(settings: Settings, varied: Iterable[str], where: str) -> Settings:
+    """Return settings without the tables of options for custom functions, where the choice is a built-in one.
+
+    Raises:
+        ConfigError: an option of such a table varies.
+    """
+    unused: dict[str, Any] = {}
+    for kind, table in OPTION_TABLES.items():
+        name = getattr(settings, kind)
+        if is_plugin(name):
+            continue
+        unused[table] = {}
+        for key in varied:
+            if key.startswith(f"{table}."):
+                raise ConfigError(f"{where}: {custom_only(kind, name, key)}")
+    return dataclasses.replace(settings, **unused)
+
+
+def custom_only(kind: str, name: str, key: str) -> str:
+    """Say that an option is for a custom function, and which keys a built-in one has."""
+    option = key.partition(".")[2]
+    members = OPTIONS[kind][0][name] if kind in OPTIONS else {}
+    known = f"the options of {name} are keys: {nearest(option, members)}" if members else f"{name} has no options"
+    return f"{key} is for a custom {kind}; {known}"
 
 
 def _data_options(settings: Settings, varied: Iterable[str], where: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from jaxcompare.types import Batch, Hparams, Layer, Metrics, Observation, Params
 EVALUATION_CHUNK = 250  # examples at a time: activations of all of a tile's replicas stay in the cache
 
 
+Choice = str | Callable[..., jax.Array]  # a name, or a loss, activation or schedule itself
+
+
 class Recipe(NamedTuple):
     """The static choices of a training."""
 
@@ -38,15 +41,15 @@ class Recipe(NamedTuple):
 def make_recipe(
     model: models.Model,
     *,
-    optimizer: str = "momentum",
-    loss: str | tuple[str, ...] = "cross_entropy",
-    activation: str | tuple[str, ...] = "relu",
-    schedule: str | tuple[str, ...] = "constant",
+    optimizer: str | optimizers.OptimizerFactory = "momentum",
+    loss: Choice | tuple[Choice, ...] = "cross_entropy",
+    activation: Choice | tuple[Choice, ...] = "relu",
+    schedule: Choice | tuple[Choice, ...] = "constant",
     clip: bool = True,
     policy: str | precision.Policy = "float32",
     micro_batches: int = 1,
 ) -> Recipe:
-    """Make a Recipe from names, each a key of its registry or `"package.module:attribute"`.
+    """Make a Recipe from choices: each a key of its registry, `"package.module:attribute"`, or the function itself.
 
     Args:
         model: the network, for example `models.mlp(...)`.
@@ -68,10 +71,12 @@ def make_recipe(
         >>> recipe = make_recipe(models.mlp(hidden=(8,), classes=3), optimizer="adamw", activation=("relu", "tanh"))
         >>> len(recipe.activations)
         2
+        >>> make_recipe(models.mlp(hidden=(8,), classes=3), optimizer=optax.adabelief).optimizer is optax.adabelief
+        True
     """
 
-    def each(name: str | tuple[str, ...], resolve: Callable) -> tuple:
-        return tuple(resolve(one) for one in ((name,) if isinstance(name, str) else name))
+    def each(choice: Choice | tuple[Choice, ...], resolve: Callable) -> tuple:
+        return tuple(resolve(one) for one in (choice if isinstance(choice, tuple | list) else (choice,)))
 
     return Recipe(
         model,
@@ -96,6 +101,8 @@ def make_hparams(
     schedule: int = 0,
     schedule_options: dict[str, float] | None = None,
     optimizer_options: dict[str, float] | None = None,
+    loss_options: dict[str, float] | None = None,
+    activation_options: dict[str, float] | None = None,
 ) -> Hparams:
     """Make Hparams with the right dtypes from plain numbers.
 
@@ -109,6 +116,8 @@ def make_hparams(
         schedule: index into the recipe's schedules.
         schedule_options: by name; missing options take the schedule's defaults.
         optimizer_options: by name; missing options take the optimizer's defaults.
+        loss_options: by name, for the losses that have them.
+        activation_options: by name, for the activations that have them.
 
     Returns:
         Scalars: float32 (float64 where `jax_enable_x64` is set) and int32.
@@ -127,8 +136,10 @@ def make_hparams(
         index(activation),
         index(loss),
         index(schedule),
-        {name: number(value) for name, value in (schedule_options or {}).items()},
-        {name: number(value) for name, value in (optimizer_options or {}).items()},
+        *(
+            {name: number(value) for name, value in (options or {}).items()}
+            for options in (schedule_options, optimizer_options, loss_options, activation_options)
+        ),
     )
 
 
@@ -155,11 +166,7 @@ def learning_rate_at(recipe: Recipe, hparams: Hparams, step: jax.Array) -> jax.A
     # A missing length must show: with an invented length the schedule would end unseen after one step.
     progress = jnp.where(total > 0, jnp.minimum(step / total, 1.0), jnp.nan)
 
-    def bind(schedule: optimizers.ScheduleFunction) -> optimizers.ScheduleFunction:
-        known = optimizers.options_of(schedule)
-        return partial(schedule, **{k: v for k, v in hparams.schedule_options.items() if k in known})
-
-    factors = [bind(schedule) for schedule in recipe.schedules]
+    factors = optimizers.bound(recipe.schedules, hparams.schedule_options)
     return hparams.learning_rate * activations.select(hparams.schedule, factors, progress)
 
 
@@ -172,7 +179,8 @@ def forward(
     recipe: Recipe, params: Params, x: jax.Array, hparams: Hparams, *, for_gradient: bool = False
 ) -> tuple[jax.Array, dict[str, Layer]]:
     """Return logits [B, C] in full precision, and the hidden layers in the precision of the computation."""
-    activation = partial(activations.select, hparams.activation, recipe.activations)
+    functions = optimizers.bound(recipe.activations, hparams.activation_options)
+    activation = partial(activations.select, hparams.activation, functions)
     params, x = recipe.policy.to_compute((params, x))
     apply = (recipe.model.apply_for_gradient if for_gradient else None) or recipe.model.apply
     logits, layers = apply(params, x, activation)
@@ -181,7 +189,7 @@ def forward(
 
 def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hparams) -> jax.Array:
     labels = losses.smooth_labels(y, recipe.model.classes, hparams.label_smoothing)
-    values = [loss(logits, labels) for loss in recipe.losses]
+    values = [loss(logits, labels) for loss in optimizers.bound(recipe.losses, hparams.loss_options)]
     for value in values:
         # A mean over the batch would train, and evaluate wrongly: evaluation pads the last chunk.
         if value.shape != y.shape:

@@ -10,9 +10,11 @@ import pandas as pd
 from jax.sharding import Mesh
 
 from jaxcompare import analysis
+from jaxcompare.config import custom
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.confirmation import confirming
 from jaxcompare.config.errors import ConfigError, shown
+from jaxcompare.config.given import is_given, named
 from jaxcompare.config.names import DATASETS
 from jaxcompare.config.parse import parse
 from jaxcompare.data.loading import load_datasets
@@ -91,7 +93,8 @@ def compare(
     """Train a comparison and return its tables, without files.
 
     Args:
-        config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`.
+        config: as in a TOML file: `{"base": {...}, "study": [{"name": ..., "grid": {...}}]}`. A function may take a name's
+            place: `"optimizer": ["adam", optax.adabelief]`.
         name: the value of `experiment` in the tables.
         data: arrays by the names that `dataset` has in the config: (x, y), or a table of splits (docs/your_own.md).
         data_dir: the folder that is searched first for data.
@@ -113,9 +116,26 @@ def compare(
         >>> list(tables["summary"]["label"])
         ['sgd', 'adam']
     """
+    with named(config) as config:
+        return _compare(config, name, data, data_dir, places or local_places(), executor, memory_limit, programs)
+
+
+def _compare(
+    config: Mapping[str, Any],
+    name: str,
+    data: Mapping[str, Any],
+    data_dir: str | None,
+    places: Sequence[Mesh],
+    executor: Executor | None,
+    memory_limit: int | None,
+    programs: ProgramCache | None,
+) -> dict[str, pd.DataFrame]:
+    """Train a comparison whose functions all have names."""
     given = {"dataset": _names_of(data)}
-    comparison, places = parse(name, config, given=given), places or local_places()
+    comparison = parse(name, config, given=given)
     (comparison,), _ = settle_precision([comparison], {name: config}, lambda: places[0].devices.flat[0], given)
+    if executor is not None:
+        _check_sendable(comparison)
     sizes = TileSizes(places, limit=memory_limit)
     (comparison,), plans, planner, _ = prepare([comparison], load_datasets([comparison], data_dir, given=data), sizes)
     workers = None if executor is None else Workers(executor, "the executor")
@@ -135,3 +155,14 @@ def _names_of(data: Mapping[str, Any]) -> list[str]:
             used = "is a built-in data set" if name in DATASETS else "is not a name without a colon"
             raise ConfigError(f"data: {shown(name)} {used}; choose another name, 'mine' for example")
     return list(data)
+
+
+def _check_sendable(comparison: Comparison) -> None:
+    """Raise ConfigError for functions that other processes cannot find by their names."""
+    settings = [variant.settings for study in comparison.studies for variant in study.variants]
+    for kind, name in custom.functions(settings):
+        if is_given(name):
+            raise ConfigError(
+                f"{comparison.name}: {kind} = {name!r} has no name by which an executor's processes can import it; define it "
+                "with def at the top of a module"
+            )

@@ -16,7 +16,7 @@ import jax
 from jaxcompare import __version__
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.request import Request
-from jaxcompare.execution.fingerprint import code_digest, flags, versions
+from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.planning.programs import Program
 from jaxcompare.system.cores import usable_cores
@@ -55,6 +55,7 @@ def record(
         "training_seconds_of_the_last_run": round(wall, 1),
         "versions": {**versions(), "python": sys.version.split()[0], "jaxcompare": __version__},
         "code": code_digest(),
+        "custom": plugin_digests(variant.settings for study in comparison.studies for variant in study.variants),
         "flags": flags(),
         "device": _device(sizes, request.cluster),
         "seeds": sorted({seed for study in comparison.studies for seed in study.seeds}),

@@ -34,7 +34,7 @@ from jaxcompare.execution.places import (
 from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
-from jaxcompare.execution.replaced import check_replaced
+from jaxcompare.execution.replaced import check_replaced, say_edited
 from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results
 from jaxcompare.execution.table_files import merge, write_tables
 from jaxcompare.execution.tables import Tables, gather
@@ -108,6 +108,7 @@ def _train_and_publish(
     """Do a run's work in a folder that is claimed."""
     if not request.force:
         check_replaced(folder.out, comparisons, request.asked)
+    say_edited(folder.out, comparisons)
     previous, started = _previous(folder.out, comparisons), datetime.now(UTC)
     loaded = {**custom, **load_built_in(comparisons, request.data_dir)}
     places, state = local_places(shape.replica, data=shape.data), folder.state()

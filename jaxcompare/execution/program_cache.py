@@ -28,7 +28,8 @@ from jax.experimental import serialize_executable
 from jax.sharding import Mesh
 
 from jaxcompare.config.comparison import digest
-from jaxcompare.config.settings import keys_of
+from jaxcompare.config.registry import resolve
+from jaxcompare.config.settings import OPTION_TABLES, keys_of
 from jaxcompare.engine import sweep
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor, versions
 from jaxcompare.planning.programs import STATIC, Program
@@ -53,6 +54,7 @@ class _Entry:
     serialized: bytes | None = None  # what was loaded cannot be serialized again, so the bytes are kept
     measuring_seconds: dict[int, float] = field(default_factory=dict)  # one for all places
     lock: threading.Lock = field(default_factory=threading.Lock)
+    functions: list[Any] = field(default_factory=list)  # the custom ones, whose ids are in the key: these live as long
 
 
 class ProgramCache:
@@ -83,6 +85,7 @@ class ProgramCache:
         """Return a compiled program and the seconds that loading or compiling it took; 0 for one in memory."""
         key = self.key(program, place)
         entry = self._entry(key)
+        entry.functions = _functions(program)
         if place in entry.compiled:
             return entry.compiled[place], 0.0
         with entry.lock:  # of two threads that want the same program, one compiles and the other waits
@@ -159,8 +162,11 @@ class ProgramCache:
             },
             "settings": {name: settings[name] for name in STATIC if name not in REPRESENTED},
             "traced": [program.losses, program.activations, program.schedules, program.clip],
-            "options": [settings["options"], program.optimizer_options] if program.custom_functions else None,
             "plugins": plugin_digests(variant.settings for variant in program.variants),
+            "functions": [id(function) for function in _functions(program)],  # a notebook may redefine one of this name
+            "options": [[settings[table] for table in OPTION_TABLES.values()], *_traced(program)]
+            if program.custom_functions
+            else None,
             "shapes": [
                 [jax.tree_util.keystr(path), leaf.shape, str(leaf.dtype)]
                 for path, leaf in jax.tree_util.tree_leaves_with_path(arrays)
@@ -213,6 +219,14 @@ def _set_aside(path: Path, error: Exception) -> None:
     with contextlib.suppress(OSError):  # another run may have been faster
         path.replace(path.with_name(f"{path.name}.damaged"))
     _LOG.warning("a compiled program is damaged (%s), set aside and compiled again: %s.damaged", error, path)
+
+
+def _traced(program: Program) -> list[Any]:
+    return [program.optimizer_options, program.schedule_options, program.loss_options, program.activation_options]
+
+
+def _functions(program: Program) -> list[Any]:
+    return [resolve(name, {}, "function") for name in program.custom_functions]
 
 
 def _platform(place: Mesh) -> str:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.identity import lost
+from jaxcompare.execution.fingerprint import plugin_digests
 from jaxcompare.execution.run_folder import StoreError, is_results
 from jaxcompare.system.manifest import read_manifest
 
 LARGER = ("seeds", "epochs")
+_LOG = logging.getLogger(__name__)
+
+
+def say_edited(out: Path, comparisons: Sequence[Comparison]) -> None:
+    """Log which custom modules of held results have been edited since: why all their replicas are trained again."""
+    held = read_manifest(out)["experiments"] if is_results(out) else {}
+    for one in comparisons:
+        before = held.get(one.name, {}).get("custom") or {}
+        now = plugin_digests(variant.settings for study in one.studies for variant in study.variants)
+        edited = sorted(name for name in before if name in now and before[name] != now[name])
+        if edited:
+            _LOG.info(
+                "%s: edited since the results in %s: %s; every replica that uses it is trained again",
+                *(one.name, out, ", ".join(edited)),
+            )
 
 
 def check_replaced(out: Path, comparisons: Sequence[Comparison], asked: Mapping[str, Mapping[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxcompare.components import activations
 from jaxcompare.config.comparison import Comparison, Study, Variant, spell
-from jaxcompare.config.settings import KEYS
+from jaxcompare.config.settings import KEYS, OPTION_TABLES
 from jaxcompare.engine.segment import HISTOGRAM_BINS
 from jaxcompare.planning import material
 from jaxcompare.planning.cadence import (
@@ -30,7 +30,7 @@ TIMING = [
     "program", "experiment", "replicas", "steps", "compile_seconds", "train_seconds", "evaluate_seconds",
     "wall_seconds", "replica_steps_per_second", "tile_replicas", "argument_bytes", "temporary_bytes",
 ]  # fmt: skip
-NO_COLUMNS = ("seeds", "first_seed", "options", "data_options")  # settings that are no column of `replicas`
+NO_COLUMNS = ("seeds", "first_seed", "data_options")  # settings that are no column of `replicas`
 UNCERTAIN = [
     "train_seconds",
     "evaluate_seconds",
@@ -108,12 +108,14 @@ def _design(study: Study) -> dict[str, str]:
 
 def _replica_rows(tile: Tile, arrays: Arrays, study: Study) -> list[dict[str, Any]]:
     program, design, rows = tile.program, _design(study), []
+    unlisted = (*NO_COLUMNS, *OPTION_TABLES.values())
     data = program.material.data
     for s, v, name, variant in _cells(tile):
         settings = variant.settings
-        factors = {key: getattr(settings, key) for key in KEYS if key not in NO_COLUMNS}
+        factors = {key: getattr(settings, key) for key in KEYS if key not in unlisted}
         factors = {key: spell(value) if isinstance(value, tuple) else value for key, value in factors.items()}
-        factors |= {f"options.{key}": value for key, value in settings.options.items()}
+        for table in OPTION_TABLES.values():
+            factors |= {f"{table}.{key}": value for key, value in getattr(settings, table).items()}
         step = int(arrays["first_nonfinite_step"][s, v])
         rows.append(
             {

@@ -38,9 +38,11 @@ def check_contracts(program: Program, recipe: train_step.Recipe, hparams: Hparam
     kind = recipe.policy.compute or np.float32
     checks: list[tuple[str, str, Callable[[], str]]] = []
     for name, function in _custom(program.losses, recipe.losses):
-        checks.append(("loss", name, partial(_loss_fault, function, classes)))
+        checks.append(("loss", name, partial(_loss_fault, function, hparams.loss_options, classes)))
     for name, function in _custom(program.activations, recipe.activations):
-        checks.append(("activation", name, partial(_activation_fault, function, units, kind)))
+        checks.append(
+            ("activation", name, partial(_activation_fault, function, hparams.activation_options, units, kind))
+        )
     for name, function in _custom(program.schedules, recipe.schedules):
         checks.append(("schedule", name, partial(_schedule_fault, function, hparams.schedule_options)))
     for name, function in _custom([program.settings.optimizer], [recipe.optimizer]):
@@ -62,10 +64,13 @@ def _custom(names: Iterable[str], functions: Iterable[Callable]) -> list[tuple[s
     return [(name, function) for name, function in zip(names, functions, strict=True) if is_plugin(name)]
 
 
-def _loss_fault(function: Callable, classes: int) -> str:
+def _loss_fault(function: Callable, options: dict[str, jax.Array], classes: int) -> str:
     """Say what a loss gives, where it is not one number for each example; else nothing."""
     examples = classes + 3  # another number than that of the classes, so that the axes are distinct
     logits = jax.ShapeDtypeStruct((examples, classes), np.float32)
+    if missing := _missing(function, options, arguments=2):
+        return missing
+    (function,) = optimizers.bound([function], options)
     result = jax.eval_shape(function, logits, logits)
     if _is_number(result, (examples,)):
         return ""
@@ -79,9 +84,12 @@ def _loss_fault(function: Callable, classes: int) -> str:
     )
 
 
-def _activation_fault(function: Callable, units: int, kind: Any) -> str:
+def _activation_fault(function: Callable, options: dict[str, jax.Array], units: int, kind: Any) -> str:
     """Say what an activation gives, where it is not the shape and type of its argument; else nothing."""
     given = jax.ShapeDtypeStruct((units + 3, units), kind)
+    if missing := _missing(function, options):
+        return missing
+    (function,) = optimizers.bound([function], options)
     result = jax.eval_shape(function, given)
     if _shape(result) == given.shape and result.dtype == given.dtype:
         return ""
@@ -102,13 +110,12 @@ def _schedule_fault(function: Callable, options: dict[str, jax.Array]) -> str:
         )
     if missing := _missing(function, options):
         return missing
-    known = optimizers.options_of(function)
-    given = {key: value for key, value in options.items() if key in known}
+    (function,) = optimizers.bound([function], options)
     progress = jax.ShapeDtypeStruct((), np.float32)
     results: list[Any] = []
 
     def call(progress: jax.Array) -> Any:
-        results.append(function(progress, **given))
+        results.append(function(progress))
         return None if callable(results[0]) else results[0]
 
     result = jax.eval_shape(call, progress)
@@ -154,9 +161,10 @@ def _sum_of_squares(params: Any) -> jax.Array:
     return jnp.sum(jnp.stack([jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)]))
 
 
-def _missing(function: Callable, given: Iterable[str]) -> str:
+def _missing(function: Callable, given: Iterable[str], arguments: int = 1) -> str:
     """Say which options have no default and no value; else nothing."""
-    lacking = [option for option in optimizers.options_of(function, required=True) if option not in given]
+    defaults = optimizers.defaults_of(function, arguments) or {}
+    lacking = [key for key, default in defaults.items() if default is optimizers.NEEDED and key not in given]
     return f"needs its option {lacking[0]!r}, which has no default" if lacking else ""
 
 

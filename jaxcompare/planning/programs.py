@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from jaxcompare import data as datasets
 from jaxcompare.config import names
 from jaxcompare.config.comparison import Comparison, Study, Variant, choices, label
-from jaxcompare.config.errors import ConfigError
+from jaxcompare.config.errors import ConfigError, every
 from jaxcompare.config.limits import MOST_STEPS
 from jaxcompare.config.registry import is_plugin
-from jaxcompare.config.settings import OPTIONS, Settings, keys_of
+from jaxcompare.config.settings import OPTION_TABLES, OPTIONS, Settings, keys_of
 from jaxcompare.data.loading import data_key
+from jaxcompare.planning import options
 from jaxcompare.planning.material import Material, make_material
 from jaxcompare.planning.networks import operations, parameters
 
@@ -82,6 +83,8 @@ class Program:
     schedules: tuple[str, ...]
     optimizer_options: tuple[str, ...]  # traced; the others are at their defaults in all variants, and constants
     schedule_options: tuple[str, ...]
+    loss_options: tuple[str, ...]
+    activation_options: tuple[str, ...]
     clip: bool
     material: Material
     platform: str  # the kind of device: "cpu", "gpu", ...
@@ -172,7 +175,7 @@ def programs_of(
     """
     programs: list[Program] = []
     materials: dict[tuple, Material] = {}  # programs share theirs
-    for study in comparison.studies:
+    for study in every(partial(options.typed, comparison.name), comparison.studies):
         groups: dict[str, list[Variant]] = {}
         for variant in study.variants:
             groups.setdefault(_static_key(variant.settings), []).append(variant)
@@ -286,7 +289,9 @@ def _static_key(settings: Settings) -> str:
     # A custom optimizer's missing options take its own defaults.
     given = [key for key in OPTIONS["optimizer"][1] if getattr(settings, key) is not None]
     values.append(given if settings.optimizer not in names.OPTIMIZERS else [])
-    return repr([*values, sorted(settings.options)])
+    for kind in OPTION_TABLES:
+        values += [options.traced(settings, kind), sorted(options.static(settings, kind).items())]
+    return repr(values)
 
 
 def _program(
@@ -305,8 +310,10 @@ def _program(
         losses=distinct("loss"),
         activations=distinct("activation"),
         schedules=distinct("schedule"),
-        optimizer_options=(*_traced(everything, "optimizer"), *everything[0].options),
-        schedule_options=_traced(everything, "schedule"),
+        optimizer_options=(*_traced(everything, "optimizer"), *options.traced(everything[0], "optimizer")),
+        schedule_options=(*_traced(everything, "schedule"), *options.traced(everything[0], "schedule")),
+        loss_options=options.traced(everything[0], "loss"),
+        activation_options=options.traced(everything[0], "activation"),
         clip=any(settings.clip_norm < math.inf for settings in everything),
         material=material,
         platform=platform,
@@ -378,6 +385,9 @@ def identity(program: Program, seeds: Sequence[int], variants: Sequence[Variant]
         "variants": [choices(variant.settings) for variant in variants],
         "program": {
             key: getattr(program, key)
-            for key in ("losses", "activations", "schedules", "optimizer_options", "schedule_options", "clip")
+            for key in (
+                *("losses", "activations", "schedules", "optimizer_options", "schedule_options", "clip"),
+                *("loss_options", "activation_options"),
+            )
         },
     }

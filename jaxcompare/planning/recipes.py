@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,9 +14,9 @@ from jaxcompare.components import models, optimizers, precision
 from jaxcompare.config import names
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.registry import nearest, reason
-from jaxcompare.config.settings import OPTIONS, Settings
+from jaxcompare.config.settings import OPTION_TABLES, OPTIONS, Settings
 from jaxcompare.engine import segment, sweep, train_step
-from jaxcompare.planning import contracts
+from jaxcompare.planning import contracts, options
 from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.types import Batch, Hparams
 
@@ -63,12 +64,30 @@ def make_recipe(program: Program) -> train_step.Recipe:
         _check_options("optimizer", settings.optimizer, recipe.optimizer, program.optimizer_options)
     if program.schedules[0] not in names.SCHEDULES:
         _check_options("schedule", program.schedules[0], recipe.schedules[0], program.schedule_options)
-    return recipe
+    return _with_static_options(recipe, settings)
 
 
-def _check_options(kind: str, name: str, function: Any, options: Sequence[str]) -> None:
+def _with_static_options(recipe: train_step.Recipe, settings: Settings) -> train_step.Recipe:
+    """Return a recipe whose custom functions have the options that are part of the compiled program.
+
+    A program has a single custom loss, activation or schedule, and no other of its kind beside it.
+    """
+
+    def bind(kind: str, functions: tuple) -> tuple:
+        static = options.static(settings, kind)
+        return tuple(partial(function, **static) for function in functions) if static else functions
+
+    return recipe._replace(
+        optimizer=bind("optimizer", (recipe.optimizer,))[0],
+        losses=bind("loss", recipe.losses),
+        activations=bind("activation", recipe.activations),
+        schedules=bind("schedule", recipe.schedules),
+    )
+
+
+def _check_options(kind: str, name: str, function: Any, given: Sequence[str]) -> None:
     taken = optimizers.options_of(function)
-    for option in options:
+    for option in given:
         if option not in taken and not optimizers.takes_any_option(function):
             raise ConfigError(f"{kind} {name!r} has no option {option!r}; {nearest(option, taken)}")
 
@@ -91,8 +110,8 @@ def learning_rate(settings: Settings) -> float:
 def make_hparams(program: Program, settings: Settings) -> Hparams:
     """Return one variant's traced choices, for its program."""
 
-    def number(key: str) -> float:
-        value = settings.options.get(key, getattr(settings, key, None))
+    def number(key: str, kind: str) -> float:
+        value = getattr(settings, OPTION_TABLES[kind]).get(key, getattr(settings, key, None))
         if value is not None:
             return value
         # Another variant of the program has this option, this variant's schedule does not: any number will do.
@@ -106,8 +125,10 @@ def make_hparams(program: Program, settings: Settings) -> Hparams:
         activation=program.activations.index(settings.activation),
         loss=program.losses.index(settings.loss),
         schedule=program.schedules.index(settings.schedule),
-        schedule_options={key: number(key) for key in program.schedule_options},
-        optimizer_options={key: number(key) for key in program.optimizer_options},
+        schedule_options={key: number(key, "schedule") for key in program.schedule_options},
+        optimizer_options={key: number(key, "optimizer") for key in program.optimizer_options},
+        loss_options={key: number(key, "loss") for key in program.loss_options},
+        activation_options={key: number(key, "activation") for key in program.activation_options},
     )
 
 
