@@ -17,7 +17,7 @@ from jaxcompare.config.errors import InputError
 from jaxcompare.system import publishing
 from jaxcompare.system.files import set_aside, write_atomically
 from jaxcompare.system.lock import LockedError
-from jaxcompare.system.manifest import MANIFEST, damaged, read_manifest
+from jaxcompare.system.manifest import MANIFEST, damaged, is_ours, read_manifest
 from jaxcompare.system.strict_json import from_digested_json, to_digested_json
 
 DISK_FAULTS = {
@@ -170,7 +170,7 @@ def is_results(folder: Path) -> bool:
             f"--out {folder}: {MANIFEST} cannot be read ({error}). It says which results are there: restore it, choose another "
             "--out, or give those results up with --force"
         ) from error
-    return all(manifest.get(key) is not None for key in ("jaxcompare", "experiments", "files"))
+    return is_ours(manifest)
 
 
 def _visible(folder: Path) -> Iterator[Path]:

@@ -63,6 +63,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def is_ours(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a run wrote a manifest: other programs have files of this name, too."""
+    return all(manifest.get(key) is not None for key in ("jaxcompare", "experiments", "files"))
+
+
 def digests_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return the digests of a run's files by name; empty for a run of version 0.1, which kept none."""
     files = manifest.get("files")

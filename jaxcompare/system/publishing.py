@@ -18,7 +18,7 @@ from pathlib import Path
 
 from jaxcompare.system.files import set_aside, sync, write_atomically
 from jaxcompare.system.lock import LOCKS, lock
-from jaxcompare.system.manifest import MANIFEST, read_manifest
+from jaxcompare.system.manifest import MANIFEST, is_ours, read_manifest
 
 RUN = ".run"
 _LOG = logging.getLogger(__name__)
@@ -131,7 +131,8 @@ def _names(folder: Path) -> set[str]:
         OSError: the manifest cannot be read.
         ValueError: it is damaged.
     """
-    names = {str(name).replace("\0", "") for name in read_manifest(folder).get("files") or ()} - {MANIFEST}
+    manifest = read_manifest(folder)
+    names = {str(name).replace("\0", "") for name in manifest["files"]} - {MANIFEST} if is_ours(manifest) else set()
     here = folder.resolve()
     paths = {name: (folder / name).resolve() for name in names}
     return {name for name, path in paths.items() if here in path.parents and here / RUN not in path.parents}
