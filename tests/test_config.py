@@ -17,6 +17,7 @@ from jaxcompare.config.parse import parse, quick
 from jaxcompare.config.settings import KEYS, NOT_FACTORS, USES, Settings, declared, keys_of
 from jaxcompare.data.base import DataError
 from jaxcompare.data.loading import DATA_KEYS
+from jaxcompare.execution.manifest import resolved
 from jaxcompare.planning.programs import STATIC
 
 
@@ -469,6 +470,37 @@ def test_numbers_as_python_writes_them_are_numbers_in_an_override(text):
 def test_a_comma_for_a_decimal_point_is_named():
     with pytest.raises(ConfigError, match="learning_rate = '0,1' is not a number; write a point, not a comma"):
         parse("mine", {"base": {"learning_rate": "0,1"}, "study": [{}]})
+
+
+LABELLED = {"study": [{"grid": {"optimizer": ["mine:opt", "sgd"], "learning_rate": [0.1, 0.2]}}]}
+
+
+def test_labels_name_levels_and_change_no_variant():
+    named, plain = (parse("x", {**LABELLED, "labels": labels}) for labels in ({"mine:opt": "Mine"}, {}))
+    variants = [one.studies[0].variants for one in (named, plain)]
+    assert [v.label for v in variants[0]] == [v.label.replace("mine:opt", "Mine") for v in variants[1]]
+    assert variants[0][0].label == "Mine, rate 0.1"
+    assert [v.variant_id for v in variants[0]] == [v.variant_id for v in variants[1]]
+    assert {**resolved(named), "labels": {}} == {**resolved(plain), "labels": {}}
+    assert parse("x", resolved(named)).labels == named.labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"mine:op": "Mine"}, "x: labels: no level 'mine:op'; did you mean mine:opt?"),
+        ({"sgd": 3}, "x: labels.'sgd' = 3 is not a text"),
+        ({"sgd": "two\nlines"}, "is not a name on one line"),
+        ({"sgd": " "}, "is not a name on one line"),
+        ({"sgd": "One", "mine:opt": "One"}, "= 'One' is the label of another level"),
+        ({"mine:opt": "sgd"}, "labels.'mine:opt' = 'sgd' is another level of this comparison"),
+        ("Mine", "x: labels = 'Mine' is not a table"),
+    ],
+)
+def test_a_label_that_cannot_be_is_named(labels, message):
+    with pytest.raises(ConfigError) as caught:
+        parse("x", {**LABELLED, "labels": labels})
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """Options of custom functions: the function's defaults decide which are traced, and what their values may be."""
 
+import tomllib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tomli_w
 from problems import comparison, programs, train
 
 from jaxcompare.config.errors import ConfigError
 from jaxcompare.config.parse import parse
+from jaxcompare.execution.manifest import resolved
 from jaxcompare.planning.recipes import check_custom_functions, make_hparams, make_recipe
 
 HERE = f"{__name__}:"
@@ -146,6 +150,21 @@ def test_an_option_that_does_not_fit_is_one_line(grid, base, message):
         planned(grid, **base)
     assert message in str(caught.value)
     assert len(set(str(caught.value).splitlines())) <= 2  # a line a value
+
+
+def test_a_saved_config_gives_the_same_variants():
+    study = {
+        "grid": [
+            {"optimizer": ["mine:opt"], "options": {"nesterov": [True, False], "b": [1, 2]}},
+            {"optimizer": ["sgd"]},
+        ],
+        "roles": {"options.b": "nuisance"},
+    }
+    made = parse("tiny", {"base": {"loss": "mine:loss", "loss_options": {"gamma": 1}}, "study": [study]})
+    again = parse("tiny", tomllib.loads(tomli_w.dumps(resolved(made))))
+    assert [v.variant_id for v in again.studies[0].variants] == [v.variant_id for v in made.studies[0].variants]
+    # In a saved config options of built-in optimizers vary too.
+    assert made.studies[0].roles.items() <= again.studies[0].roles.items()
 
 
 def test_variants_without_options_keep_their_names():

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from datetime import datetime
 
+import pandas as pd
 import pytest
 
 from jaxcompare import words
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.config.settings import KEYS
+from jaxcompare.config.settings import KEYS, OPTION_TABLES
+from jaxcompare.report.draw import words_of
 from jaxcompare.run import parser, read_request
 from jaxcompare.words.particles import PAIRS, final_sound, with_particles
 
@@ -20,6 +22,13 @@ EN, KO = words.ENGLISH.catalogue, words.KOREAN.catalogue
 def fields(text):
     """The names that a format string asks for, each with its format."""
     return sorted({(name, form) for _, name, form, _ in string.Formatter().parse(text) if name})
+
+
+def test_labels_of_configs_are_the_names_of_levels():
+    told = {"a": {"labels": {"mine:opt": "Mine"}}, "b": {"labels": {"mine:opt": "Other", "sgd": "Plain"}}, "c": {}}
+    korean = words_of({"replicas": pd.DataFrame({"optimizer": ["sgd"]})}, ["ko"], told)["ko"]
+    assert [korean.level(level, "optimizer") for level in ("mine:opt", "sgd")] == ["Mine", "Plain"]
+    assert korean.level("adam") == words.LANGUAGES["ko"].level("adam")
 
 
 def test_a_catalogue_is_read_at_its_first_use():
@@ -58,7 +67,11 @@ def test_korean_is_korean():
 @pytest.mark.parametrize("language", words.LANGUAGES)
 def test_every_factor_and_level_has_a_name(language):
     found = words.LANGUAGES[language]
-    assert {key for key in KEYS if f"factor.{key}" not in found.catalogue} <= {"options", "seeds", "first_seed"}
+    assert {key for key in KEYS if f"factor.{key}" not in found.catalogue} <= {
+        *OPTION_TABLES.values(),
+        "seeds",
+        "first_seed",
+    }
     assert found.level("hidden_2") != found.level("hidden_1") != found.level("output")
     assert found.level("my_own") == "my own"
 

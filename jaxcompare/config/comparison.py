@@ -69,6 +69,7 @@ class Comparison:
     target: float | None  # validation accuracy for time-to-target
     studies: tuple[Study, ...]
     words: dict[str, dict[str, str]] = field(default_factory=dict)  # language -> title and question in that language
+    labels: dict[str, str] = field(default_factory=dict)  # level -> its name in tables, pictures and report
     files: dict[str, str] = field(default_factory=dict)  # kind of file -> pattern of its name, where not the default
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,15 +120,27 @@ def value_of(settings: Settings, key: str) -> Any:
     return getattr(settings, table).get(name) if point else getattr(settings, key)
 
 
-def label(settings: Settings, keys: Iterable[str], levels: Mapping[str, Sequence[Any]] | None = None) -> str:
-    """Return the values of some settings in words: `mse, rate 0.1`; `levels` are the values that a key takes."""
+def label(
+    settings: Settings,
+    keys: Iterable[str],
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """Return the values of some settings in words: `mse, rate 0.1`.
+
+    Args:
+        settings: of a variant.
+        keys: the settings, or options `options.NAME`.
+        levels: the values that a key takes.
+        names: a config's labels, in place of texts.
+    """
     words = []
     for key in keys:
         value = value_of(settings, key)
         if value is not None:
             name = SHORT.get(key, key.rpartition(".")[2].replace("_", " "))
             text = spell(value, (levels or {}).get(key, ()))
-            words.append(value if isinstance(value, str) else f"{name} {text}")
+            words.append((names or {}).get(value, value) if isinstance(value, str) else f"{name} {text}")
     return ", ".join(words) or "the only variant"
 
 

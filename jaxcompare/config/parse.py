@@ -34,7 +34,7 @@ from jaxcompare.config.registry import is_plugin, nearest
 from jaxcompare.config.settings import AUTO, KEYS, NOT_FACTORS, OPTION_TABLES, Settings
 from jaxcompare.config.values import check_value, custom_only, resolve_defaults
 
-TOP_KEYS = ("title", "question", "target", "words", "files", "base", "study")
+TOP_KEYS = ("title", "question", "target", "words", "labels", "files", "base", "study")
 TEXTS = ("title", "question")
 STUDY_KEYS = ("name", "base", "grid", "roles", "claims", "confirm")
 QUICK_EPOCHS, QUICK_SEEDS = 0.2, 2  # what --quick leaves: a share of the epochs, at least one; at most this many seeds
@@ -61,21 +61,23 @@ def parse(
     check_depth(_table(config, name), name)
     config = plain(config)
     base = config.get("base", {})
-    _, _, target, texts, words, patterns, tables = together(
+    _, _, target, texts, words, labels, patterns, tables = together(
         lambda: known(config, TOP_KEYS, name),
         lambda: _checked(base, f"{name}: base", given),
         lambda: _target(config.get("target"), f"{name}: target"),
         lambda: dict(zip(TEXTS, every(lambda key: _text(config.get(key, name), f"{name}: {key}"), TEXTS), strict=True)),
         lambda: _words(name, config),
+        lambda: _labels(name, config),
         lambda: _files(name, config),
         lambda: _checked_studies(name, config, base, given),
     )
     _check_replicas(tables)
-    studies = tuple(every(lambda study: expand(name, study, precision), tables))
+    studies = tuple(every(lambda study: expand(name, study, precision, labels), tables))
+    _check_labels(name, labels, studies)
     _check_scaling(name, base, tables, studies)
     _check_options(name, base, tables, studies)
     check_ids(name, studies)
-    return Comparison(name, **texts, target=target, studies=studies, words=words, files=patterns)
+    return Comparison(name, **texts, target=target, studies=studies, words=words, labels=labels, files=patterns)
 
 
 def check_depth(value: Any, where: str) -> None:
@@ -143,6 +145,35 @@ def _words(name: str, config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         lambda: every(check, tables.keys(), tables.values()),
     )
     return dict(zip(tables, checked, strict=True))
+
+
+def _labels(name: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return `[labels]`: the names of levels, `"my:optimizer" = "Mine"`."""
+    table = _table(config.get("labels", {}), f"{name}: labels")
+
+    def check(level: str, text: Any) -> None:
+        where = f"{name}: labels.{level!r}"
+        if not _text(text, where).strip() or not text.isprintable():
+            raise ConfigError(f"{where} = {shown(text)} is not a name on one line")
+        if list(table.values()).count(text) > 1:
+            raise ConfigError(f"{where} = {shown(text)} is the label of another level, too; labels must differ")
+
+    every(check, table.keys(), table.values())
+    return dict(table)
+
+
+def _check_labels(name: str, labels: Mapping[str, str], studies: Iterable[Study]) -> None:
+    """Raise ConfigError for the label of a level that no variant has, or that is another level's own name."""
+    settings = [variant.settings for study in studies for variant in study.variants]
+    levels = dict.fromkeys(value for one in settings for value in asdict(one).values() if isinstance(value, str))
+
+    def check(level: str, text: str) -> None:
+        if level not in levels:
+            raise ConfigError(f"{name}: labels: no level {shown(level)}; {nearest(level, levels)}")
+        if text in levels and text != level:
+            raise ConfigError(f"{name}: labels.{level!r} = {shown(text)} is another level of this comparison")
+
+    every(check, labels.keys(), labels.values())
 
 
 def _files(name: str, config: Mapping[str, Any]) -> dict[str, str]:
@@ -303,13 +334,16 @@ def _check_options(name: str, base: Mapping[str, Any], tables: Iterable[Any], st
                 raise ConfigError(f"{where}: {custom_only(kind, used[0], keys[0])}")
 
 
-def expand(comparison: str, study: Mapping[str, Any], precision: str = "float32") -> Study:
+def expand(
+    comparison: str, study: Mapping[str, Any], precision: str = "float32", labels: Mapping[str, str] | None = None
+) -> Study:
     """Return a study with its variants: the union of the products of its grids.
 
     Args:
         comparison: its name.
         study: its table, checked.
         precision: the value of "auto".
+        labels: level -> its name.
 
     Raises:
         ConfigError: settings that contradict each other, a repeated variant, wrong roles or claims.
@@ -324,7 +358,8 @@ def expand(comparison: str, study: Mapping[str, Any], precision: str = "float32"
     levels = {key: list({repr(value_of(cell, key)): value_of(cell, key) for cell in cells}.values()) for key in varied}
     clashes = {key: _clashes(values) for key, values in levels.items()}
     variants = tuple(
-        Variant(variant_id(comparison, study["name"], cell), label(cell, labelled, clashes), cell) for cell in cells
+        Variant(variant_id(comparison, study["name"], cell), label(cell, labelled, clashes, labels), cell)
+        for cell in cells
     )
     roles = check_roles(study["roles"], varied, where)
     claims = check_claims(study["claims"], levels, roles, where)

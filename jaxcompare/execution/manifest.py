@@ -16,6 +16,7 @@ import jax
 from jaxcompare import __version__
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.request import Request
+from jaxcompare.config.settings import OPTION_TABLES, Settings
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, versions
 from jaxcompare.execution.tile_sizes import TileSizes
 from jaxcompare.planning.programs import Program
@@ -45,6 +46,7 @@ def record(
         "question": comparison.question,
         "target": comparison.target,
         "words": comparison.words,
+        "labels": comparison.labels,
         "files": comparison.files,
         "config": resolved(comparison),
         "asked": request.asked.get(comparison.name),
@@ -159,10 +161,16 @@ def resolved(comparison: Comparison) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         return list(value) if isinstance(value, tuple) else value
 
+    def written(settings: Settings) -> dict[str, Any]:
+        """Return the settings as keys of a base or grid: of a table of options each option, by which roles know it."""
+        tables = OPTION_TABLES.values()
+        options = {f"{table}.{key}": value for table in tables for key, value in getattr(settings, table).items()}
+        return {key: value for key, value in asdict(settings).items() if key not in tables} | options
+
     studies = []
     for study in comparison.studies:
         every = [
-            {key: plain(value) for key, value in asdict(variant.settings).items() if value is not None}
+            {key: plain(value) for key, value in written(variant.settings).items() if value is not None}
             for variant in study.variants
         ]
         shared = {key: value for key, value in every[0].items() if all(one.get(key) == value for one in every)}
@@ -174,4 +182,5 @@ def resolved(comparison: Comparison) -> dict[str, Any]:
     target = {} if comparison.target is None else {"target": comparison.target}
     words = {"words": comparison.words} if comparison.words else {}
     files = {"files": comparison.files} if comparison.files else {}
-    return {**texts, **target, **words, **files, "study": studies}
+    labels = {"labels": comparison.labels} if comparison.labels else {}
+    return {**texts, **target, **words, **labels, **files, "study": studies}

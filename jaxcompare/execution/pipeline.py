@@ -181,7 +181,9 @@ def _train(
             if comparison is not comparisons[-1]:  # nothing trains after the last comparison
                 frames, target = tables.frames, {comparison.name: comparison.target}
                 summary = analysis.summarise(frames["replicas"], frames["history"], target)
-                told = {comparison.name: {"title": comparison.title, "words": comparison.words}}
+                told = {
+                    comparison.name: {"title": comparison.title, "words": comparison.words, "labels": comparison.labels}
+                }
                 background.start({**frames, "summary": summary}, tables.fields, told)
 
         def measured(tile: Tile, epochs: range, arrays: Arrays) -> None:

@@ -25,7 +25,7 @@ from jaxcompare.plots.fonts import REPLACEMENT, replaced
 from jaxcompare.plots.plot import Plot
 from jaxcompare.plots.style import png_and_page, vector
 from jaxcompare.report.failures import Failure, failure
-from jaxcompare.report.records import titles_of
+from jaxcompare.report.records import labels_of, titles_of
 from jaxcompare.system.processes import Processes
 from jaxcompare.words import ENGLISH, LANGUAGES, Words, localised, speaking
 
@@ -96,7 +96,9 @@ def words_of(tables: Mapping[str, pd.DataFrame], languages: Iterable[str], told:
     """Return the words of some languages, with the titles of `told` and different texts for different levels."""
     numbers = analysis.spelled(tables["replicas"])
     return {
-        language: replace(LANGUAGES[language], numbers=numbers, titles=titles_of(told, language))
+        language: replace(
+            LANGUAGES[language], numbers=numbers, titles=titles_of(told, language), labels=labels_of(told)
+        )
         for language in languages
     }
 
@@ -105,7 +107,9 @@ def _say_replaced(tables: Mapping[str, pd.DataFrame], words: Iterable[Words]) ->
     """Log the letters that pictures cannot show."""
     replicas = tables["replicas"]
     levels = {str(level) for name in replicas.select_dtypes(exclude="number") for level in replicas[name].unique()}
-    if letters := replaced([*levels, *(title for each in words for title in each.titles.values())]):
+    if letters := replaced(
+        [*levels, *(text for each in words for text in (*each.titles.values(), *each.labels.values()))]
+    ):
         shown = " ".join(letters[:MOST_LETTERS]) + (" ..." if len(letters) > MOST_LETTERS else "")
         _LOG.warning("pictures show %r in place of letters that no font here has: %s", REPLACEMENT, shown)
 

@@ -47,6 +47,14 @@ def titles_of(told: Mapping[str, Mapping[str, Any]], language: str) -> dict[str,
     return {name: re.sub(r"[\s\x00-\x1f]+", " ", str(text)).strip() for name, text in found.items() if text}
 
 
+def labels_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the names that the experiments' configs give to levels, from their records; the first name of a level counts."""
+    found: dict[str, str] = {}
+    for about in told.values():
+        found = {**(about.get("labels") or {}), **found}
+    return found
+
+
 def title(words: Words, experiment: str, about: Mapping[str, Any]) -> str:
     """Return the experiment's name: the catalogue's, else the config's title, else the stem of its file."""
     known = words.level(experiment, "experiment")

@@ -22,6 +22,7 @@ RECORD = {
     **dict.fromkeys(("title", "question", "command", "out"), str),
     "target": float,
     "words": {ANY: TEXTS},
+    "labels": TEXTS,
     "files": TEXTS,
     "config": {"study": [STUDY]},
     "asked": {"title": str, "question": str, "studies": {ANY: [{ANY: []}]}},

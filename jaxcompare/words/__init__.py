@@ -36,6 +36,7 @@ class Words:
     titles: Mapping[str, str] = field(
         default_factory=dict, hash=False
     )  # of comparisons that the catalogue does not name
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)  # of levels, from configs
 
     @cached_property
     def catalogue(self) -> Mapping[str, str]:
@@ -53,6 +54,8 @@ class Words:
             return self.say("number.none")
         if isinstance(value, float):
             return self.catalogue.get(f"{kind}.{value:g}") or self.numbers.get(value) or f"{value:g}"
+        if kind != "experiment" and str(value) in self.labels:
+            return self.labels[str(value)]
         known = self.catalogue.get(f"{kind}.{value}") or self.catalogue.get(f"level.{value}")
         stem, _, index = str(value).rpartition("_")
         if known is None and index.isdigit() and f"layer.{stem}" in self.catalogue:
