@@ -10,6 +10,7 @@ import pytest
 
 from jaxcompare import run
 from jaxcompare.config import files, names, overrides
+from jaxcompare.config.comparison import choices, variant_id
 from jaxcompare.config.confirmation import confirming
 from jaxcompare.config.errors import ConfigError, InputError
 from jaxcompare.config.load import load, shipped
@@ -33,6 +34,25 @@ def claiming(**changes):
 
 def variants(*args, **kwargs):
     return [variant.settings for variant in parse("x", config(*args, **kwargs)).studies[0].variants]
+
+
+def test_a_new_setting_renames_nothing():
+    """What is at its default is not in an id: neither a setting of a later version nor an optimizer's option."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Later(Settings):
+        mixup: float = 0.0
+
+    (variant,) = parse("x", {"study": [{"grid": {"optimizer": ["adamw"]}}]}).studies[0].variants
+    study = parse("x", {"study": [{"grid": {"optimizer": ["adamw"]}}]}).studies[0].name
+    values = {field.name: getattr(variant.settings, field.name) for field in dataclasses.fields(Settings)}
+    assert variant_id("x", study, Later(**values)) == variant.variant_id
+    assert variant_id("x", study, Later(**values, mixup=0.1)) != variant.variant_id
+    assert choices(variant.settings) == {"optimizer": "adamw"}
+    assert choices(dataclasses.replace(variant.settings, weight_decay=0.02)) == {
+        "optimizer": "adamw",
+        "weight_decay": 0.02,
+    }
 
 
 def test_a_grid_is_the_product_of_its_lists():

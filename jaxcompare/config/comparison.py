@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jaxcompare.config.errors import ConfigError
-from jaxcompare.config.settings import OPTION_TABLES, Settings, keys_of
+from jaxcompare.config.settings import Settings, defaults, keys_of
 
 SHORT = {"learning_rate": "rate", "batch_size": "batch", "clip_norm": "clip", "weight_decay": "decay"}  # for labels
 
@@ -82,10 +82,12 @@ class Comparison:
 
 
 def choices(settings: Settings) -> dict[str, Any]:
-    """Return the settings that decide a replica's numbers; the number of seeds is not among them."""
-    # A table of options that is empty is left out, so that variants without options keep their names.
-    tables = [table for table in OPTION_TABLES.values() if table != "options" and not getattr(settings, table)]
-    return {key: value for key, value in asdict(settings).items() if key not in (*RUN_KEYS, *tables)}
+    """Return the settings that decide a replica's numbers, where they are not at their defaults.
+
+    A setting that a later version adds, at its default, therefore renames no variant. The number of seeds is not among them.
+    """
+    usual = defaults(settings)
+    return {key: value for key, value in asdict(settings).items() if key not in RUN_KEYS and value != usual[key]}
 
 
 def digest(content: Any) -> str:

@@ -227,3 +227,13 @@ def is_option(key: str) -> bool:
     """
     table, point, _ = key.partition(".")
     return bool(point) and table in OPTION_TABLES.values()
+
+
+def defaults(settings: Settings) -> dict[str, Any]:
+    """Return the default of each setting, given the optimizer, the data set and so on that some settings name."""
+    found = {
+        key.name: {} if key.default is dataclasses.MISSING else key.default for key in dataclasses.fields(settings)
+    }
+    for kind, (members, _) in OPTIONS.items():
+        found |= members.get(getattr(settings, kind), {})
+    return found
