@@ -155,7 +155,7 @@ class Torture:
         for _ in range(count):
             out = self.fresh("full")
             (self.folder / out).mkdir()
-            size = f"size={self.random.randrange(20, 3000)}k"
+            size = f"size={self.random.randrange(20, 9000)}k"
             mounted = subprocess.run(
                 ["mount", "-t", "tmpfs", "-o", size, "tmpfs", self.folder / out], capture_output=True, check=False
             )

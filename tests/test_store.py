@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path):
     with first.claimed("one"), pytest.raises(run_folder.StoreError, match="another run writes there now"):
         begun(second, "one")
     begun(second, "one")
+
+
+def test_a_disk_that_is_nearly_full_is_refused_before_training(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3 * 2**20))
+    out = tmp_path / "out"
+    with pytest.raises(run_folder.StoreError, match="3 MiB are free on its disk"):
+        begun(run_folder.RunFolder(out), "one")
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("there", [False, True])

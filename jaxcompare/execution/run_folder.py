@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from jaxcompare.system import publishing
 from jaxcompare.system.files import set_aside, write_atomically
 from jaxcompare.system.lock import LockedError
 from jaxcompare.system.manifest import MANIFEST, damaged, is_ours, read_manifest
+from jaxcompare.system.memory import spell_bytes
 from jaxcompare.system.strict_json import from_digested_json, to_digested_json
 
 DISK_FAULTS = {
     getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE")
 }  # as far as there are
+LEAST_FREE = 4 * 2**20  # bytes; the results of a small comparison with its pictures
 GOES_ON = "finished training is kept, and the same command goes on from there"
 _LOG = logging.getLogger(__name__)
 
@@ -140,7 +143,17 @@ class RunFolder:
                 _LOG.warning("%s: %s is %s, and is made again", self.out, name, how)
 
     def begin(self, run_digest: str, command: str) -> None:
-        """Mark the folder, which was claimed, as this run's."""
+        """Mark the folder, which was claimed, as this run's.
+
+        Raises:
+            StoreError: the disk is nearly full, which a run would notice after its training.
+        """
+        free = shutil.disk_usage(self.run).free
+        if free < LEAST_FREE:
+            raise StoreError(
+                f"--out {self.out}: {spell_bytes(free)} are free on its disk, and the smallest run needs "
+                f"{spell_bytes(LEAST_FREE)}"
+            )
         self._write({"digest": run_digest, "command": command, "complete": False})
 
     def complete(
