@@ -189,14 +189,18 @@ def forward(
 
 def _example_losses(recipe: Recipe, logits: jax.Array, y: jax.Array, hparams: Hparams) -> jax.Array:
     labels = losses.smooth_labels(y, recipe.model.classes, hparams.label_smoothing)
-    values = [loss(logits, labels) for loss in optimizers.bound(recipe.losses, hparams.loss_options)]
-    for value in values:
+
+    def checked(loss: losses.LossFunction, logits: jax.Array, labels: jax.Array) -> jax.Array:
+        value = loss(logits, labels)
         # A mean over the batch would train, and evaluate wrongly: evaluation pads the last chunk.
         if value.shape != y.shape:
             raise ValueError(
                 f"a loss gives {list(value.shape)}; it must give a number for each example, {list(y.shape)}"
             )
-    return activations.select(hparams.loss, [lambda value=value: value for value in values])
+        return value
+
+    functions = [partial(checked, loss) for loss in optimizers.bound(recipe.losses, hparams.loss_options)]
+    return activations.select(hparams.loss, functions, logits, labels)
 
 
 def _mean_loss(
