@@ -13,8 +13,9 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from jaxcompare.system.files import set_aside, sync, write_atomically
 from jaxcompare.system.lock import LOCKS, lock
@@ -83,12 +84,13 @@ def finish(out: Path) -> None:
     ready = _ready(out)
     if (ready / MANIFEST).is_file():
         try:
-            new = _names(ready)
+            new = _names(ready, read_manifest(ready))
         except ValueError:
             _LOG.warning("%s: damaged; what was being published is set aside as %s", ready / MANIFEST, set_aside(ready))
             return
         try:
-            old = _names(out)
+            before = read_manifest(out)
+            old = _names(out, before) if is_ours(before) else set()
         except (FileNotFoundError, ValueError):
             old = set()
         for name in sorted(new):
@@ -124,15 +126,9 @@ def _ready(out: Path) -> Path:
     return out / RUN / "publishing"
 
 
-def _names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder that its manifest has; anyone may have written a manifest.
-
-    Raises:
-        OSError: the manifest cannot be read.
-        ValueError: it is damaged.
-    """
-    manifest = read_manifest(folder)
-    names = {str(name).replace("\0", "") for name in manifest["files"]} - {MANIFEST} if is_ours(manifest) else set()
+def _names(folder: Path, manifest: Mapping[str, Any]) -> set[str]:
+    """Return the names of the files in a folder that a manifest has; anyone may have written it."""
+    names = {str(name).replace("\0", "") for name in manifest["files"]} - {MANIFEST}
     here = folder.resolve()
     paths = {name: (folder / name).resolve() for name in names}
     return {name for name, path in paths.items() if here in path.parents and here / RUN not in path.parents}
