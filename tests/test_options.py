@@ -165,9 +165,3 @@ def test_a_saved_config_gives_the_same_variants():
     assert [v.variant_id for v in again.studies[0].variants] == [v.variant_id for v in made.studies[0].variants]
     # In a saved config options of built-in optimizers vary too.
     assert made.studies[0].roles.items() <= again.studies[0].roles.items()
-
-
-def test_variants_without_options_keep_their_names():
-    study = {"study": [{"name": "main", "grid": {"learning_rate": [0.1]}}]}
-    (variant,) = parse("tiny", study).studies[0].variants
-    assert variant.variant_id == "tiny-6c981ebc"

@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -26,6 +27,9 @@ from jaxcompare.config.registry import is_plugin, resolve
 from jaxcompare.config.settings import KEYS, Settings
 
 _LOG = logging.getLogger(__name__)
+_PARSING = (
+    threading.Lock()
+)  # Python 3.11 may fail where two threads parse (https://github.com/python/cpython/issues/106905)
 _PACKAGE = Path(__file__).parent.parent
 _KINDS = tuple(key for key, setting in KEYS.items() if setting.metadata.get("plugin"))  # settings that take a function
 
@@ -222,7 +226,8 @@ def _folders() -> tuple[Path, ...]:
 def _imports(module: str, source: bytes) -> list[str]:
     """Return the names of the modules that a source imports, and of the packages around them."""
     try:
-        tree = ast.parse(source)
+        with _PARSING:
+            tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     package = (_spec(module) or ModuleSpec(module, None)).parent

@@ -26,9 +26,9 @@ def typed(comparison: str, study: Study) -> Study:
             another type than the function's default.
     """
     settings = [variant.settings for variant in study.variants]
-    taken = {kind: _taken(kind, settings) for kind in OPTION_TABLES}
     if not any(getattr(one, table) for one in settings for table in OPTION_TABLES.values()):
         return study
+    taken = {kind: _taken(kind, settings) for kind in OPTION_TABLES}
     where = f"{comparison}: study {study.name!r}"
 
     def check(variant: Variant) -> Variant:
