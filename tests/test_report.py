@@ -25,6 +25,7 @@ from jaxcompare.report.records import patterns_of, records
 from jaxcompare.report.views import comparison_csvs, round_figures
 from jaxcompare.system import publishing
 from jaxcompare.system.manifest import damaged, read_manifest, write_manifest
+from jaxcompare.system.strict_json import to_digested_json
 
 
 @pytest.fixture(scope="module")
@@ -447,6 +448,18 @@ def test_a_report_that_was_remade_is_in_the_manifest(tmp_path, capsys):
     manifest = read_manifest(tmp_path)
     assert set(manifest["files"]) == names_in(tmp_path)
     assert not damaged(tmp_path, manifest)
+
+
+@pytest.mark.parametrize("gone", ["report.md", "some/picture.png"])
+def test_a_report_can_be_remade_where_a_file_was_removed(tmp_path, gone):
+    synthetic.save(tmp_path, synthetic.tables("a"), {})
+    for digests in (True, False):
+        named = {"files": {gone: "0" * 64}} if digests else {"files": [gone, "tables/history.parquet"]}
+        (tmp_path / "manifest.json").write_text(to_digested_json({**synthetic.MANIFEST, **named}))
+        for _ in range(2):  # nothing is left that fails the next time
+            assert main([str(tmp_path), "--lang", "en"]) == 0
+    assert (tmp_path / "report.html").is_file()
+    assert not (tmp_path / ".run").exists()
 
 
 def names_in(folder):

@@ -97,7 +97,7 @@ def finish(out: Path) -> None:
             if (ready / name).is_file():
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 _move(ready / name, out / name)
-        there = [(out / name).stat() for name in new]
+        there = [path.stat() for name in new if (path := out / name).is_file()]  # a user may have removed some
         for path in (out / name for name in old - new):
             # Where a file system takes Adam.png and adam.png for one file, the old name is the new file's.
             if path.is_file() and not any(os.path.samestat(path.stat(), one) for one in there):
@@ -105,7 +105,8 @@ def finish(out: Path) -> None:
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
         for folder in {(out / name).parent for name in new}:
-            sync(folder)
+            if folder.is_dir():
+                sync(folder)
         _move(ready / MANIFEST, out / MANIFEST)  # last: it says that the rest is there
         sync(out)
     shutil.rmtree(ready, ignore_errors=True)
