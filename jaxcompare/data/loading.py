@@ -48,10 +48,9 @@ def load_datasets(
 def load_built_in(comparisons: Sequence[Comparison], data_dir: str | None = None) -> Loaded:
     """Load the built-in data sets alone, as `load_datasets` does."""
     found = {}
-    for settings in _named(comparisons):
-        if settings.dataset in names.DATASETS and (key := data_key(settings)) not in found:
-            options = {name: getattr(settings, name) for name in DATA_KEYS if name != "data_options"}
-            found[key] = datasets.load(settings.dataset, data_dir=data_dir, **options)
+    for key, settings in _named(comparisons, built_in=True).items():
+        options = {name: getattr(settings, name) for name in DATA_KEYS if name != "data_options"}
+        found[key] = datasets.load(settings.dataset, data_dir=data_dir, **options)
     return found
 
 
@@ -66,19 +65,20 @@ def load_custom(
     found: Loaded = {}
     roots = (data_dir, os.environ.get("JAXCOMPARE_DATA_DIR"), os.environ.get("TFDS_DATA_DIR"), "~/tensorflow_datasets")
     place = files.Place(folder or Path.cwd(), tuple(Path(root).expanduser() for root in roots if root))
-    for settings in _named(comparisons):
-        if settings.dataset not in names.DATASETS and (key := data_key(settings)) not in found:
-            name = settings.dataset
-            try:
-                value, source = _value(name, settings.data_options, place, given)
-                found[key] = custom.as_dataset(name, value, seed=settings.data_seed, source=source)
-            except datasets.DataError as error:
-                raise datasets.DataError(f"dataset = {shown(name)}: {error}") from error
+    for key, settings in _named(comparisons, built_in=False).items():
+        name = settings.dataset
+        try:
+            value, source = _value(name, settings.data_options, place, given)
+            found[key] = custom.as_dataset(name, value, seed=settings.data_seed, source=source)
+        except datasets.DataError as error:
+            raise datasets.DataError(f"dataset = {shown(name)}: {error}") from error
     return found
 
 
-def _named(comparisons: Sequence[Comparison]) -> list[Settings]:
-    return [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
+def _named(comparisons: Sequence[Comparison], *, built_in: bool) -> dict[tuple, Settings]:
+    """Return settings that name each built-in, or each custom, data set, by its data key."""
+    every = [variant.settings for one in comparisons for study in one.studies for variant in study.variants]
+    return {data_key(settings): settings for settings in every if (settings.dataset in names.DATASETS) == built_in}
 
 
 def _value(name: str, options: Mapping[str, Any], place: files.Place, given: Mapping[str, Any]) -> tuple[Any, str]:

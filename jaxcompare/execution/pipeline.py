@@ -35,7 +35,7 @@ from jaxcompare.execution.prepare import Planner, prepare, settle_precision
 from jaxcompare.execution.program_cache import ProgramCache, default_folder
 from jaxcompare.execution.progress import Progress
 from jaxcompare.execution.replaced import check_replaced, say_edited
-from jaxcompare.execution.run_folder import RunFolder, StoreError, is_results
+from jaxcompare.execution.run_folder import RunFolder, StoreError, results_of
 from jaxcompare.execution.table_files import merge, write_tables
 from jaxcompare.execution.tables import Tables, gather
 from jaxcompare.execution.tile_cache import TileCache
@@ -47,7 +47,7 @@ from jaxcompare.planning.programs import Program, Tile
 from jaxcompare.system import publishing
 from jaxcompare.system.cores import usable_cores
 from jaxcompare.system.files import write_atomically
-from jaxcompare.system.manifest import MANIFEST, read_manifest, write_manifest
+from jaxcompare.system.manifest import MANIFEST, write_manifest
 from jaxcompare.words import language_of
 
 _LOG = logging.getLogger(__name__)
@@ -262,11 +262,8 @@ def _report(
 
 def _previous(out: Path, comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Return the manifest of results that have comparisons which this run has not: those are kept."""
-    if not is_results(out):
-        return {}
-    manifest = read_manifest(out)
-    mine = {one.name for one in comparisons}
-    others = {name: one for name, one in manifest["experiments"].items() if name not in mine}
+    manifest, mine = results_of(out), {one.name for one in comparisons}
+    others = {name: one for name, one in manifest.get("experiments", {}).items() if name not in mine}
     if others:
         report.read_tables(out)  # what is damaged is said before anything trains
         report.read_fields(out)

@@ -34,7 +34,7 @@ from jaxcompare.engine import sweep
 from jaxcompare.execution.fingerprint import code_digest, flags, plugin_digests, processor, versions
 from jaxcompare.planning.programs import STATIC, Program
 from jaxcompare.planning.recipes import lowered, tile_arrays
-from jaxcompare.system.files import cache_folder, write_atomically
+from jaxcompare.system.files import cache_folder, set_aside, write_atomically
 from jaxcompare.system.private import NotPrivateError, make_private, private_key
 from jaxcompare.system.sealed import seal, unseal
 
@@ -134,7 +134,8 @@ class ProgramCache:
             return None
         except Exception as error:  # each way to be damaged raises another kind
             if path is not None:
-                _set_aside(path, error)
+                with contextlib.suppress(OSError):  # another run may have been faster
+                    set_aside(path, f"a damaged program ({error}), compiled again")
             return None
         entry.serialized = content
         with contextlib.suppress(OSError):  # a read-only folder
@@ -212,13 +213,6 @@ def _trusted(folder: Path | None) -> tuple[Path | None, bytes]:
 def _name_of(secret: bytes) -> str:
     """Return a short name of a key, which says nothing of the key."""
     return hashlib.blake2b(b"name", key=secret, digest_size=4).hexdigest()
-
-
-def _set_aside(path: Path, error: Exception) -> None:
-    """Rename a damaged file, so that it is neither read again nor lost."""
-    with contextlib.suppress(OSError):  # another run may have been faster
-        path.replace(path.with_name(f"{path.name}.damaged"))
-    _LOG.warning("a compiled program is damaged (%s), set aside and compiled again: %s.damaged", error, path)
 
 
 def _traced(program: Program) -> list[Any]:

@@ -10,8 +10,7 @@ from typing import Any
 from jaxcompare.config.comparison import Comparison
 from jaxcompare.config.identity import lost
 from jaxcompare.execution.fingerprint import plugin_digests
-from jaxcompare.execution.run_folder import StoreError, is_results
-from jaxcompare.system.manifest import read_manifest
+from jaxcompare.execution.run_folder import StoreError, results_of
 
 LARGER = ("seeds", "epochs")
 _LOG = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 def say_edited(out: Path, comparisons: Sequence[Comparison]) -> None:
     """Log which custom modules of held results have been edited since: why all their replicas are trained again."""
-    held = read_manifest(out)["experiments"] if is_results(out) else {}
+    held = results_of(out).get("experiments", {})
     for one in comparisons:
         before = held.get(one.name, {}).get("custom") or {}
         now = plugin_digests(variant.settings for study in one.studies for variant in study.variants)
@@ -39,7 +38,7 @@ def check_replaced(out: Path, comparisons: Sequence[Comparison], asked: Mapping[
         comparisons: as they will be trained.
         asked: `config.identity.asked` of the configs that come from a user's files, by the comparisons' names.
     """
-    held = read_manifest(out)["experiments"] if is_results(out) else {}
+    held = results_of(out).get("experiments", {})
     for one in comparisons:
         if one.name in held:
             _check_config(out, one.name, held[one.name], asked.get(one.name))

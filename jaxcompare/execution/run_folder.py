@@ -115,14 +115,14 @@ class RunFolder:
     def _check_content(self, run_digest: str, *, force: bool) -> None:
         state = self.state()
         try:
-            there = is_results(self.out)
+            there = results_of(self.out)
         except StoreError:
             if not force:
                 raise
-            there = False
-            _LOG.warning("%s: set aside as %s", MANIFEST, set_aside(self.out / MANIFEST).name)
+            there = {}
+            set_aside(self.out / MANIFEST)
         if self.state_path.exists() and not state:
-            _LOG.warning("%s: damaged, set aside as %s", self.state_path, set_aside(self.state_path).name)
+            set_aside(self.state_path)
         if state.get("manifest") and not there and not force:
             raise StoreError(
                 f"--out {self.out}: {MANIFEST} is gone, which says what the results there are. Put it back, choose another "
@@ -139,7 +139,7 @@ class RunFolder:
                 "Finish that with its own command, choose another --out, or give it up with --force"
             )
         if there and state.get("complete") and state.get("digest") == run_digest:
-            for name, how in damaged(self.out, read_manifest(self.out)).items():
+            for name, how in damaged(self.out, there).items():
                 _LOG.warning("%s: %s is %s, and is made again", self.out, name, how)
 
     def begin(self, run_digest: str, command: str) -> None:
@@ -164,12 +164,12 @@ class RunFolder:
         self._write({"digest": run_digest, "command": command, **done})
 
     def _write(self, state: Mapping[str, Any]) -> None:
-        state = {**state, "manifest": is_results(self.out)}  # a manifest that is gone later is no empty folder
+        state = {**state, "manifest": bool(results_of(self.out))}  # a manifest that is gone later is no empty folder
         write_atomically(self.state_path, f"{to_digested_json(state)}\n".encode())
 
 
-def is_results(folder: Path) -> bool:
-    """Return whether a manifest says that a run was published here.
+def results_of(folder: Path) -> dict[str, Any]:
+    """Return the manifest of the run that was published in a folder; empty where none was.
 
     Raises:
         StoreError: there is a manifest, and it is damaged.
@@ -177,13 +177,13 @@ def is_results(folder: Path) -> bool:
     try:
         manifest = read_manifest(folder)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return {}
     except (OSError, ValueError) as error:
         raise StoreError(
             f"--out {folder}: {MANIFEST} cannot be read ({error}). It says which results are there: restore it, choose another "
             "--out, or give those results up with --force"
         ) from error
-    return is_ours(manifest)
+    return manifest if is_ours(manifest) else {}
 
 
 def _visible(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from jaxcompare.system.files import set_aside, write_atomically
 from jaxcompare.system.sealed import DamagedError, seal, unseal
 
 SUFFIX = ".tile"  # sealed NPZ
-_LOG = logging.getLogger(__name__)
 
 
 class TileCache:
@@ -107,5 +105,5 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except DamagedError:
-        _LOG.warning("%s: damaged, set aside as %s; made again", path, set_aside(path).name)
+        set_aside(path)
         return None

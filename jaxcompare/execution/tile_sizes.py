@@ -52,7 +52,7 @@ class TileSizes:
             except FileNotFoundError:
                 pass
             except (ValueError, KeyError, TypeError):
-                _LOG.warning("%s: damaged, set aside as %s", path, set_aside(path).name)
+                set_aside(path)
 
     def free_bytes(self) -> int | None:
         """Return the bytes that may be used of each device; None: the devices do not say."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
 from pathlib import Path
 
 import platformdirs
+
+_LOG = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path | None:
@@ -51,10 +54,10 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file or folder, so that it is made again and can still be looked at; return its new name."""
+def set_aside(path: Path, why: object = "damaged") -> None:
+    """Rename a damaged file or folder, so that it is made again and can still be looked at; log it."""
     aside = path.with_name(f"{path.name}.damaged")
     if aside.is_dir():
         shutil.rmtree(aside)
     path.replace(aside)
-    return aside
+    _LOG.warning("%s: %s; set aside as %s", path, why, aside.name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,6 @@ from jaxcompare.system.lock import LOCKS, lock
 from jaxcompare.system.manifest import MANIFEST, is_ours, read_manifest
 
 RUN = ".run"
-_LOG = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -86,7 +84,7 @@ def finish(out: Path) -> None:
         try:
             new = _names(ready, read_manifest(ready))
         except ValueError:
-            _LOG.warning("%s: damaged; what was being published is set aside as %s", ready / MANIFEST, set_aside(ready))
+            set_aside(ready, "what was being published has a damaged manifest")
             return
         try:
             before = read_manifest(out)
