@@ -29,6 +29,22 @@ BASE = {
 }  # fmt: skip
 GRID = {"loss": ["cross_entropy", "mse"], "activation": ["relu", "tanh"], "schedule": ["constant", "cosine"]}
 
+# The smallest config of a command, as TOML: more keys of [base] follow SMALLEST, and RATES is its study.
+SMALLEST = """
+[base]
+dataset = "moons"
+samples = 100
+test_samples = 50
+hidden = [4]
+batch_size = 16
+seeds = 1
+"""
+RATES = """
+[[study]]
+[study.grid]
+learning_rate = [0.1, 0.3]
+"""
+
 DOT = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000"
     "000049454e44ae426082"

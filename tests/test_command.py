@@ -9,26 +9,13 @@ import time
 
 import pytest
 import synthetic
+from problems import RATES, SMALLEST
 
 from jaxcompare.system.command import command, tell
 from jaxcompare.system.manifest import write_manifest
 from jaxcompare.system.text import readable
 
-TINY = """
-title = "한글 제목"
-question = "Is it said?"
-[base]
-dataset = "moons"
-samples = 100
-test_samples = 50
-hidden = [4]
-batch_size = 16
-epochs = 1
-seeds = 1
-[[study]]
-[study.grid]
-learning_rate = [0.1, 0.3]
-"""
+TINY = f'title = "한글 제목"\nquestion = "Is it said?"{SMALLEST}epochs = 1{RATES}'
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0"}
 # A whole run, its pictures left out; afterwards it says on which numbers files would be opened.
 RUN = """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from problems import RATES, SMALLEST
 
 from jaxcompare.config import custom
 from jaxcompare.config.errors import ConfigError
@@ -21,22 +22,7 @@ TRAP = "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\nra
 # Modules that Python, NumPy, pandas or their packages import, some of them optional and not installed.
 TRAPS = ("numpy", "random", "tomli_w", "zstandard", "sitecustomize", "usercustomize", "argparse", "jax", "multiprocessing",
          "distributed", "pickle5", "numexpr", "bottleneck", "brotlicffi")  # fmt: skip
-CONFIG = """
-title = "Tiny"
-[base]
-dataset = "moons"
-samples = 100
-test_samples = 50
-hidden = [4]
-batch_size = 16
-epochs = 1
-seeds = 1
-snapshots = 2
-{base}
-[[study]]
-[study.grid]
-learning_rate = [0.1, 0.3]
-"""
+CONFIG = f'title = "Tiny"{SMALLEST}epochs = 1\nsnapshots = 2\n{{base}}{RATES}'
 # A command with a process that works for it.
 WORKER = """
 from jaxcompare.system.processes import Processes

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from problems import RATES, SMALLEST
 
 from jaxcompare.data.download import CHILD
 from jaxcompare.system.stopping import SECONDS_TO_END
@@ -60,21 +61,7 @@ program_cache.lowered = marked(program_cache.lowered, "compiling")
 sweep.train_tile = marked(sweep.train_tile, "training")
 sys.exit(run.main())
 """
-TINY = """
-title = "Tiny"
-question = "Does it end?"
-[base]
-dataset = "moons"
-samples = 100
-test_samples = 50
-hidden = [4]
-batch_size = 16
-epochs = {epochs}
-seeds = 1
-[[study]]
-[study.grid]
-learning_rate = [0.1, 0.3]
-"""
+TINY = f'title = "Tiny"\nquestion = "Does it end?"{SMALLEST}epochs = 1_000_000{RATES}'
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +179,7 @@ def test_ctrl_c_that_is_ignored_stays_so(begin):
 
 @pytest.mark.parametrize("phase", ["compiling", "training"])
 def test_a_run_that_is_stopped_says_how_to_go_on(phase, tmp_path):
-    (tmp_path / "tiny.toml").write_text(TINY.format(epochs=1_000_000))
+    (tmp_path / "tiny.toml").write_text(TINY)
     environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     arguments = [sys.executable, "-c", RUN, "--exp", "tiny.toml", "--out", "out"]
     process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, **PIPES)
